@@ -1,0 +1,165 @@
+//! A pipeline as it is used: checked, every name resolved, every limit positive.
+//!
+//! The typed end of a definition; what people typed is a `Draft` (`draft.rs`), which becomes a [`Definition`] in one
+//! place that finds all mistakes at once.
+
+use crate::splitting::Splitter;
+use model::budget::Budget;
+use model::job::{Class, ExitClass};
+use model::names::{OutputLabel, PipelineName, StreamName, TagName, TaskName, TaskPath};
+use model::resource::{Mode, Needs};
+use model::run::RunType;
+use model::time::Span;
+use std::collections::BTreeMap;
+
+/// A pipeline: tasks in an order in which each stands behind those it reads from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name.
+    pub name: PipelineName,
+    /// Who is served first.
+    pub class: Class,
+    /// What sets it going.
+    pub trigger: Trigger,
+    /// Run types it works on.
+    pub run_types: Vec<RunType>,
+    /// Its latency budget, if it declares one.
+    pub budget: Option<Budget>,
+    /// The middle part of its datasets' names, e.g. `Express-v1`.
+    pub processing: String,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+}
+
+/// What sets a pipeline going.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Files of a stream; `*` is any stream.
+    Stream(StreamName),
+    /// An output of another pipeline's task.
+    Output(TaskPath, OutputLabel),
+}
+
+/// Where a task's input comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskInput {
+    /// Files of the pipeline's stream.
+    Stream(StreamName),
+    /// An output of a task of this or another pipeline.
+    Output(TaskPath, OutputLabel),
+}
+
+/// One task of a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Its name.
+    pub name: TaskName,
+    /// Where its input comes from.
+    pub input: TaskInput,
+    /// How input becomes jobs.
+    pub splitter: Splitter,
+    /// Program and arguments; `{program:NAME}` and `{tier0}` fill whole arguments.
+    pub program: Vec<String>,
+    /// A process for each attempt, or a worker that stays.
+    pub mode: Mode,
+    /// What one attempt may use.
+    pub needs: Needs,
+    /// Tags whose constants in force travel with each job.
+    pub conditions: Vec<TagName>,
+    /// Outputs by label, with the kind of file (`parquet`, `uhi`, `json`, ...), which is its extension too.
+    pub outputs: BTreeMap<OutputLabel, String>,
+    /// What follows from a failed attempt.
+    pub retry: RetryPolicy,
+    /// What must be true of the run before its jobs may start.
+    pub release: Release,
+    /// Constants that its jobs propose, and the rule each is judged by.
+    pub calibrates: Vec<GateRule>,
+    /// Whether its jobs' quality tests make the run's verdict.
+    pub certifies: bool,
+    /// Free parameters handed to the program.
+    pub parameters: BTreeMap<String, String>,
+    /// Whether attempts may begin while their record is still being written (D3).
+    pub early: bool,
+}
+
+/// What must be true of a run before a task's jobs may start (D17).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Nothing.
+    Always,
+    /// A decision on each of these tags has been taken for the run, or the wait has ended.
+    Conditions {
+        /// The tags.
+        of: Vec<TagName>,
+        /// How long after the run closed the wait may last; then the work is done provisionally.
+        at_most: Span,
+    },
+}
+
+/// How a proposed constant is judged; whole numbers only, in nano-units of each quantity (D4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateRule {
+    /// The tag.
+    pub tag: TagName,
+    /// So many measurements at least.
+    pub n_min: u64,
+    /// Departure from the open interval, in standard errors, that opens a new one.
+    pub max_sigma: u32,
+    /// Further from the constant in force than this: refused.
+    pub max_move_nano: Option<i64>,
+    /// A larger error than this: refused.
+    pub max_error_nano: Option<i64>,
+    /// Whether runs with too few measurements are added up until there are enough.
+    pub accumulate: bool,
+}
+
+/// What follows from a failed attempt: attempts, and the pause between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts at most.
+    pub attempts: u32,
+    /// How the pause grows.
+    pub growth: Growth,
+    /// The pause's base.
+    pub base: Span,
+}
+
+/// How the pause between attempts grows with the number n of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// base
+    Constant,
+    /// base * n
+    Linear,
+    /// base * n^2
+    Squared,
+    /// base * 2^(n-1)
+    Exponential,
+}
+
+impl RetryPolicy {
+    /// The pause before the next attempt, or none if there shall be none.
+    pub fn pause(&self, failures: u32, class: ExitClass) -> Option<Span> {
+        if !class.may_retry() || failures >= self.attempts {
+            return None;
+        }
+        if !class.costs_an_attempt() {
+            return Some(Span::ZERO);
+        }
+        let n = i64::from(failures.max(1));
+        let factor = match self.growth {
+            Growth::Constant => 1,
+            Growth::Linear => n,
+            Growth::Squared => n * n,
+            Growth::Exponential => 1_i64 << (n - 1).min(30),
+        };
+        Some(Span(self.base.0.saturating_mul(factor)))
+    }
+}
+
+impl Definition {
+    /// One of its tasks.
+    pub fn task(&self, name: &TaskName) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.name == *name)
+    }
+}

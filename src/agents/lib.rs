@@ -1,0 +1,1 @@
+//! The drivers: the only room where waiting happens for the engine.

@@ -1,0 +1,1 @@
+//! HTTP windows on a running instance.

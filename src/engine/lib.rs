@@ -1,0 +1,1 @@
+//! The engine: takes what has happened, says what must be done.

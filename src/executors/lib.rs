@@ -1,0 +1,1 @@
+//! Local execution: spawner, processes, warm workers.

@@ -1,0 +1,1 @@
+//! The tour of the house: one paragraph a room, in the order of the flow.

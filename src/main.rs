@@ -1,0 +1,2 @@
+//! The program `tier0`.
+fn main() {}

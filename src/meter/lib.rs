@@ -1,0 +1,1 @@
+//! Measures: latency histograms and counters.

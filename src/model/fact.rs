@@ -1,0 +1,81 @@
+//! What is worth recording: the closed list behind `Effect::Record`.
+//!
+//! A fact is the new whole value of one object, never a change (D4): within a batch only the last value of an object
+//! is written, and writing one twice does no harm.
+
+use crate::alarm::Alarm;
+use crate::arrival::SetAside;
+use crate::conditions::{ConditionsPayload, GateDecision, Iov};
+use crate::dataset::{Block, Output};
+use crate::file::File;
+use crate::ids::{JobId, MessageId, RunNumber};
+use crate::job::{FailedAttempt, InputId, Job};
+use crate::lumi::LumiRecord;
+use crate::names::TaskPath;
+use crate::quality::RunQuality;
+use crate::run::Run;
+use crate::time::Moment;
+use serde::{Deserialize, Serialize};
+
+/// One input consumed once by a task: the row that makes splitting exactly-once (D10).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consumed {
+    /// The task.
+    pub task: TaskPath,
+    /// The input.
+    pub input: InputId,
+    /// The run whose instance of the task consumed it.
+    pub run: RunNumber,
+    /// The job that has it.
+    pub job: JobId,
+}
+
+/// A message for the outside, written in the same transaction as what it speaks of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxMessage {
+    /// Stable identity: whoever keeps it sees each message once.
+    pub id: MessageId,
+    /// CloudEvents type without prefix, e.g. `block.closed`.
+    pub kind: String,
+    /// The run it is about: the key of the topic.
+    pub run: RunNumber,
+    /// The object it is about, in words.
+    pub subject: String,
+    /// When.
+    pub at: Moment,
+}
+
+/// Everything that is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// A file was accepted.
+    FileIs(File),
+    /// Something was set aside.
+    SetAsideIs(SetAside),
+    /// A run.
+    RunIs(Run),
+    /// What was announced for a lumi.
+    LumiIs(LumiRecord),
+    /// A job.
+    JobIs(Job),
+    /// An input was consumed.
+    ConsumedIs(Consumed),
+    /// An attempt failed.
+    AttemptFailedIs(FailedAttempt),
+    /// An output was committed.
+    OutputIs(Output),
+    /// A block.
+    BlockIs(Block),
+    /// A decision on a constant.
+    DecisionIs(GateDecision),
+    /// An interval of validity.
+    IovIs(Iov),
+    /// A constant.
+    PayloadIs(ConditionsPayload),
+    /// A verdict on a run.
+    QualityIs(RunQuality),
+    /// An alarm.
+    AlarmIs(Alarm),
+    /// A message for the outside.
+    MessageIs(OutboxMessage),
+}

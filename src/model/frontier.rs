@@ -1,0 +1,70 @@
+//! The frontier of a run's stream: every lumi at or before it is accounted for.
+
+use crate::ids::LumiNumber;
+use std::collections::BTreeSet;
+
+/// Closed lumis of one stream, kept as "all up to here" and the few that closed ahead of their turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    reached: u32,
+    ahead: BTreeSet<u32>,
+}
+
+impl Frontier {
+    /// A lumi was closed; in any order, any number of times.
+    pub fn close(&mut self, lumi: LumiNumber) {
+        if lumi.0 > self.reached {
+            self.ahead.insert(lumi.0);
+        }
+        while self.ahead.remove(&(self.reached + 1)) {
+            self.reached += 1;
+        }
+    }
+
+    /// A lumi that was closed is open again (a surplus file disputes it).
+    pub fn reopen(&mut self, lumi: LumiNumber) {
+        if lumi.0 > self.reached {
+            self.ahead.remove(&lumi.0);
+        } else {
+            self.ahead.extend(lumi.0 + 1..=self.reached);
+            self.reached = lumi.0.saturating_sub(1);
+        }
+    }
+
+    /// The last lumi with nothing missing at or before it; 0 for none.
+    pub fn reached(&self) -> u32 {
+        self.reached
+    }
+
+    /// Whether this lumi is closed.
+    pub fn is_closed(&self, lumi: LumiNumber) -> bool {
+        lumi.0 <= self.reached || self.ahead.contains(&lumi.0)
+    }
+
+    /// The first lumi that holds everything behind it back, if something behind it is closed already.
+    pub fn hole(&self) -> Option<LumiNumber> {
+        (!self.ahead.is_empty()).then_some(LumiNumber(self.reached + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lumis_close_in_any_order() {
+        let mut frontier = Frontier::default();
+        let mut check = |close: u32, reached: u32, hole: Option<u32>| {
+            frontier.close(LumiNumber(close));
+            assert_eq!((frontier.reached(), frontier.hole().map(|l| l.0)), (reached, hole));
+        };
+        check(2, 0, Some(1));
+        check(1, 2, None);
+        check(4, 2, Some(3));
+        check(4, 2, Some(3));
+        check(3, 4, None);
+        frontier.reopen(LumiNumber(2));
+        assert_eq!((frontier.reached(), frontier.hole()), (1, Some(LumiNumber(2))));
+        assert!(frontier.is_closed(LumiNumber(4)) && !frontier.is_closed(LumiNumber(2)));
+    }
+}

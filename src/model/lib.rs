@@ -1,0 +1,27 @@
+//! The words. Plain values and their legal steps: what a run, a lumi, a file, a job is, and how each may change.
+//!
+//! Everything in the house speaks these words and nothing here knows anybody. No clock is read, no file is opened, no
+//! thread is started; time comes in as a [`time::Moment`]. Serialisation exists only for the store's rows and the
+//! optional journal: strangers get the shapes of the room `view`.
+//!
+//! Reading order is the order of the `mod` lines.
+
+pub mod ids;
+pub mod time;
+pub mod units;
+pub mod names;
+pub mod step;
+pub mod run;
+pub mod lumi;
+pub mod frontier;
+pub mod arrival;
+pub mod file;
+pub mod resource;
+pub mod budget;
+pub mod job;
+pub mod dataset;
+pub mod conditions;
+pub mod quality;
+pub mod alarm;
+pub mod work;
+pub mod fact;

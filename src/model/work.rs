@@ -1,0 +1,218 @@
+//! What travels between the engine and those who do the work: attempts to start, reports that come back, outputs to
+//! put in place. The same shapes serve local programs, batch systems and the simulator's models of both.
+
+use crate::conditions::CandidateConstant;
+use crate::ids::{LumiNumber, RunNumber, Token};
+use crate::job::ExitClass;
+use crate::names::{DataLabel, FileName, OutputLabel, ProfileName, TagName, TaskPath};
+use crate::quality::TestAnswer;
+use crate::resource::{Mode, Needs};
+use crate::run::RunType;
+use crate::time::Moment;
+use crate::units::{Bytes, Events};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where an input lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Location {
+    /// In the folder of a stream profile.
+    Spool {
+        /// Whose folder.
+        profile: ProfileName,
+        /// The name in it.
+        name: FileName,
+    },
+    /// In the storage of outputs.
+    Storage {
+        /// The name relative to it.
+        name: FileName,
+    },
+}
+
+/// One input of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptInput {
+    /// Where it lies.
+    pub location: Location,
+    /// Its size.
+    pub bytes: Bytes,
+    /// Its adler32, claimed or verified, where somebody said one.
+    pub adler32: Option<u32>,
+    /// Events in it, where somebody said so.
+    pub events: Option<Events>,
+    /// Lumis in it, as closed ranges.
+    pub lumis: Vec<(LumiNumber, LumiNumber)>,
+}
+
+/// The constant in force for an attempt's run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptConstant {
+    /// The tag.
+    pub tag: TagName,
+    /// The first run it holds for.
+    pub since: RunNumber,
+    /// The payload's sha256 in hex.
+    pub hash: String,
+    /// The payload's text.
+    pub text: Arc<str>,
+}
+
+/// An output that an attempt shall make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedOutput {
+    /// What the task calls it.
+    pub label: OutputLabel,
+    /// File name relative to the attempt's folder.
+    pub path: String,
+}
+
+/// What is the same for every attempt of a task in one run: made once, shared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptPlan {
+    /// The task.
+    pub task: TaskPath,
+    /// Program and arguments, placeholders filled.
+    pub program: Vec<String>,
+    /// A process for each attempt, or a worker that stays.
+    pub mode: Mode,
+    /// What one attempt may use.
+    pub needs: Needs,
+    /// The outputs to make.
+    pub outputs: Vec<WantedOutput>,
+    /// Free parameters of the task.
+    pub parameters: BTreeMap<String, String>,
+    /// Whether an attempt may begin while the record of it is still being written (D3).
+    pub early: bool,
+}
+
+/// One attempt to start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptSpec {
+    /// Its key everywhere outside.
+    pub token: Token,
+    /// What it shares with other attempts of its task.
+    pub plan: Arc<AttemptPlan>,
+    /// The run.
+    pub run: RunNumber,
+    /// What the run is for.
+    pub run_type: RunType,
+    /// Real or simulated.
+    pub label: DataLabel,
+    /// Lumis it covers, as closed ranges.
+    pub lumis: Vec<(LumiNumber, LumiNumber)>,
+    /// What it reads.
+    pub inputs: Vec<AttemptInput>,
+    /// Constants in force for its run.
+    pub constants: Vec<AttemptConstant>,
+    /// When its outputs must be out.
+    pub deadline: Option<Moment>,
+}
+
+/// An output that a program says it made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedOutput {
+    /// What the task calls it.
+    pub label: OutputLabel,
+    /// File name relative to the attempt's folder.
+    pub path: String,
+    /// Its size as reported, if it was.
+    pub bytes: Option<Bytes>,
+    /// Its adler32 as reported, if it was.
+    pub adler32: Option<u32>,
+    /// Events in it.
+    pub events: Events,
+    /// Lumis in it, as closed ranges.
+    pub lumis: Vec<(LumiNumber, LumiNumber)>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptReport {
+    /// How, as far as anybody must act differently.
+    pub class: ExitClass,
+    /// What the program or its keeper says, bounded.
+    pub message: String,
+    /// What it made; believed only after the commit has looked.
+    pub outputs: Vec<ReportedOutput>,
+    /// Events read.
+    pub events_read: Events,
+    /// Events written.
+    pub events_written: Events,
+    /// Constants that it proposes.
+    pub candidates: Vec<CandidateConstant>,
+    /// Quality tests that it ran.
+    pub tests: Vec<TestAnswer>,
+    /// When the program started (or the worker took the job).
+    pub started_at: Moment,
+    /// When it ended.
+    pub ended_at: Moment,
+}
+
+impl AttemptReport {
+    /// The report of an attempt that failed before or without one of its own.
+    pub fn failed(class: ExitClass, message: String, started_at: Moment, ended_at: Moment) -> Self {
+        Self {
+            class,
+            message,
+            outputs: Vec::new(),
+            events_read: Events(0),
+            events_written: Events(0),
+            candidates: Vec::new(),
+            tests: Vec::new(),
+            started_at,
+            ended_at,
+        }
+    }
+}
+
+/// What an executor says of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttemptNews {
+    /// Its program runs.
+    Started {
+        /// Since when.
+        at: Moment,
+    },
+    /// It has ended. Boxed, because it is large and rare beside the other.
+    Ended(Box<AttemptReport>),
+}
+
+/// One output to verify, sync and rename to its final name (D9).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedOutput {
+    /// What the program says of it.
+    pub reported: ReportedOutput,
+    /// Its final name relative to the storage; holds job and attempt.
+    pub name: FileName,
+}
+
+/// The outputs of one attempt to put in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitPlan {
+    /// Whose outputs.
+    pub token: Token,
+    /// Which.
+    pub outputs: Vec<PlannedOutput>,
+}
+
+/// An output that is in place: synced, renamed, its folder synced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredOutput {
+    /// Its final name.
+    pub name: FileName,
+    /// Its size, measured.
+    pub bytes: Bytes,
+    /// Its adler32, computed while reading it.
+    pub adler32: u32,
+}
+
+/// Why outputs could not be put in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitFailure {
+    /// What to do about it.
+    pub class: ExitClass,
+    /// The sentence for people.
+    pub message: String,
+}

@@ -1,0 +1,146 @@
+//! The store as its one writer sees it: batches of facts under one fence, and the rows a restart needs.
+
+use model::alarm::Alarm;
+use model::arrival::SetAside;
+use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::dataset::{Block, Output};
+use model::fact::{Consumed, Fact};
+use model::file::File;
+use model::ids::Epoch;
+use model::job::Job;
+use model::lumi::LumiRecord;
+use model::quality::RunQuality;
+use model::run::Run;
+use model::time::Moment;
+
+/// One transaction: all facts of a batch, or none (D1, D2).
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// One more than the last batch of this agent.
+    pub number: i64,
+    /// The id that the engine will give next.
+    pub next_id: i64,
+    /// The largest moment the engine was told; no restart may begin before it (D20).
+    pub moment: Moment,
+    /// New whole values; of several values of one object only the last need be written.
+    pub facts: Vec<Fact>,
+}
+
+/// What an agent knows once its epoch is raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The epoch that now holds.
+    pub epoch: Epoch,
+    /// The last batch committed under any epoch.
+    pub last_batch: i64,
+    /// The id to give next; none if this agent has never run.
+    pub next_id: Option<i64>,
+    /// The largest moment on record.
+    pub moment: Moment,
+}
+
+/// Rows of unfinished objects, and of what the engine needs besides them (D4). Each list is sorted by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Runs that are not finished, and the finished ones of the same agent that can still be asked about.
+    pub runs: Vec<Run>,
+    /// Announcements of lumis of those runs.
+    pub lumis: Vec<LumiRecord>,
+    /// Files of those runs.
+    pub files: Vec<File>,
+    /// Things set aside.
+    pub set_aside: Vec<SetAside>,
+    /// Jobs of those runs.
+    pub jobs: Vec<Job>,
+    /// Consumed inputs of those runs.
+    pub consumed: Vec<Consumed>,
+    /// Outputs of those runs.
+    pub outputs: Vec<Output>,
+    /// Blocks of those runs.
+    pub blocks: Vec<Block>,
+    /// Decisions on constants, all of them: later runs are judged against them.
+    pub decisions: Vec<GateDecision>,
+    /// Intervals of validity, all of them.
+    pub iovs: Vec<Iov>,
+    /// Payloads of those intervals.
+    pub payloads: Vec<ConditionsPayload>,
+    /// Verdicts, all of them: the good-run list is made from them.
+    pub quality: Vec<RunQuality>,
+    /// Alarms that still stand.
+    pub alarms: Vec<Alarm>,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else holds it for a moment; nothing was written.
+    #[error("{tried}: the store is busy ({detail}); the same batch is tried again")]
+    Busy {
+        /// What was tried.
+        tried: String,
+        /// What the store said.
+        detail: String,
+    },
+    /// No space left; nothing was written.
+    #[error("{tried}: no space left for the store ({detail}); free some, work goes on by itself")]
+    Full {
+        /// What was tried.
+        tried: String,
+        /// What the store said.
+        detail: String,
+    },
+    /// Another instance raised the epoch: this one must drop what it holds.
+    #[error("{tried}: epoch {ours} was replaced by {theirs}; another instance took over")]
+    Fenced {
+        /// What was tried.
+        tried: String,
+        /// The epoch of the caller.
+        ours: Epoch,
+        /// The epoch on record.
+        theirs: Epoch,
+    },
+    /// The storage under it can no longer be trusted: end the process with exit code 74 and recover (P10).
+    #[error("{tried}: the disk under the store failed ({detail}); stopping, check it before a restart")]
+    Suspect {
+        /// What was tried.
+        tried: String,
+        /// What the store said.
+        detail: String,
+    },
+    /// A row cannot be what it says it is.
+    #[error("{tried}: {detail}; restore the store from a backup or ask for help with this message")]
+    Corrupt {
+        /// What was tried.
+        tried: String,
+        /// Which row, and what is wrong.
+        detail: String,
+    },
+    /// Anything else.
+    #[error("{tried}: {detail}")]
+    Other {
+        /// What was tried.
+        tried: String,
+        /// What the store said.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the same batch, unchanged, shall be tried again.
+    pub fn retry(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Full { .. })
+    }
+}
+
+/// The writing end: one per agent, behind one fence.
+pub trait Ledger: Send {
+    /// Raises this agent's epoch durably. Once it has returned, no batch of an older epoch can be committed.
+    fn raise_epoch(&mut self) -> Result<Standing, StoreError>;
+
+    /// Commits a batch durably, or nothing of it. A batch that was committed before (result unknown to the caller)
+    /// returns `Ok` without writing again.
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Reads what a restart needs.
+    fn restore(&mut self) -> Result<Rows, StoreError>;
+}

@@ -1,0 +1,1 @@
+//! Output commit: verify, sync, rename; checksums.

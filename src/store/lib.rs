@@ -1,0 +1,1 @@
+//! Ledger and register on SQL.

@@ -1,0 +1,1 @@
+//! The words spoken outside: serialisable, versioned.

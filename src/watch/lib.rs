@@ -1,0 +1,1 @@
+//! Sees files arrive: inotify, polling, sidecars.
