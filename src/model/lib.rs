@@ -24,4 +24,5 @@ pub mod conditions;
 pub mod quality;
 pub mod alarm;
 pub mod work;
+pub mod command;
 pub mod fact;
