@@ -3,7 +3,7 @@
 use crate::ids::{AttemptNumber, BlockId, JobId, LumiNumber, OutputId, RunNumber};
 use crate::names::{DatasetName, FileName, OutputLabel, TaskPath};
 use crate::step::IllegalStep;
-use crate::time::{Moment, Span};
+use crate::time::Moment;
 use crate::units::{Bytes, Events};
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +38,6 @@ pub struct Output {
     pub seen_at: Moment,
     /// When it was recorded.
     pub committed_at: Moment,
-    /// Programs' own time on the longest chain that led to it.
-    pub chain: Span,
     /// The block it is published in; none for a run that does not publish.
     pub block: Option<BlockId>,
 }

@@ -11,6 +11,8 @@ pub struct File {
     pub id: FileId,
     /// What was seen.
     pub arrival: Arrival,
+    /// Whether it came after its run was closed: accepted and accounted for, not worked on.
+    pub late: bool,
 }
 
 impl File {

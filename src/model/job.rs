@@ -6,7 +6,7 @@
 use crate::ids::{AttemptNumber, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use crate::names::TaskPath;
 use crate::step::IllegalStep;
-use crate::time::{Moment, Span};
+use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 
 /// Who is served first: live work before everything else.
@@ -249,7 +249,7 @@ pub struct Stamps {
     pub sent: Option<Moment>,
     /// The winning attempt's program started.
     pub started: Option<Moment>,
-    /// The winning attempt reported.
+    /// The winning attempt's program ended.
     pub reported: Option<Moment>,
     /// Its outputs were recorded.
     pub done: Option<Moment>,
@@ -280,8 +280,6 @@ pub struct Job {
     pub last_error: Option<String>,
     /// When it passed each hop.
     pub stamps: Stamps,
-    /// Programs' own time on the longest chain of jobs that led here, this one included once done.
-    pub chain: Span,
     /// Whether a constant it was released for was replaced by a wait that ended.
     pub provisional: bool,
     /// How far it has come.

@@ -17,6 +17,8 @@ pub enum Expected {
     Events(u64),
     /// So many files a stream.
     Files(u64),
+    /// What is here is all there is: said by a person, or by a profile without announcements.
+    Declared,
 }
 
 /// What has come for one (run, stream, lumi).
@@ -71,6 +73,7 @@ impl Expected {
     pub fn compare(self, received: Received) -> LumiEvent {
         let (announced, here) = match self {
             Self::Unknown => return LumiEvent::Short,
+            Self::Declared => return LumiEvent::Matches,
             Self::Events(events) => (events, received.events_accounted),
             Self::Files(files) => (files, received.files),
         };
@@ -125,5 +128,6 @@ mod tests {
         check(Expected::Events(300), LumiEvent::Matches);
         check(Expected::Files(2), LumiEvent::Matches);
         check(Expected::Files(1), LumiEvent::Surplus);
+        check(Expected::Declared, LumiEvent::Matches);
     }
 }
