@@ -5,4 +5,5 @@
 //! pipeline is a TOML file; a new splitter is a file in `splitting/` and an arm in its `mod.rs`.
 
 pub mod definition;
+pub mod release;
 pub mod splitting;
