@@ -1,0 +1,215 @@
+//! `tier0 program harvest`: constants of a run from what express has collected.
+//!
+//! In: `ALCA` tables of the job's run, and of earlier runs that are still collecting for the scale.
+//! Out: `HARVEST`, a JSON document of everything fitted, and the candidates in `metrics`: for each
+//! tag whether it applies, how many entries it used, its quantities with errors as whole numbers of
+//! 1e-9 of their unit, and the payload as canonical JSON. The beam spot is fitted from the tracks of
+//! the job's run alone; the momentum scale from all inputs. Whether a candidate is good enough is
+//! decided elsewhere: a fit that fails is a candidate without quantities and with a reason, not a
+//! failed job.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use calibration::beamspot::{self, BeamSpot, Track};
+use calibration::scale::{self, Peak, PeakModel};
+use serde_json::{Value, json};
+
+use crate::format::Label;
+use crate::input::{check_label, mixed};
+use crate::job::{JobError, JobFile, JobInput, Made, Outputs, ranges};
+use crate::table::Table;
+
+/// One model for every sample size: a change of model between two runs could look like a change of
+/// the scale.
+const MODEL: PeakModel = PeakModel::Z_SMALL_SAMPLE;
+
+/// What the inputs hold.
+#[derive(Default)]
+struct Collected {
+    label: Option<Label>,
+    source: Option<String>,
+    tracks: Vec<Track>,
+    masses_gev: Vec<f64>,
+    runs: BTreeSet<u32>,
+    lumis: BTreeSet<u32>,
+    events: u64,
+}
+
+/// Runs one job.
+pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
+    let run = job.run_needed()?;
+    let mut outputs = Outputs::new(job, folder, &["HARVEST"])?;
+    let mut all = Collected::default();
+    for input in &job.inputs {
+        collect(job, input, run, &mut all)?;
+    }
+    let Some(label) = all.label else {
+        let what = "the job has no inputs, harvest reads ALCA tables".into();
+        return Err(JobError::Definition { what });
+    };
+    if !all.runs.contains(&run) {
+        let reason = format!("none of the inputs holds events of run {run}, the job's run");
+        return Err(job.inputs[0].refuse(reason));
+    }
+    let candidates = vec![beamspot_candidate(run, &all), scale_candidate(&all)];
+    let document = json!({
+        "schema": 1,
+        "label": label.as_str(),
+        "source": all.source,
+        "run": run,
+        "runs": all.runs,
+        "events": all.events,
+        "candidates": candidates,
+        "mass_histogram": {
+            "range_gev": [MODEL.range_gev.0, MODEL.range_gev.1],
+            "counts": MODEL.histogram(&all.masses_gev),
+        },
+    });
+    let lumis = ranges(all.lumis.iter().copied());
+    outputs.write("HARVEST", all.events, &lumis, || {
+        document.to_string().into_bytes()
+    })?;
+    Ok(Made {
+        outputs: outputs.done(),
+        events_read: all.events,
+        events_written: all.events,
+        metrics: json!({ "label": label.as_str(), "candidates": candidates }),
+    })
+}
+
+/// Reads one input into what is collected.
+fn collect(job: &JobFile, input: &JobInput, run: u32, all: &mut Collected) -> Result<(), JobError> {
+    // The checks of size and checksum are made on the bytes; the table is then read by its path.
+    input.read()?;
+    let refuse = |reason: String| input.refuse(reason);
+    let table = Table::read(&input.path).map_err(refuse)?;
+    let word = table.noted("tier0.label").unwrap_or("absent");
+    let label = Label::from_word(word).ok_or_else(|| {
+        refuse(format!(
+            "its label is {word}, express writes real or simulated"
+        ))
+    })?;
+    check_label(input, label, all.label.or(job.label()?))?;
+    all.label = Some(label);
+    let source = table.noted("tier0.source").unwrap_or_default();
+    let first = all.source.get_or_insert_with(|| source.to_owned());
+    if first != source {
+        return Err(mixed(input, source, first));
+    }
+    input.check_events(table.rows() as u64)?;
+    all.events += table.rows() as u64;
+    all.masses_gev
+        .extend_from_slice(table.f64s("mass_gev").map_err(refuse)?);
+    let runs = table.u32s("run").map_err(refuse)?;
+    all.runs.extend(runs);
+    let of_run = |index: &usize| runs[*index] == run;
+    let lumis = table.u32s("lumi").map_err(refuse)?;
+    all.lumis
+        .extend((0..runs.len()).filter(of_run).map(|index| lumis[index]));
+    for n in [1, 2] {
+        let phis = table.f64s(&format!("phi{n}")).map_err(refuse)?;
+        let dxys = table.optional(&format!("dxy{n}")).map_err(refuse)?;
+        for index in (0..runs.len()).filter(of_run) {
+            if let Some(dxy_cm) = dxys[index] {
+                all.tracks.push(Track {
+                    phi_rad: phis[index],
+                    dxy_cm,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A quantity in whole numbers of 1e-9 of its unit: what decisions are made on.
+fn quantity(name: &str, value: f64, error: f64) -> Value {
+    let nano = |number: f64| (number * 1e9).round() as i64;
+    json!({"name": name, "value_nano": nano(value), "error_nano": nano(error)})
+}
+
+fn beamspot_candidate(run: u32, all: &Collected) -> Value {
+    if all.tracks.is_empty() {
+        let reason = "the data set carries no impact parameters";
+        return json!({"tag": "beamspot", "applicable": false, "reason": reason});
+    }
+    match beamspot::fit(&all.tracks) {
+        Ok(spot) => json!({
+            "tag": "beamspot",
+            "applicable": true,
+            "n": spot.n_used,
+            "quantities": [
+                quantity("x0_cm", spot.x0_cm, spot.x0_err_cm),
+                quantity("y0_cm", spot.y0_cm, spot.y0_err_cm),
+            ],
+            "payload": beamspot_payload(run, &spot).to_string(),
+        }),
+        Err(error) => refused("beamspot", all.tracks.len() as u64, &error.to_string()),
+    }
+}
+
+/// The constant that prompt reads. Object keys are sorted by the JSON writer, so equal constants
+/// are equal bytes.
+fn beamspot_payload(run: u32, spot: &BeamSpot) -> Value {
+    json!({
+        "schema": 1,
+        "kind": "beamspot",
+        "method": "d0-phi, least squares, clipped at 5 robust sigma",
+        "units": {"length": "cm"},
+        "runs": [run, run],
+        "x0_cm": spot.x0_cm,
+        "y0_cm": spot.y0_cm,
+        "x0_err_cm": spot.x0_err_cm,
+        "y0_err_cm": spot.y0_err_cm,
+        "corr": spot.corr,
+        "n_used": spot.n_used,
+        "n_tracks": spot.n_tracks,
+        "resid_rms_cm": spot.resid_rms_cm,
+    })
+}
+
+fn scale_candidate(all: &Collected) -> Value {
+    let counts = MODEL.histogram(&all.masses_gev);
+    let n = counts.iter().sum();
+    match scale::fit(&MODEL, &counts) {
+        Ok(peak) => {
+            let scale = scale::scale_of(&peak);
+            json!({
+                "tag": "scale",
+                "applicable": true,
+                "n": n,
+                "quantities": [quantity("k", scale.k, scale.k_err)],
+                "chi2_milli": (peak.min2nll * 1e3).round() as i64,
+                "ndf": peak.ndf,
+                "payload": scale_payload(all, &peak, &scale).to_string(),
+            })
+        }
+        Err(error) => refused("scale", n, &error.to_string()),
+    }
+}
+
+fn scale_payload(all: &Collected, peak: &Peak, scale: &scale::Scale) -> Value {
+    let first = all.runs.first();
+    json!({
+        "schema": 1,
+        "kind": "scale",
+        "method": "Voigt peak of the Z on a flat background, Poisson likelihood ratio",
+        "units": {"mass": "GeV", "k": "1"},
+        "runs": [first, all.runs.last()],
+        "k": scale.k,
+        "k_err": scale.k_err,
+        "mass_gev": peak.mass_gev,
+        "mass_err_gev": peak.mass_err_gev,
+        "sigma_gev": peak.sigma_gev,
+        "n": peak.n_in_window,
+        "min2nll": peak.min2nll,
+        "ndf": peak.ndf,
+        "pdg_mass_gev": peak.pdg_mass_gev,
+        "range_gev": [MODEL.range_gev.0, MODEL.range_gev.1],
+    })
+}
+
+/// A candidate whose fit gave nothing.
+fn refused(tag: &str, n: u64, reason: &str) -> Value {
+    json!({"tag": tag, "applicable": true, "n": n, "quantities": [], "reason": reason})
+}

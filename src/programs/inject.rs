@@ -1,0 +1,616 @@
+//! Plays a data set into a spool folder as a data acquisition would, run by run.
+//!
+//! In: a data set and options. Out: for each run a folder with a begin-of-run record, stream files
+//! with their sidecars, end-of-lumi records and an end-of-run record. A file is written under `open/`
+//! and renamed into place, then its sidecar: the sidecar is the commit mark. The lumis are slices of
+//! the replay by event number, not lumisections of the experiment: the data sets have none.
+//!
+//! Playing the same input again into the same spool writes nothing and leaves the same names. It must
+//! never overwrite a committed file, and never change what another option set has left there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::event::{Layout, RowError};
+use crate::format::{Container, Header, Label, RawEvent, checksum};
+use crate::random::uniform_of;
+use crate::sidecar;
+use crate::source::{self, DataSet, SourceError};
+
+/// What to play, where and how.
+#[derive(Clone, Debug)]
+pub struct InjectOptions {
+    /// Spool folder; made if absent.
+    pub spool: PathBuf,
+    /// Data set: `.csv` or `.root`.
+    pub data: PathBuf,
+    /// Stream name: letters and digits, not holding the word `stream`.
+    pub stream: String,
+    /// Type of the runs: `physics`, `cosmics`, `calibration` or `test`.
+    pub run_type: String,
+    /// Events a slice, at least 1.
+    pub slice_events: usize,
+    /// Pause after each committed file.
+    pub pause_file: Duration,
+    /// Pause after each run.
+    pub pause_run: Duration,
+    /// Moves the true vertex by (x, y) in cm.
+    pub shift_vertex_cm: Option<(f64, f64)>,
+    /// Runs that are left out.
+    pub drop_runs: Vec<u32>,
+    /// Seed of the choice of events when `fraction` is below 1.
+    pub seed: u64,
+    /// Share of events kept, above 0 and at most 1.
+    pub fraction: f64,
+    /// Real or simulated; `None`: by the run numbers. A claim the run numbers deny is refused.
+    pub label: Option<Label>,
+    /// Process number in the file names.
+    pub pid: u32,
+}
+
+impl InjectOptions {
+    /// Everything as a plain replay has it: stream `Muons`, physics runs, 200 events a slice, no
+    /// pauses, nothing changed.
+    pub fn new(spool: PathBuf, data: PathBuf) -> Self {
+        Self {
+            spool,
+            data,
+            stream: "Muons".into(),
+            run_type: "physics".into(),
+            slice_events: 200,
+            pause_file: Duration::ZERO,
+            pause_run: Duration::ZERO,
+            shift_vertex_cm: None,
+            drop_runs: Vec::new(),
+            seed: 1,
+            fraction: 1.0,
+            label: None,
+            pid: 1,
+        }
+    }
+}
+
+/// What was played of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlayedRun {
+    /// Run number.
+    pub run: u32,
+    /// Stream files of the run.
+    pub files: u32,
+    /// Events in them.
+    pub events: u64,
+}
+
+/// What was played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Played {
+    /// Name of the data set.
+    pub source: String,
+    /// Real or simulated.
+    pub label: Label,
+    /// The runs in the order they were played.
+    pub runs: Vec<PlayedRun>,
+    /// Stream files that were already committed with the same content.
+    pub files_present: u32,
+}
+
+/// Why a replay stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum InjectError {
+    /// An option no replay can follow.
+    #[error("cannot inject: {option} is {value:?}; {hint}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        hint: &'static str,
+    },
+    /// The data set.
+    #[error("cannot inject: {0}")]
+    Source(#[from] SourceError),
+    /// A row that cannot be shifted (never after a successful read, but not assumed).
+    #[error("cannot shift event {event} of run {run}: {row}")]
+    Shift {
+        /// Run.
+        run: u32,
+        /// Event.
+        event: u64,
+        /// What is wrong with it.
+        row: RowError,
+    },
+    /// No run or no event is left.
+    #[error("cannot inject: the options leave no events of {}; drop fewer runs or keep a larger \
+             fraction", data.display())]
+    Nothing {
+        /// The data set.
+        data: PathBuf,
+    },
+    /// The spool holds another file under a name of this replay.
+    #[error("cannot inject: {} is already committed with other content; use an empty spool or the \
+             options of the first replay", path.display())]
+    Conflict {
+        /// The file in the spool.
+        path: PathBuf,
+    },
+    /// The spool cannot be written.
+    #[error("cannot inject: {what} {} failed: {source}; check rights and free space of the spool",
+            path.display())]
+    Spool {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Plays the data set. `progress` hears one line a run.
+pub fn play(
+    options: &InjectOptions,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Played, InjectError> {
+    check_options(options)?;
+    let data = source::read(&options.data)?;
+    let label = check_label(options, &data)?;
+    let runs = choose(options, &data)?;
+    if runs.is_empty() {
+        return Err(InjectError::Nothing {
+            data: options.data.clone(),
+        });
+    }
+    let mut played = Played {
+        source: data.name.clone(),
+        label,
+        runs: Vec::new(),
+        files_present: 0,
+    };
+    let count = runs.len();
+    for (index, (run, events)) in runs.into_iter().enumerate() {
+        let mut replay = RunReplay {
+            options,
+            data: &data,
+            label,
+            run,
+            files_present: 0,
+        };
+        let done = replay.play(&events)?;
+        progress(&format!(
+            "run {run} ({} of {count}): {} events in {} files, slices of the replay",
+            index + 1,
+            done.events,
+            done.files
+        ));
+        played.files_present += replay.files_present;
+        played.runs.push(done);
+        if index + 1 < count {
+            pause(options.pause_run);
+        }
+    }
+    Ok(played)
+}
+
+fn check_options(options: &InjectOptions) -> Result<(), InjectError> {
+    let refuse = |option, value: String, hint| {
+        Err(InjectError::Option {
+            option,
+            value,
+            hint,
+        })
+    };
+    let stream = &options.stream;
+    let plain = stream.chars().all(|c| c.is_ascii_alphanumeric());
+    if stream.is_empty() || !plain || stream.contains("stream") {
+        let hint = "a stream name is letters and digits and does not hold the word stream";
+        return refuse("stream", stream.clone(), hint);
+    }
+    if !["physics", "cosmics", "calibration", "test"].contains(&options.run_type.as_str()) {
+        let hint = "a run is physics, cosmics, calibration or test";
+        return refuse("run type", options.run_type.clone(), hint);
+    }
+    if options.slice_events == 0 {
+        return refuse("slice events", "0".into(), "a slice has at least one event");
+    }
+    if !(options.fraction > 0.0 && options.fraction <= 1.0) {
+        let hint = "a fraction is above 0 and at most 1";
+        return refuse("fraction", options.fraction.to_string(), hint);
+    }
+    if let Some((x, y)) = options.shift_vertex_cm
+        && !(x.is_finite() && y.is_finite())
+    {
+        return refuse(
+            "shift vertex",
+            format!("{x},{y}"),
+            "give two finite numbers in cm",
+        );
+    }
+    Ok(())
+}
+
+fn check_label(options: &InjectOptions, data: &DataSet) -> Result<Label, InjectError> {
+    let known = data.label(&options.data)?;
+    match options.label {
+        Some(claim) if claim != known => Err(InjectError::Option {
+            option: "label",
+            value: claim.as_str().into(),
+            hint: "the run numbers say otherwise: runs from 900001 on are simulated, others real",
+        }),
+        _ => Ok(known),
+    }
+}
+
+/// Leaves out dropped runs and events, and shifts the rest.
+fn choose(
+    options: &InjectOptions,
+    data: &DataSet,
+) -> Result<Vec<(u32, Vec<RawEvent>)>, InjectError> {
+    let layout = Layout::of(&data.columns).map_err(|row| SourceError::Row {
+        path: options.data.clone(),
+        line: 1,
+        row,
+    })?;
+    let mut runs = Vec::new();
+    for (run, events) in &data.runs {
+        if options.drop_runs.contains(run) {
+            continue;
+        }
+        let keep = |event: &&RawEvent| {
+            uniform_of(&[options.seed, u64::from(*run), event.event]) < options.fraction
+        };
+        let mut kept: Vec<RawEvent> = events.iter().filter(keep).cloned().collect();
+        if let Some((x_cm, y_cm)) = options.shift_vertex_cm {
+            for event in &mut kept {
+                for row in &mut event.rows {
+                    *row = layout
+                        .shifted(row, x_cm, y_cm)
+                        .map_err(|row| InjectError::Shift {
+                            run: *run,
+                            event: event.event,
+                            row,
+                        })?;
+                }
+            }
+        }
+        if !kept.is_empty() {
+            runs.push((*run, kept));
+        }
+    }
+    Ok(runs)
+}
+
+/// The replay of one run.
+struct RunReplay<'a> {
+    options: &'a InjectOptions,
+    data: &'a DataSet,
+    label: Label,
+    run: u32,
+    files_present: u32,
+}
+
+impl RunReplay<'_> {
+    fn play(&mut self, events: &[RawEvent]) -> Result<PlayedRun, InjectError> {
+        let (run, pid) = (self.run, self.options.pid);
+        let folder = self.options.spool.join(sidecar::run_folder(run));
+        make_folder(&folder.join("open"))?;
+        let begin = sidecar::begin_of_run(run, pid, &self.options.run_type, self.label.as_str());
+        put(
+            &folder,
+            &sidecar::record_name(run, 0, "BoR"),
+            begin.as_bytes(),
+        )?;
+        let mut files = 0;
+        for slice in events.chunks(self.options.slice_events) {
+            files += 1;
+            let lumi = files;
+            self.commit_slice(&folder, lumi, slice)?;
+            let count = slice.len() as u64;
+            let end = sidecar::end_of_lumi(run, pid, count, 1);
+            put(
+                &folder,
+                &sidecar::record_name(run, lumi, "EoLS"),
+                end.as_bytes(),
+            )?;
+            pause(self.options.pause_file);
+        }
+        let total = events.len() as u64;
+        let end = sidecar::end_of_run(run, pid, total, files, files, files);
+        put(
+            &folder,
+            &sidecar::record_name(run, 0, "EoR"),
+            end.as_bytes(),
+        )?;
+        Ok(PlayedRun {
+            run,
+            files,
+            events: total,
+        })
+    }
+
+    /// Writes one stream file and then its sidecar, unless both are there with this content.
+    fn commit_slice(
+        &mut self,
+        folder: &Path,
+        lumi: u32,
+        slice: &[RawEvent],
+    ) -> Result<(), InjectError> {
+        let container = Container {
+            header: Header {
+                schema: 1,
+                source: self.data.name.clone(),
+                label: self.label,
+                run: self.run,
+                lumi,
+                stream: self.options.stream.clone(),
+                columns: self.data.columns.clone(),
+                events: slice.len() as u64,
+            },
+            events: slice.to_vec(),
+        };
+        let bytes = container.to_bytes();
+        let (run, pid) = (self.run, self.options.pid);
+        let stem = sidecar::stream_stem(run, lumi, &self.options.stream, pid);
+        let (file, mark) = (format!("{stem}.dat"), format!("{stem}.jsn"));
+        let size = bytes.len() as u64;
+        let record = sidecar::stream(run, pid, slice.len() as u64, &file, size, checksum(&bytes));
+        // The mark may outlive its file: whoever takes files out of a spool may leave sidecars.
+        if present(&folder.join(&mark), record.as_bytes())? {
+            self.files_present += 1;
+            return Ok(());
+        }
+        write_and_rename(folder, &file, &bytes)?;
+        write_and_rename(folder, &mark, record.as_bytes())
+    }
+}
+
+/// Whether the file is there with these bytes; another content is a conflict.
+fn present(path: &Path, bytes: &[u8]) -> Result<bool, InjectError> {
+    match fs::read(path) {
+        Ok(found) if found == bytes => Ok(true),
+        Ok(_) => Err(InjectError::Conflict {
+            path: path.to_owned(),
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(InjectError::Spool {
+            what: "reading",
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Puts a record into the folder unless it is there already.
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), InjectError> {
+    if present(&folder.join(name), bytes)? {
+        return Ok(());
+    }
+    write_and_rename(folder, name, bytes)
+}
+
+/// Writes under `open/`, closes, renames into the folder: whoever sees the name sees all bytes.
+fn write_and_rename(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), InjectError> {
+    let open = folder.join("open").join(name);
+    fs::write(&open, bytes).map_err(|source| InjectError::Spool {
+        what: "writing",
+        path: open.clone(),
+        source,
+    })?;
+    fs::rename(&open, folder.join(name)).map_err(|source| InjectError::Spool {
+        what: "renaming",
+        path: open,
+        source,
+    })
+}
+
+fn make_folder(path: &Path) -> Result<(), InjectError> {
+    fs::create_dir_all(path).map_err(|source| InjectError::Spool {
+        what: "making folder",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn pause(time: Duration) {
+    if !time.is_zero() {
+        std::thread::sleep(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const HEADER: &str = "Run,Event,pt1,eta1,phi1,Q1,dxy1,iso1,pt2,eta2,phi2,Q2,dxy2,iso2";
+
+    /// A data set of 7 + 3 events in two runs, in an order of its own.
+    fn small() -> (tempfile::TempDir, InjectOptions) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = String::from(HEADER) + "\n";
+        for (run, count) in [(12, 7), (9, 3)] {
+            for event in (1..=count).rev() {
+                text += &format!("{run},{event},50,0.1,0.2,1,0.01,0,40,-0.1,3.1,-1,0.02,0\n");
+            }
+        }
+        let data = folder.path().join("small.csv");
+        fs::write(&data, text).unwrap();
+        let mut options = InjectOptions::new(folder.path().join("spool"), data);
+        options.slice_events = 3;
+        (folder, options)
+    }
+
+    /// Every file below a folder with its bytes.
+    fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        for run in fs::read_dir(folder).unwrap() {
+            for file in fs::read_dir(run.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                if path.is_file() {
+                    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                    found.insert(name, fs::read(&path).unwrap());
+                }
+            }
+        }
+        found
+    }
+
+    fn play_quietly(options: &InjectOptions) -> Result<Played, InjectError> {
+        play(options, &mut |_| ())
+    }
+
+    #[test]
+    fn a_run_is_records_files_and_sidecars_by_the_names_of_the_filter_farm() {
+        let (_folder, options) = small();
+        let played = play_quietly(&options).unwrap();
+        let runs: Vec<_> = played
+            .runs
+            .iter()
+            .map(|r| (r.run, r.files, r.events))
+            .collect();
+        assert_eq!(runs, [(9, 1, 3), (12, 3, 7)]);
+        let found = files(&options.spool);
+        let names: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "run000009_ls0000_BoR.jsn",
+                "run000009_ls0000_EoR.jsn",
+                "run000009_ls0001_EoLS.jsn",
+                "run000009_ls0001_streamMuons_pid00001.dat",
+                "run000009_ls0001_streamMuons_pid00001.jsn",
+                "run000012_ls0000_BoR.jsn",
+                "run000012_ls0000_EoR.jsn",
+                "run000012_ls0001_EoLS.jsn",
+                "run000012_ls0001_streamMuons_pid00001.dat",
+                "run000012_ls0001_streamMuons_pid00001.jsn",
+                "run000012_ls0002_EoLS.jsn",
+                "run000012_ls0002_streamMuons_pid00001.dat",
+                "run000012_ls0002_streamMuons_pid00001.jsn",
+                "run000012_ls0003_EoLS.jsn",
+                "run000012_ls0003_streamMuons_pid00001.dat",
+                "run000012_ls0003_streamMuons_pid00001.jsn",
+            ]
+        );
+        let data = |name: &str| -> Vec<String> {
+            let record: serde_json::Value = serde_json::from_slice(&found[name]).unwrap();
+            serde_json::from_value(record["data"].clone()).unwrap()
+        };
+        let stem = "run000012_ls0003_streamMuons_pid00001";
+        let bytes = &found[&format!("{stem}.dat")];
+        let expect = [
+            "1",
+            "1",
+            "0",
+            "0",
+            &format!("{stem}.dat"),
+            &bytes.len().to_string(),
+            "",
+            &checksum(bytes).to_string(),
+            "",
+            "DAT",
+            "0",
+        ];
+        assert_eq!(data(&format!("{stem}.jsn")), expect);
+        assert_eq!(data("run000012_ls0000_BoR.jsn"), ["physics", "real"]);
+        assert_eq!(data("run000012_ls0003_EoLS.jsn"), ["1", "1", "1", "0"]);
+        assert_eq!(data("run000012_ls0000_EoR.jsn"), ["7", "3", "3", "3"]);
+        let container = Container::from_bytes(bytes).unwrap();
+        assert_eq!(container.events[0].event, 7);
+    }
+
+    #[test]
+    fn a_second_replay_changes_nothing_and_repairs_a_cut_one() {
+        let (_folder, options) = small();
+        play_quietly(&options).unwrap();
+        let first = files(&options.spool);
+        assert_eq!(play_quietly(&options).unwrap().files_present, 4);
+        assert_eq!(files(&options.spool), first);
+        let run = options.spool.join("run000012");
+        fs::remove_file(run.join("run000012_ls0002_streamMuons_pid00001.jsn")).unwrap();
+        fs::write(
+            run.join("run000012_ls0002_streamMuons_pid00001.dat"),
+            "half",
+        )
+        .unwrap();
+        fs::remove_file(run.join("run000012_ls0000_EoR.jsn")).unwrap();
+        play_quietly(&options).unwrap();
+        assert_eq!(files(&options.spool), first);
+    }
+
+    #[test]
+    fn options_choose_events_and_bad_ones_are_refused_in_words() {
+        let check = |change: fn(&mut InjectOptions), expect: &str| {
+            let (_folder, mut options) = small();
+            change(&mut options);
+            let said = match play_quietly(&options) {
+                Ok(played) => format!("{:?}", played.runs),
+                Err(error) => error.to_string(),
+            };
+            assert!(said.contains(expect), "{said:?} lacks {expect:?}");
+        };
+        check(
+            |o| o.drop_runs = vec![12],
+            "[PlayedRun { run: 9, files: 1, events: 3 }]",
+        );
+        check(|o| o.drop_runs = vec![9, 12], "leave no events");
+        check(
+            |o| o.fraction = 0.0,
+            "fraction is \"0\"; a fraction is above 0",
+        );
+        check(|o| o.fraction = f64::NAN, "fraction is \"NaN\"");
+        check(|o| o.slice_events = 0, "at least one event");
+        check(
+            |o| o.stream = "A_B".into(),
+            "a stream name is letters and digits",
+        );
+        check(
+            |o| o.stream = "mystream".into(),
+            "does not hold the word stream",
+        );
+        check(
+            |o| o.run_type = "fun".into(),
+            "physics, cosmics, calibration or test",
+        );
+        check(
+            |o| o.label = Some(Label::Simulated),
+            "the run numbers say otherwise",
+        );
+        check(
+            |o| o.shift_vertex_cm = Some((f64::INFINITY, 0.0)),
+            "two finite numbers",
+        );
+    }
+
+    #[test]
+    fn a_fraction_keeps_the_same_events_whatever_else_is_dropped() {
+        let kept = |seed: u64, drop_runs: Vec<u32>| {
+            let (_folder, mut options) = small();
+            (options.seed, options.fraction, options.drop_runs) = (seed, 0.5, drop_runs);
+            options.slice_events = 100;
+            play_quietly(&options).unwrap();
+            let name = "run000012_ls0001_streamMuons_pid00001.dat";
+            let container = Container::from_bytes(&files(&options.spool)[name]).unwrap();
+            container
+                .events
+                .iter()
+                .map(|event| event.event)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kept(3, vec![]), kept(3, vec![9]));
+        assert!((1..20).any(|seed| kept(seed, vec![9]) != kept(3, vec![9])));
+    }
+
+    #[test]
+    fn another_content_under_a_committed_name_is_a_conflict() {
+        let (_folder, mut options) = small();
+        play_quietly(&options).unwrap();
+        options.shift_vertex_cm = Some((0.1, 0.0));
+        let message = play_quietly(&options).unwrap_err().to_string();
+        assert!(
+            message.contains("is already committed with other content"),
+            "{message}"
+        );
+    }
+}

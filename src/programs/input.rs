@@ -1,0 +1,206 @@
+//! The events of a job's `.dat` inputs, as express and prompt both read them.
+//!
+//! In: a job. Out: one dimuon an event, in order of run, lumi and event, each exactly once, and the
+//! columns that every derived event has. A damaged file, an event that comes twice, a label that does
+//! not fit: the job fails with the input named. It never drops an event.
+
+use crate::event::{Dimuon, Layout, representative};
+use crate::format::{Container, Label};
+use crate::job::{JobError, JobFile, JobInput, ranges};
+use crate::table::{Table, Values};
+
+/// One event as the programs work on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) run: u32,
+    pub(crate) lumi: u32,
+    pub(crate) event: u64,
+    /// The pair that stands for the event.
+    pub(crate) dimuon: Dimuon,
+    /// Rows the event has in the source.
+    pub(crate) rows: u32,
+}
+
+/// All events of a job.
+pub(crate) struct Events {
+    /// Sorted by run, lumi and event.
+    pub(crate) all: Vec<Event>,
+    /// Real or simulated, the same for all.
+    pub(crate) label: Label,
+    /// Name of the data set, the same for all.
+    pub(crate) source: String,
+}
+
+/// Reads all inputs of a job.
+pub(crate) fn read(job: &JobFile) -> Result<Events, JobError> {
+    let mut all = Vec::new();
+    let mut kind: Option<(Label, String)> = None;
+    let demanded = job.label()?;
+    for input in &job.inputs {
+        let container =
+            Container::from_bytes(&input.read()?).map_err(|error| JobError::Container {
+                path: input.path.clone(),
+                error,
+            })?;
+        let header = &container.header;
+        check_label(
+            input,
+            header.label,
+            kind.as_ref().map(|(label, _)| *label).or(demanded),
+        )?;
+        let source = kind.get_or_insert_with(|| (header.label, header.source.clone()));
+        if source.1 != header.source {
+            return Err(mixed(input, &header.source, &source.1));
+        }
+        if let Some(run) = job.run.filter(|run| *run != header.run) {
+            return Err(mixed(
+                input,
+                &format!("run {}", header.run),
+                &format!("run {run}"),
+            ));
+        }
+        input.check_events(header.events)?;
+        read_container(input, &container, &mut all)?;
+    }
+    let Some((label, source)) = kind else {
+        let what = "the job has no inputs, this program reads event containers".into();
+        return Err(JobError::Definition { what });
+    };
+    all.sort_by_key(|event| (event.run, event.lumi, event.event));
+    let mut numbers: Vec<(u32, u64)> = all.iter().map(|event| (event.run, event.event)).collect();
+    numbers.sort_unstable();
+    if let Some(pair) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {
+        let (run, event) = pair[0];
+        let reason = format!("event {event} of run {run} comes twice among the inputs");
+        return Err(job.inputs[0].refuse(reason));
+    }
+    Ok(Events { all, label, source })
+}
+
+/// Refuses an input of another label than the one expected.
+pub(crate) fn check_label(
+    input: &JobInput,
+    found: Label,
+    expected: Option<Label>,
+) -> Result<(), JobError> {
+    match expected {
+        Some(expected) if expected != found => Err(mixed(input, found.as_str(), expected.as_str())),
+        _ => Ok(()),
+    }
+}
+
+/// An input that does not fit the others or the job.
+pub(crate) fn mixed(input: &JobInput, found: &str, expected: &str) -> JobError {
+    let (found, expected) = (found.to_owned(), expected.to_owned());
+    JobError::Mixed {
+        path: input.path.clone(),
+        found,
+        expected,
+    }
+}
+
+fn read_container(
+    input: &JobInput,
+    container: &Container,
+    all: &mut Vec<Event>,
+) -> Result<(), JobError> {
+    let header = &container.header;
+    let layout = Layout::of(&header.columns).map_err(|error| input.refuse(error.to_string()))?;
+    for raw in &container.events {
+        let at = |reason: &str| input.refuse(format!("event {}: {reason}", raw.event));
+        let row = representative(&raw.rows).ok_or_else(|| at("it has no rows"))?;
+        let dimuon = layout.dimuon(row).map_err(|error| at(&error.to_string()))?;
+        all.push(Event {
+            run: header.run,
+            lumi: header.lumi,
+            event: raw.event,
+            dimuon,
+            rows: raw.rows.len() as u32,
+        });
+    }
+    Ok(())
+}
+
+impl Events {
+    /// Closed ranges of the lumis read.
+    pub(crate) fn lumis(&self) -> Vec<[u32; 2]> {
+        ranges(self.all.iter().map(|event| event.lumi))
+    }
+
+    /// Number of events.
+    pub(crate) fn count(&self) -> u64 {
+        self.all.len() as u64
+    }
+
+    /// The columns every derived event has: what was read, unchanged.
+    pub(crate) fn raw_table(&self) -> Table {
+        let mut table = self.key_table();
+        for (index, n) in [(0, 1), (1, 2)] {
+            let muon = |of: fn(&crate::event::Muon) -> f64| {
+                Values::F64(
+                    self.all
+                        .iter()
+                        .map(|event| of(&event.dimuon.muons[index]))
+                        .collect(),
+                )
+            };
+            table.push(&format!("pt{n}"), muon(|muon| muon.pt_gev));
+            table.push(&format!("eta{n}"), muon(|muon| muon.eta));
+            table.push(&format!("phi{n}"), muon(|muon| muon.phi_rad));
+            let charges = self
+                .all
+                .iter()
+                .map(|event| event.dimuon.muons[index].charge);
+            table.push(&format!("q{n}"), Values::I32(charges.collect()));
+            table.push(&format!("dxy{n}"), self.dxy(index));
+        }
+        table.push("mass_gev", self.masses());
+        table.push(
+            "n_rows",
+            Values::U32(self.all.iter().map(|event| event.rows).collect()),
+        );
+        table
+    }
+
+    /// Run, lumi and event, and the file metadata that names label and source.
+    pub(crate) fn key_table(&self) -> Table {
+        let mut table = Table::default();
+        table.push(
+            "run",
+            Values::U32(self.all.iter().map(|event| event.run).collect()),
+        );
+        table.push(
+            "lumi",
+            Values::U32(self.all.iter().map(|event| event.lumi).collect()),
+        );
+        table.push(
+            "event",
+            Values::U64(self.all.iter().map(|event| event.event).collect()),
+        );
+        table.note("tier0.schema", "1");
+        table.note("tier0.label", self.label.as_str());
+        table.note("tier0.source", self.source.as_str());
+        table
+    }
+
+    /// Impact parameters of the first (0) or second (1) muon in cm.
+    pub(crate) fn dxy(&self, muon: usize) -> Values {
+        let values = self.all.iter().map(|event| event.dimuon.muons[muon].dxy_cm);
+        Values::OptionF64(values.collect())
+    }
+
+    /// Azimuths of the first (0) or second (1) muon in radian.
+    pub(crate) fn phi(&self, muon: usize) -> Values {
+        Values::F64(
+            self.all
+                .iter()
+                .map(|event| event.dimuon.muons[muon].phi_rad)
+                .collect(),
+        )
+    }
+
+    /// Masses in GeV.
+    pub(crate) fn masses(&self) -> Values {
+        Values::F64(self.all.iter().map(|event| event.dimuon.mass_gev).collect())
+    }
+}

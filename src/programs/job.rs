@@ -1,0 +1,506 @@
+//! What a job is told and what it answers: `job.json` and `report.json`.
+//!
+//! In: the job file written by the executor. Out: typed inputs, conditions and parameters; outputs
+//! put into the attempt's folder; the report with true counts, sizes and checksums. Unknown fields of
+//! a job are ignored, so that the contract can grow. It must never write outside the attempt's
+//! folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::format::{FormatError, Label, checksum};
+
+/// The part of `job.json` that the reference programs use.
+#[derive(Clone, Debug, Deserialize)]
+pub struct JobFile {
+    /// Job identity, given back in the report as it came.
+    pub job: Value,
+    /// Attempt, given back in the report as it came.
+    pub attempt: Value,
+    /// Run the job belongs to, where there is one.
+    #[serde(default)]
+    pub run: Option<u32>,
+    /// Input files in order.
+    #[serde(default)]
+    pub inputs: Vec<JobInput>,
+    /// Conditions resolved for this job.
+    #[serde(default)]
+    pub conditions: Option<JobConditions>,
+    /// Parameters of the task.
+    #[serde(default)]
+    pub parameters: Option<serde_json::Map<String, Value>>,
+    /// Outputs asked for.
+    #[serde(default)]
+    pub outputs: Vec<JobOutput>,
+}
+
+/// An input file.
+#[derive(Clone, Debug, Deserialize)]
+pub struct JobInput {
+    /// Where it can be read.
+    pub path: PathBuf,
+    /// Its size in bytes, where known.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Its adler32 in eight hex digits, where known.
+    #[serde(default)]
+    pub adler32: Option<String>,
+    /// Its events, where known.
+    #[serde(default)]
+    pub events: Option<u64>,
+}
+
+/// Conditions by tag.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct JobConditions {
+    /// Tags that have a payload for this job; an absent tag or `null` has none.
+    #[serde(default)]
+    pub tags: BTreeMap<String, Option<TagPayload>>,
+}
+
+/// The payload of a tag.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TagPayload {
+    /// First run of its interval of validity.
+    #[serde(default)]
+    pub since: Value,
+    /// Content hash.
+    pub hash: String,
+    /// Where the payload's JSON can be read.
+    pub path: PathBuf,
+}
+
+/// An output asked for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct JobOutput {
+    /// Label of the output, e.g. `RECO`.
+    pub label: String,
+    /// Path, relative to the attempt's folder.
+    pub path: PathBuf,
+}
+
+/// What a program has made, before the exit is known.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Made {
+    /// Outputs written.
+    pub outputs: Vec<OutputReport>,
+    /// Events read from the inputs.
+    pub events_read: u64,
+    /// Events written to the main output.
+    pub events_written: u64,
+    /// Figures of the program; see each program's head.
+    pub metrics: Value,
+}
+
+/// One output written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutputReport {
+    /// Label as asked for.
+    pub label: String,
+    /// Path as asked for.
+    pub path: PathBuf,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Checksum in eight hex digits.
+    pub adler32: String,
+    /// Events in it.
+    pub events: u64,
+    /// Closed ranges of lumis in it.
+    pub lumis: Vec<[u32; 2]>,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exit {
+    /// Exit code of the process.
+    pub code: i32,
+    /// Class by which a retry is decided.
+    pub class: ExitClass,
+    /// What happened, in words.
+    pub message: String,
+}
+
+/// Classes of exits these programs give. Memory and time are seen by the executor, not by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExitClass {
+    /// Done.
+    Ok,
+    /// May pass when tried again.
+    Transient,
+    /// The inputs are at fault; the same inputs will fail again.
+    Input,
+    /// The program or its definition is at fault.
+    Program,
+    /// The machine is at fault: disk, rights.
+    Site,
+}
+
+impl ExitClass {
+    /// Exit code of the process, after BSD `sysexits.h`.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Ok => 0,
+            Self::Input => 65,
+            Self::Program => 70,
+            Self::Site => 74,
+            Self::Transient => 75,
+        }
+    }
+}
+
+/// `report.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Version, now 1.
+    pub schema: u32,
+    /// The job, as it came.
+    pub job: Value,
+    /// The attempt, as it came.
+    pub attempt: Value,
+    /// What was made; empty when the job failed.
+    #[serde(flatten)]
+    pub made: Made,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// Why a job failed. Each has its class.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// An input is absent.
+    #[error("input {} does not exist; publish it again or leave it out", path.display())]
+    Absent {
+        /// The input.
+        path: PathBuf,
+    },
+    /// An input is not what the job says it is.
+    #[error("input {} is {what} {found}, the job says {expected}; fetch it again", path.display())]
+    Differs {
+        /// The input.
+        path: PathBuf,
+        /// `of size`, `of adler32`, `of events`.
+        what: &'static str,
+        /// As found.
+        found: String,
+        /// As told.
+        expected: String,
+    },
+    /// An input's container is damaged.
+    #[error("input {}: {error}", path.display())]
+    Container {
+        /// The input.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: FormatError,
+    },
+    /// An input's content cannot be used.
+    #[error("input {}: {reason}", path.display())]
+    Content {
+        /// The input.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Real and simulated, or two runs, where only one may be.
+    #[error("input {} is {found}, this job works on {expected}; never mix them in one job",
+            path.display())]
+    Mixed {
+        /// The input that does not fit.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+        /// What the job or its first input is.
+        expected: String,
+    },
+    /// A payload of conditions cannot be used.
+    #[error("payload of tag {tag} in {}: {reason}; check the tag's content", path.display())]
+    Payload {
+        /// The tag.
+        tag: String,
+        /// The payload's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The job asks for something this program does not offer.
+    #[error("{what}; correct the pipeline definition")]
+    Definition {
+        /// What is asked and what is offered.
+        what: String,
+    },
+    /// Reading or writing failed.
+    #[error("{what} {} failed: {source}; check the machine's disk and rights", path.display())]
+    Machine {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl JobError {
+    /// The class of this failure.
+    pub fn class(&self) -> ExitClass {
+        match self {
+            Self::Absent { .. }
+            | Self::Differs { .. }
+            | Self::Container { .. }
+            | Self::Content { .. }
+            | Self::Mixed { .. } => ExitClass::Input,
+            Self::Payload { .. } | Self::Definition { .. } => ExitClass::Program,
+            Self::Machine { .. } => ExitClass::Site,
+        }
+    }
+}
+
+impl JobInput {
+    /// The bytes of the file, checked against size and checksum where the job states them.
+    pub fn read(&self) -> Result<Vec<u8>, JobError> {
+        let path = &self.path;
+        let bytes = fs::read(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => JobError::Absent { path: path.clone() },
+            _ => JobError::Machine {
+                what: "reading",
+                path: path.clone(),
+                source,
+            },
+        })?;
+        if let Some(expected) = self.bytes {
+            self.compare("of size", bytes.len() as u64, expected)?;
+        }
+        if let Some(expected) = self.adler32.as_deref().filter(|text| !text.is_empty()) {
+            self.compare(
+                "of adler32",
+                format!("{:08x}", checksum(&bytes)),
+                expected.to_lowercase(),
+            )?;
+        }
+        Ok(bytes)
+    }
+
+    /// Checks the number of events found against the job's.
+    pub fn check_events(&self, found: u64) -> Result<(), JobError> {
+        self.events.map_or(Ok(()), |expected| {
+            self.compare("of events", found, expected)
+        })
+    }
+
+    /// An error about the content of this input.
+    pub fn refuse(&self, reason: String) -> JobError {
+        JobError::Content {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+
+    fn compare<T: PartialEq + ToString>(
+        &self,
+        what: &'static str,
+        found: T,
+        expected: T,
+    ) -> Result<(), JobError> {
+        if found == expected {
+            return Ok(());
+        }
+        let (found, expected) = (found.to_string(), expected.to_string());
+        Err(JobError::Differs {
+            path: self.path.clone(),
+            what,
+            found,
+            expected,
+        })
+    }
+}
+
+impl JobFile {
+    /// The label the job's parameters demand, if they do.
+    pub fn label(&self) -> Result<Option<Label>, JobError> {
+        let Some(value) = self.parameter("label") else {
+            return Ok(None);
+        };
+        match value.as_str().and_then(Label::from_word) {
+            Some(label) => Ok(Some(label)),
+            None => Err(JobError::Definition {
+                what: format!("parameter label is {value}, it must be \"real\" or \"simulated\""),
+            }),
+        }
+    }
+
+    /// A parameter by name; `null` counts as absent.
+    pub fn parameter(&self, name: &str) -> Option<&Value> {
+        self.parameters
+            .as_ref()?
+            .get(name)
+            .filter(|value| !value.is_null())
+    }
+
+    /// A number among the parameters.
+    pub fn number(&self, name: &str) -> Result<Option<f64>, JobError> {
+        let Some(value) = self.parameter(name) else {
+            return Ok(None);
+        };
+        value
+            .as_f64()
+            .map(Some)
+            .ok_or_else(|| JobError::Definition {
+                what: format!("parameter {name} is {value}, it must be a number"),
+            })
+    }
+
+    /// The run, for programs that work on one.
+    pub fn run_needed(&self) -> Result<u32, JobError> {
+        self.run.ok_or_else(|| JobError::Definition {
+            what: "the job names no run, this program works on one run".into(),
+        })
+    }
+
+    /// The payload of a tag, where there is one.
+    pub fn payload(&self, tag: &str) -> Result<Option<(TagPayload, Value)>, JobError> {
+        let Some(Some(entry)) = self.conditions.as_ref().and_then(|all| all.tags.get(tag)) else {
+            return Ok(None);
+        };
+        let refuse = |reason: String| JobError::Payload {
+            tag: tag.to_owned(),
+            path: entry.path.clone(),
+            reason,
+        };
+        let text = fs::read(&entry.path).map_err(|error| refuse(error.to_string()))?;
+        let value = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
+        Ok(Some((entry.clone(), value)))
+    }
+}
+
+/// Writes the outputs a job asks for.
+pub(crate) struct Outputs<'a> {
+    asked: &'a [JobOutput],
+    folder: &'a Path,
+    written: Vec<OutputReport>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Outputs of this job; each label must be one the program offers.
+    pub(crate) fn new(
+        job: &'a JobFile,
+        folder: &'a Path,
+        offered: &[&str],
+    ) -> Result<Self, JobError> {
+        for output in &job.outputs {
+            let (label, path) = (&output.label, &output.path);
+            if !offered.contains(&label.as_str()) {
+                let offered = offered.join(", ");
+                let what = format!("output {label} is asked for, this program makes {offered}");
+                return Err(JobError::Definition { what });
+            }
+            let climbs = path.components().any(|part| part == Component::ParentDir);
+            if climbs || !folder.join(path).starts_with(folder) {
+                let path = path.display();
+                let what = format!("output {label} at {path} is outside the attempt's folder");
+                return Err(JobError::Definition { what });
+            }
+        }
+        Ok(Self {
+            asked: &job.outputs,
+            folder,
+            written: Vec::new(),
+        })
+    }
+
+    /// Writes an output under every path that asks for this label; nothing when none does.
+    pub(crate) fn write(
+        &mut self,
+        label: &str,
+        events: u64,
+        lumis: &[[u32; 2]],
+        make: impl FnOnce() -> Vec<u8>,
+    ) -> Result<(), JobError> {
+        let wanted: Vec<_> = self
+            .asked
+            .iter()
+            .filter(|output| output.label == label)
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let bytes = make();
+        for output in wanted {
+            let path = self.folder.join(&output.path);
+            let failed = |source| JobError::Machine {
+                what: "writing",
+                path: path.clone(),
+                source,
+            };
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(failed)?;
+            }
+            fs::write(&path, &bytes).map_err(failed)?;
+            self.written.push(OutputReport {
+                label: label.to_owned(),
+                path: output.path.clone(),
+                bytes: bytes.len() as u64,
+                adler32: format!("{:08x}", checksum(&bytes)),
+                events,
+                lumis: lumis.to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    /// What was written.
+    pub(crate) fn done(self) -> Vec<OutputReport> {
+        self.written
+    }
+}
+
+/// Closed ranges of a set of lumis.
+pub(crate) fn ranges(lumis: impl IntoIterator<Item = u32>) -> Vec<[u32; 2]> {
+    let sorted: std::collections::BTreeSet<u32> = lumis.into_iter().collect();
+    let mut ranges: Vec<[u32; 2]> = Vec::new();
+    for lumi in sorted {
+        match ranges.last_mut() {
+            Some(range) if range[1] + 1 == lumi => range[1] = lumi,
+            _ => ranges.push([lumi, lumi]),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lumis_become_closed_ranges() {
+        let check = |lumis: &[u32], expect: &[[u32; 2]]| {
+            assert_eq!(ranges(lumis.iter().copied()), expect);
+        };
+        check(&[], &[]);
+        check(&[3], &[[3, 3]]);
+        check(&[4, 2, 3, 3, 9], &[[2, 4], [9, 9]]);
+    }
+
+    #[test]
+    fn outputs_stay_in_the_folder_and_are_known() {
+        let check = |label: &str, path: &str, expect: &str| {
+            let job = serde_json::json!({"job": 1, "attempt": 1,
+                "outputs": [{"label": label, "path": path}]});
+            let job: JobFile = serde_json::from_value(job).unwrap();
+            let said = Outputs::new(&job, Path::new("/attempt"), &["RECO", "DQM"])
+                .err()
+                .map_or_else(String::new, |error| error.to_string());
+            assert!(said.contains(expect), "{said:?} lacks {expect:?}");
+            assert_eq!(said.is_empty(), expect.is_empty());
+        };
+        check("RECO", "reco.parquet", "");
+        check("RECO", "/attempt/out/reco.parquet", "");
+        check("RAW", "raw", "this program makes RECO, DQM");
+        check("RECO", "../reco.parquet", "outside the attempt's folder");
+        check("RECO", "/etc/reco.parquet", "outside the attempt's folder");
+    }
+}

@@ -1,0 +1,125 @@
+//! `tier0 program prompt`: the events again, corrected with the constants of their run.
+//!
+//! In: event containers `.dat` and the payloads of the tags `beamspot` and `scale`, each of which may
+//! be absent (then nothing is corrected by it). Out, as the job asks: `AOD` (what was read, unchanged,
+//! and beside it the corrected quantities; the payload hashes in the file metadata) and `DQM`. The
+//! corrections: dxy less the beam spot's prediction at the muon's azimuth; transverse momenta and mass
+//! times k. Every event of the input is in the output exactly once.
+
+use std::path::Path;
+
+use calibration::beamspot::predicted_dxy_cm;
+use serde_json::{Value, json};
+
+use crate::event::Muon;
+use crate::input::{self, Events};
+use crate::job::{JobError, JobFile, Made, Outputs, TagPayload};
+use crate::monitor::Monitor;
+use crate::table::{Table, Values};
+
+/// Word for a tag without a payload, in the file metadata.
+const IDENTITY: &str = "identity";
+
+/// The constants of a job.
+struct Constants {
+    /// x0 and y0 in cm.
+    beamspot_cm: Option<(f64, f64)>,
+    /// Factor of momenta and masses, 1 without a payload.
+    k: f64,
+    /// Hashes by tag, for the file metadata.
+    hashes: [(&'static str, String); 2],
+}
+
+/// Runs one job.
+pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
+    let mut outputs = Outputs::new(job, folder, &["AOD", "DQM"])?;
+    let constants = Constants::of(job)?;
+    let events = input::read(job)?;
+    let (count, lumis) = (events.count(), events.lumis());
+    outputs.write("AOD", count, &lumis, || corrected_table(&events, &constants).to_parquet())?;
+    outputs.write("DQM", count, &lumis, || monitor(&events, &constants).to_bytes())?;
+    let hash = |at: usize| constants.hashes[at].1.as_str();
+    Ok(Made {
+        outputs: outputs.done(),
+        events_read: count,
+        events_written: count,
+        metrics: json!({
+            "label": events.label.as_str(),
+            "source": events.source,
+            "payloads": {"beamspot": hash(0), "scale": hash(1)},
+        }),
+    })
+}
+
+impl Constants {
+    fn of(job: &JobFile) -> Result<Self, JobError> {
+        let mut beamspot_cm = None;
+        let mut k = 1.0;
+        let mut hashes = [("beamspot", IDENTITY.to_owned()), ("scale", IDENTITY.to_owned())];
+        if let Some((entry, payload)) = job.payload("beamspot")? {
+            let number = |name: &str| number(&entry, &payload, "beamspot", name);
+            beamspot_cm = Some((number("x0_cm")?, number("y0_cm")?));
+            hashes[0].1 = entry.hash;
+        }
+        if let Some((entry, payload)) = job.payload("scale")? {
+            k = number(&entry, &payload, "scale", "k")?;
+            if k <= 0.0 {
+                return Err(refuse(&entry, "scale", format!("k is {k}, it must be above 0")));
+            }
+            hashes[1].1 = entry.hash;
+        }
+        Ok(Self { beamspot_cm, k, hashes })
+    }
+
+    /// The impact parameter in cm less what the beam spot predicts.
+    fn dxy_cm(&self, muon: &Muon) -> Option<f64> {
+        let (x0_cm, y0_cm) = self.beamspot_cm.unwrap_or((0.0, 0.0));
+        muon.dxy_cm.map(|dxy_cm| dxy_cm - predicted_dxy_cm(x0_cm, y0_cm, muon.phi_rad))
+    }
+}
+
+fn refuse(entry: &TagPayload, tag: &str, reason: String) -> JobError {
+    JobError::Payload { tag: tag.to_owned(), path: entry.path.clone(), reason }
+}
+
+fn number(entry: &TagPayload, payload: &Value, tag: &str, name: &str) -> Result<f64, JobError> {
+    let found = payload.get(name).and_then(Value::as_f64).filter(|value| value.is_finite());
+    found.ok_or_else(|| refuse(entry, tag, format!("it has no number {name}")))
+}
+
+fn corrected_table(events: &Events, constants: &Constants) -> Table {
+    let mut table = events.raw_table();
+    let all = &events.all;
+    for (index, n) in [(0, 1), (1, 2)] {
+        let muons = || all.iter().map(move |event| &event.dimuon.muons[index]);
+        let dxy = muons().map(|muon| constants.dxy_cm(muon)).collect();
+        table.push(&format!("dxy{n}_corrected_cm"), Values::OptionF64(dxy));
+        let pt = muons().map(|muon| muon.pt_gev * constants.k).collect();
+        table.push(&format!("pt{n}_corrected_gev"), Values::F64(pt));
+    }
+    let mass = all.iter().map(|event| event.dimuon.mass_gev * constants.k).collect();
+    table.push("mass_corrected_gev", Values::F64(mass));
+    for (tag, hash) in &constants.hashes {
+        table.note(&format!("tier0.conditions.{tag}"), hash.as_str());
+    }
+    table
+}
+
+fn monitor(events: &Events, constants: &Constants) -> Monitor {
+    let mut monitor = Monitor::new("prompt", events.label, events.lumis());
+    for event in &events.all {
+        monitor.run(event.run);
+        monitor.fill("dimuon_mass_gev", event.dimuon.mass_gev * constants.k);
+        for muon in &event.dimuon.muons {
+            monitor.fill("muon_pt_gev", muon.pt_gev * constants.k);
+            monitor.fill("muon_eta", muon.eta);
+            if let Some(dxy_cm) = muon.dxy_cm {
+                monitor.fill("muon_dxy_cm", dxy_cm);
+            }
+            if let Some(dxy_cm) = constants.dxy_cm(muon) {
+                monitor.fill("muon_dxy_residual_cm", dxy_cm);
+            }
+        }
+    }
+    monitor
+}
