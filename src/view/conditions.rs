@@ -1,0 +1,207 @@
+//! Conditions as strangers see them: tags, intervals of validity, payloads, and what was decided on each run.
+//!
+//! In: `model::conditions`. Out: [`TagView`], [`IovView`], [`PayloadView`], [`DecisionView`]. Values leave the house as
+//! decimal numbers in the unit that their name says; the engine's own decisions never rest on these.
+
+use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagView {
+    /// Its name.
+    pub tag: String,
+    /// Intervals in force.
+    pub iovs: u64,
+    /// The first run that its first interval holds for.
+    pub first_since: Option<u32>,
+    /// The first run that its last interval holds for.
+    pub last_since: Option<u32>,
+    /// Runs decided on.
+    pub decisions: u64,
+}
+
+/// One interval of validity. It ends where the next one of its tag begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IovView {
+    /// The tag.
+    pub tag: String,
+    /// The first run it holds for.
+    pub since: u32,
+    /// The payload's sha256 in hex.
+    pub hash: String,
+    /// Orders insertions.
+    pub sequence: i64,
+    /// When it was inserted.
+    pub inserted_at: String,
+}
+
+/// One constant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadView {
+    /// sha256 of the text in hex.
+    pub hash: String,
+    /// Length of the text.
+    pub bytes: u64,
+    /// The constant as programs read it.
+    pub text: String,
+}
+
+/// The decision on one tag and run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DecisionView {
+    /// The tag.
+    pub tag: String,
+    /// The run.
+    pub run: u32,
+    /// `update`, `no-change`, `collecting`, `veto`, `not-applicable` or `abandoned`.
+    pub outcome: String,
+    /// Why.
+    pub reason: String,
+    /// What it was measured from, counted.
+    pub n: u64,
+    /// What was measured, by name; the unit is in the name, e.g. `x0_cm`.
+    pub values: BTreeMap<String, f64>,
+    /// The standard errors, by the same names.
+    pub errors: BTreeMap<String, f64>,
+    /// When it was decided.
+    pub at: String,
+}
+
+/// From whole nano-units to the unit.
+fn from_nano(nano: i64) -> f64 {
+    nano as f64 / 1e9
+}
+
+impl From<&GateDecision> for DecisionView {
+    fn from(decision: &GateDecision) -> Self {
+        let by_name = |pick: fn(&model::conditions::MeasuredQuantity) -> i64| {
+            decision
+                .quantities
+                .iter()
+                .map(|q| (q.name.clone(), from_nano(pick(q))))
+                .collect()
+        };
+        Self {
+            tag: decision.tag.to_string(),
+            run: decision.run.0,
+            outcome: decision.outcome.as_str().to_owned(),
+            reason: decision.reason.clone(),
+            n: decision.n,
+            values: by_name(|quantity| quantity.value_nano),
+            errors: by_name(|quantity| quantity.error_nano),
+            at: decision.at.to_string(),
+        }
+    }
+}
+
+impl From<&Iov> for IovView {
+    fn from(iov: &Iov) -> Self {
+        Self {
+            tag: iov.tag.to_string(),
+            since: iov.since.0,
+            hash: iov.hash.clone(),
+            sequence: iov.sequence,
+            inserted_at: iov.inserted_at.to_string(),
+        }
+    }
+}
+
+impl From<&ConditionsPayload> for PayloadView {
+    fn from(payload: &ConditionsPayload) -> Self {
+        Self {
+            hash: payload.hash.clone(),
+            bytes: payload.text.len() as u64,
+            text: payload.text.clone(),
+        }
+    }
+}
+
+/// Every tag that has an interval or a decision, by name. Of several rows with one `since`, the last inserted is in
+/// force, so they count once.
+pub fn tags_of(iovs: &[Iov], decisions: &[GateDecision]) -> Vec<TagView> {
+    let mut sinces: BTreeMap<&str, std::collections::BTreeSet<u32>> = BTreeMap::new();
+    for iov in iovs {
+        sinces
+            .entry(iov.tag.as_str())
+            .or_default()
+            .insert(iov.since.0);
+    }
+    let mut decided: BTreeMap<&str, u64> = BTreeMap::new();
+    for decision in decisions
+        .iter()
+        .filter(|d| d.outcome != GateOutcome::NotApplicable)
+    {
+        sinces.entry(decision.tag.as_str()).or_default();
+        *decided.entry(decision.tag.as_str()).or_default() += 1;
+    }
+    sinces
+        .into_iter()
+        .map(|(tag, runs)| TagView {
+            tag: tag.to_owned(),
+            iovs: runs.len() as u64,
+            first_since: runs.first().copied(),
+            last_since: runs.last().copied(),
+            decisions: decided.get(tag).copied().unwrap_or(0),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::conditions::MeasuredQuantity;
+    use model::ids::RunNumber;
+    use model::time::Moment;
+
+    #[test]
+    fn tags_count_the_intervals_in_force() {
+        let iov = |tag: &str, since: u32, sequence: i64| Iov {
+            tag: tag.into(),
+            since: RunNumber(since),
+            hash: "0".repeat(64),
+            sequence,
+            inserted_at: Moment(0),
+        };
+        let decision = GateDecision {
+            tag: "scale".into(),
+            run: RunNumber(5),
+            outcome: GateOutcome::Collecting,
+            reason: "140 events, 400 needed".into(),
+            n: 140,
+            quantities: vec![MeasuredQuantity {
+                name: "z_gev".into(),
+                value_nano: 90_770_000_000,
+                error_nano: 140_000_000,
+            }],
+            at: Moment(0),
+        };
+        let iovs = [
+            iov("beamspot", 1, 1),
+            iov("beamspot", 9, 2),
+            iov("beamspot", 9, 3),
+        ];
+        let rows: Vec<_> = tags_of(&iovs, std::slice::from_ref(&decision))
+            .into_iter()
+            .map(|tag| {
+                (
+                    tag.tag,
+                    tag.iovs,
+                    tag.first_since,
+                    tag.last_since,
+                    tag.decisions,
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                ("beamspot".to_owned(), 2, Some(1), Some(9), 0),
+                ("scale".to_owned(), 0, None, None, 1),
+            ]
+        );
+        let view = DecisionView::from(&decision);
+        assert_eq!((view.values["z_gev"], view.errors["z_gev"]), (90.77, 0.14));
+    }
+}

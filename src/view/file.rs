@@ -1,0 +1,96 @@
+//! An accepted file as strangers see it, and what was set aside instead of being accepted.
+//!
+//! In: `model::file`, `model::arrival`. Out: [`FileView`], [`SetAsideView`]. Must never show a folder of the machine:
+//! names are relative to their profile.
+
+use model::arrival::SetAside;
+use model::file::File;
+use serde::{Deserialize, Serialize};
+
+/// One accepted file, or the accepted report of an empty one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// Our identity for it.
+    pub id: i64,
+    /// Whose folder it lies in.
+    pub profile: String,
+    /// Its name relative to that folder.
+    pub name: String,
+    /// The run.
+    pub run: u32,
+    /// The lumi.
+    pub lumi: u32,
+    /// The stream.
+    pub stream: String,
+    /// `real` or `simulated`.
+    pub label: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Events looked at, as its sidecar says.
+    pub events_processed: Option<u64>,
+    /// Events in it, as its sidecar says.
+    pub events: Option<u64>,
+    /// Events lost before it was written, as its sidecar says.
+    pub events_lost: Option<u64>,
+    /// Kind and value, e.g. `adler32:e48c1a2f`.
+    pub checksum: Option<String>,
+    /// Whether it only reports that the lumi had nothing to write.
+    pub empty: bool,
+    /// Whether it came after its run was closed: accounted for, not worked on.
+    pub late: bool,
+    /// When it was last written.
+    pub modified_at: String,
+    /// When the watcher learnt that it is complete.
+    pub seen_at: String,
+}
+
+impl From<&File> for FileView {
+    fn from(file: &File) -> Self {
+        let arrival = &file.arrival;
+        Self {
+            id: file.id.0,
+            profile: arrival.profile.to_string(),
+            name: arrival.name.to_string(),
+            run: arrival.run.0,
+            lumi: arrival.lumi.0,
+            stream: arrival.stream.to_string(),
+            label: arrival.label.to_string(),
+            bytes: arrival.bytes.0,
+            events_processed: arrival.counts.map(|counts| counts.processed),
+            events: arrival.counts.map(|counts| counts.accepted),
+            events_lost: arrival.counts.map(|counts| counts.errors),
+            checksum: arrival.checksum.map(|checksum| checksum.to_string()),
+            empty: arrival.empty,
+            late: file.late,
+            modified_at: arrival.mtime.to_string(),
+            seen_at: arrival.seen_at.to_string(),
+        }
+    }
+}
+
+/// Something in a spool that could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAsideView {
+    /// Whose folder it lies in.
+    pub profile: String,
+    /// Its name; bytes that are no text are shown escaped.
+    pub name: String,
+    /// Why, as a stable code, e.g. `size-differs`.
+    pub refusal: String,
+    /// What was tried, on what, why it failed, what to do.
+    pub detail: String,
+    /// When it was noticed first.
+    pub at: String,
+}
+
+impl From<&SetAside> for SetAsideView {
+    fn from(aside: &SetAside) -> Self {
+        Self {
+            profile: aside.profile.to_string(),
+            name: aside.name.to_string(),
+            refusal: aside.refusal.code().to_owned(),
+            detail: aside.detail.clone(),
+            at: aside.at.to_string(),
+        }
+    }
+}

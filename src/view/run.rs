@@ -1,0 +1,176 @@
+//! A run as strangers see it: short in lists, with its lumis, datasets and latencies when asked for alone.
+//!
+//! In: `model::run`, `model::lumi`, counted rows. Out: [`RunView`], [`RunDetailView`]. Must never say that a run is
+//! complete when its state does not.
+
+use crate::dataset::DatasetView;
+use crate::latency::LatencyView;
+use model::lumi::{Expected, LumiRecord};
+use model::run::{Run, RunState, StartedBy};
+use serde::{Deserialize, Serialize};
+
+/// One run, in lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunView {
+    /// The detector's number.
+    pub run: u32,
+    /// `physics`, `cosmics`, `calibration` or `test`.
+    pub run_type: String,
+    /// `real` or `simulated`.
+    pub label: String,
+    /// `open`, `ending`, `closed` or `finished`.
+    pub state: String,
+    /// `first-file`, `record` or `command`.
+    pub started_by: String,
+    /// When it was first known.
+    pub opened_at: String,
+    /// When the last file of it was seen.
+    pub last_file_seen_at: String,
+    /// When its data were complete.
+    pub closed_at: Option<String>,
+    /// When the last task on it ended.
+    pub finished_at: Option<String>,
+    /// Its last lumi, once the end is announced.
+    pub last_lumi: Option<u32>,
+    /// Events over all streams, as the end record says.
+    pub announced_events: Option<u64>,
+    /// Pipelines that work on it.
+    pub pipelines: Vec<String>,
+    /// Hash of the definitions pinned when it opened.
+    pub config_hash: String,
+    /// How many rows of each kind it has.
+    pub counts: RunCountsView,
+}
+
+/// How many rows of each kind a run has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCountsView {
+    /// Accepted files, reports of empty lumis included.
+    pub files: u64,
+    /// Events in those files, as their sidecars say.
+    pub events_in: u64,
+    /// Jobs made.
+    pub jobs: u64,
+    /// Jobs done.
+    pub jobs_done: u64,
+    /// Jobs failed for good.
+    pub jobs_failed: u64,
+}
+
+/// One run, asked for alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunDetailView {
+    /// What lists show of it.
+    #[serde(flatten)]
+    pub run: RunView,
+    /// What was announced for its lumis.
+    pub lumis: Vec<LumiView>,
+    /// What it has in each dataset.
+    pub datasets: Vec<DatasetView>,
+    /// From file seen to output published, for each pipeline, against its budget.
+    pub latency: Vec<LatencyView>,
+}
+
+/// What was announced for a lumi.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LumiView {
+    /// Its number.
+    pub lumi: u32,
+    /// What was announced: `unknown`, `events`, `files`, or `declared` complete as it is.
+    pub expected: String,
+    /// Events that each stream must account for, if announced so.
+    pub expected_events: Option<u64>,
+    /// Files that each stream must bring, if announced so.
+    pub expected_files: Option<u64>,
+    /// When its end was announced.
+    pub ended_at: String,
+}
+
+impl RunView {
+    /// From a run and its counted rows.
+    pub fn of(run: &Run, counts: RunCountsView) -> Self {
+        let (closed_at, finished_at) = match run.state {
+            RunState::Open | RunState::Ending => (None, None),
+            RunState::Closed { at } => (Some(at), None),
+            RunState::Finished { closed_at, at } => (Some(closed_at), Some(at)),
+        };
+        Self {
+            run: run.number.0,
+            run_type: run.run_type.as_str().to_owned(),
+            label: run.label.as_str().to_owned(),
+            state: run.state.word().to_owned(),
+            started_by: match run.started_by {
+                StartedBy::FirstFile => "first-file",
+                StartedBy::Record => "record",
+                StartedBy::Command => "command",
+            }
+            .to_owned(),
+            opened_at: run.opened_at.to_string(),
+            last_file_seen_at: run.last_file_seen_at.to_string(),
+            closed_at: closed_at.map(|at| at.to_string()),
+            finished_at: finished_at.map(|at| at.to_string()),
+            last_lumi: run.last_lumi,
+            announced_events: run.announced_events,
+            pipelines: run.pipelines.iter().map(ToString::to_string).collect(),
+            config_hash: run.config_hash.clone(),
+            counts,
+        }
+    }
+}
+
+impl From<&LumiRecord> for LumiView {
+    fn from(record: &LumiRecord) -> Self {
+        let (expected, expected_events, expected_files) = match record.expected {
+            Expected::Unknown => ("unknown", None, None),
+            Expected::Events(events) => ("events", Some(events), None),
+            Expected::Files(files) => ("files", None, Some(files)),
+            Expected::Declared => ("declared", None, None),
+        };
+        Self {
+            lumi: record.lumi.0,
+            expected: expected.to_owned(),
+            expected_events,
+            expected_files,
+            ended_at: record.ended_at.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::ids::RunNumber;
+    use model::names::DataLabel;
+    use model::run::RunType;
+    use model::time::Moment;
+
+    #[test]
+    fn a_run_says_no_more_than_its_state() {
+        let check = |state: RunState, closed: bool, finished: bool| {
+            let run = Run {
+                number: RunNumber(148_031),
+                run_type: RunType::Physics,
+                label: DataLabel::Real,
+                started_by: StartedBy::Record,
+                opened_at: Moment(0),
+                pipelines: vec!["express".into()],
+                config_hash: "0".repeat(16),
+                last_lumi: None,
+                announced_events: None,
+                last_file_seen_at: Moment(0),
+                state,
+            };
+            let view = RunView::of(&run, RunCountsView::default());
+            assert_eq!(view.state, state.word());
+            assert_eq!(
+                (view.closed_at.is_some(), view.finished_at.is_some()),
+                (closed, finished)
+            );
+        };
+        let at = Moment(1);
+        check(RunState::Open, false, false);
+        check(RunState::Ending, false, false);
+        check(RunState::Closed { at }, true, false);
+        check(RunState::Finished { closed_at: at, at }, true, true);
+    }
+}
