@@ -1,1 +1,231 @@
-//! The engine: takes what has happened, says what must be done.
+//! The engine. Takes what has happened, says what must now be done.
+//!
+//! `step(now, input, &mut effects)` is all of it: the engine awaits nothing, reads no clock, opens no file and never
+//! fails. Live, simulated, replayed and under test it is the same code. The flow, in the order of the files:
+//! a file is seen ([`arrival`]) and accounted to its run and lumi ([`bookkeeping`]); closed input is cut into jobs
+//! ([`cutting`]), which get their turn ([`dispatch`]), are tried ([`execution`]) and leave outputs ([`outputs`]); their
+//! constants are judged ([`constants`]), their histograms lead to a verdict ([`quality`]), and what is complete is
+//! published ([`publication`]).
+//!
+//! Inputs are stepped as they come; cutting, placing and concluding happen once a batch, at [`Input::Tick`], so that a
+//! hundred files seen together cost one look at their task.
+
+mod arrival;
+mod bookkeeping;
+mod check;
+mod commands;
+mod constants;
+mod cutting;
+pub mod dispatch;
+mod effect;
+mod execution;
+mod input;
+mod outputs;
+mod publication;
+mod quality;
+mod restore;
+mod run_work;
+mod setup;
+mod snapshot;
+mod timers;
+
+pub use check::Broken;
+pub use effect::{Effect, Observation};
+pub use input::Input;
+pub use setup::Setup;
+pub use snapshot::Wait;
+
+use constants::Constants;
+use dispatch::Queue;
+use model::alarm::{Alarm, Severity};
+use model::arrival::{Refusal, SetAside};
+use model::dataset::{Block, Output};
+use model::fact::{Fact, OutboxMessage};
+use model::file::File;
+use model::ids::{BlockId, Epoch, FileId, IdSource, JobId, MessageId, OutputId, RunNumber};
+use model::job::Job;
+use model::names::{FileName, ProfileName};
+use model::quality::RunQuality;
+use model::time::Moment;
+use model::work::AttemptReport;
+use run_work::RunWork;
+use setup::TaskPlan;
+use std::collections::{BTreeMap, BTreeSet};
+use timers::Timers;
+
+/// All that an agent knows and decides.
+pub struct Engine {
+    epoch: Epoch,
+    ids: IdSource,
+    config_hash: String,
+    default_run_type: model::run::RunType,
+    cores: u32,
+    cores_used: u32,
+    plans: Vec<TaskPlan>,
+    runs: BTreeMap<RunNumber, RunWork>,
+    files: BTreeMap<FileId, File>,
+    file_names: BTreeMap<(ProfileName, FileName), FileId>,
+    set_aside: BTreeMap<(ProfileName, FileName, Refusal), SetAside>,
+    jobs: BTreeMap<JobId, Job>,
+    outputs: BTreeMap<OutputId, Output>,
+    blocks: BTreeMap<BlockId, Block>,
+    constants: Constants,
+    quality: BTreeMap<RunNumber, RunQuality>,
+    alarms: BTreeMap<String, Alarm>,
+    queue: Queue,
+    timers: Timers,
+    /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the attempt is made again.
+    reports: BTreeMap<JobId, Box<AttemptReport>>,
+    /// Tasks to look at, and objects whose new value must be recorded, at the end of the batch.
+    look_at: BTreeSet<(RunNumber, usize)>,
+    conclude: BTreeSet<RunNumber>,
+    changed_jobs: BTreeSet<JobId>,
+    changed_runs: BTreeSet<RunNumber>,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet; `next_id` is what the store has on record, if anything.
+    pub fn new(setup: Setup, next_id: Option<i64>) -> Self {
+        Self {
+            epoch: setup.epoch,
+            ids: next_id.map_or_else(|| IdSource::new(setup.agent), IdSource::resume),
+            config_hash: setup.config_hash,
+            default_run_type: setup.default_run_type,
+            cores: setup.cores,
+            cores_used: 0,
+            plans: setup::plan_tasks(&setup.definitions),
+            runs: BTreeMap::new(),
+            files: BTreeMap::new(),
+            file_names: BTreeMap::new(),
+            set_aside: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            constants: Constants::default(),
+            quality: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            queue: Queue::default(),
+            timers: Timers::default(),
+            reports: BTreeMap::new(),
+            look_at: BTreeSet::new(),
+            conclude: BTreeSet::new(),
+            changed_jobs: BTreeSet::new(),
+            changed_runs: BTreeSet::new(),
+        }
+    }
+
+    /// Takes one thing that has happened; pushes what must now be done. Never waits, never fails.
+    pub fn step(&mut self, now: Moment, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Seen(seen) => self.seen(now, seen, effects),
+            Input::News { token, news } => self.news(now, token, news, effects),
+            Input::Stored { token, result } => self.stored(now, token, result, effects),
+            Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
+            Input::Asked { ticket, command } => self.asked(now, ticket, command, effects),
+            Input::Tick => self.tick(now, effects),
+        }
+    }
+
+    /// When the engine wants to hear [`Input::Tick`], if nothing else happens before.
+    pub fn next_wakeup(&self) -> Option<Moment> {
+        self.timers.next()
+    }
+
+    /// The id that will be given next; recorded with every batch (D2).
+    pub fn next_id(&self) -> i64 {
+        self.ids.peek()
+    }
+
+    /// Cuts, places and concludes: once a batch.
+    fn tick(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        self.fire_timers(now);
+        // Concluding one task may feed or release another, so this goes on until nothing is left to look at.
+        loop {
+            while let Some((run, task)) = self.look_at.pop_first() {
+                self.cut(now, run, task, effects);
+            }
+            match self.conclude.pop_first() {
+                Some(run) => self.conclude_run(now, run, effects),
+                None => break,
+            }
+        }
+        self.place(now, effects);
+        self.record_changes(effects);
+    }
+
+    fn fire_timers(&mut self, now: Moment) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                timers::Timer::Backoff(job) => self.enqueue(job),
+                timers::Timer::Look(run, task) => {
+                    self.look_at.insert((run, task));
+                }
+            }
+        }
+    }
+
+    /// Objects that changed several times in a batch are recorded once, with their last value (D4).
+    fn record_changes(&mut self, effects: &mut Vec<Effect>) {
+        while let Some(id) = self.changed_jobs.pop_first() {
+            if let Some(job) = self.jobs.get(&id) {
+                effects.push(Effect::Record(Fact::JobIs(job.clone())));
+            }
+        }
+        while let Some(number) = self.changed_runs.pop_first() {
+            if let Some(work) = self.runs.get(&number) {
+                effects.push(Effect::Record(Fact::RunIs(work.run.clone())));
+            }
+        }
+    }
+
+    /// Writes a message for the outside, in the same batch as what it speaks of.
+    fn announce(
+        &mut self,
+        now: Moment,
+        kind: &str,
+        run: RunNumber,
+        subject: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        let id = MessageId(self.ids.take());
+        let message = OutboxMessage {
+            id,
+            kind: kind.to_owned(),
+            run,
+            subject,
+            at: now,
+        };
+        effects.push(Effect::Record(Fact::MessageIs(message)));
+    }
+
+    /// Raises an alarm, once for each key.
+    fn alarm(
+        &mut self,
+        now: Moment,
+        key: String,
+        severity: Severity,
+        text: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.alarms.contains_key(&key) {
+            return;
+        }
+        let alarm = Alarm {
+            key: key.clone(),
+            severity,
+            text,
+            raised_at: now,
+            cleared_at: None,
+        };
+        effects.push(Effect::Record(Fact::AlarmIs(alarm.clone())));
+        self.alarms.insert(key, alarm);
+    }
+
+    /// Clears an alarm whose cause is over.
+    fn clear_alarm(&mut self, now: Moment, key: &str, effects: &mut Vec<Effect>) {
+        if let Some(mut alarm) = self.alarms.remove(key) {
+            alarm.cleared_at = Some(now);
+            effects.push(Effect::Record(Fact::AlarmIs(alarm)));
+        }
+    }
+}

@@ -103,7 +103,10 @@ mod tests {
     #[test]
     fn every_state_meets_every_event() {
         let (t, closed) = (Moment(1), BlockState::Closed { at: Moment(1) });
-        assert_eq!(BlockState::Open.next(BlockEvent::Added), Ok(BlockState::Open));
+        assert_eq!(
+            BlockState::Open.next(BlockEvent::Added),
+            Ok(BlockState::Open)
+        );
         assert_eq!(BlockState::Open.next(BlockEvent::Completed(t)), Ok(closed));
         assert!(closed.next(BlockEvent::Added).is_err());
         assert!(closed.next(BlockEvent::Completed(t)).is_err());

@@ -56,7 +56,10 @@ mod tests {
         let mut frontier = Frontier::default();
         let mut check = |close: u32, reached: u32, hole: Option<u32>| {
             frontier.close(LumiNumber(close));
-            assert_eq!((frontier.reached(), frontier.hole().map(|l| l.0)), (reached, hole));
+            assert_eq!(
+                (frontier.reached(), frontier.hole().map(|l| l.0)),
+                (reached, hole)
+            );
         };
         check(2, 0, Some(1));
         check(1, 2, None);
@@ -64,7 +67,10 @@ mod tests {
         check(4, 2, Some(3));
         check(3, 4, None);
         frontier.reopen(LumiNumber(2));
-        assert_eq!((frontier.reached(), frontier.hole()), (1, Some(LumiNumber(2))));
+        assert_eq!(
+            (frontier.reached(), frontier.hole()),
+            (1, Some(LumiNumber(2)))
+        );
         assert!(frontier.is_closed(LumiNumber(4)) && !frontier.is_closed(LumiNumber(2)));
     }
 }

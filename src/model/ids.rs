@@ -58,7 +58,9 @@ impl IdSource {
     /// The first ids of an agent that has never run.
     pub fn new(agent: AgentNumber) -> Self {
         assert!(agent.0 <= AgentNumber::MAX, "an agent number has ten bits");
-        Self { next: (i64::from(agent.0) << Self::COUNTER_BITS) + 1 }
+        Self {
+            next: (i64::from(agent.0) << Self::COUNTER_BITS) + 1,
+        }
     }
 
     /// Goes on where a recorded `next_id` left off.

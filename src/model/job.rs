@@ -162,16 +162,24 @@ impl JobState {
             }
             (S::Committing { attempt, .. }, E::Committed) => Ok(S::Done { attempt }),
             (
-                S::Sent { attempt, .. } | S::Running { attempt, .. } | S::Committing { attempt, .. },
+                S::Sent { attempt, .. }
+                | S::Running { attempt, .. }
+                | S::Committing { attempt, .. },
                 E::FailedRetry(not_before),
-            ) => Ok(S::Ready { attempt: attempt.next(), not_before }),
+            ) => Ok(S::Ready {
+                attempt: attempt.next(),
+                not_before,
+            }),
             (
-                S::Sent { attempt, .. } | S::Running { attempt, .. } | S::Committing { attempt, .. },
+                S::Sent { attempt, .. }
+                | S::Running { attempt, .. }
+                | S::Committing { attempt, .. },
                 E::FailedForGood(class),
             ) => Ok(S::Failed { attempt, class }),
-            (S::Failed { attempt, .. }, E::RetryAsked(not_before)) => {
-                Ok(S::Ready { attempt: attempt.next(), not_before })
-            }
+            (S::Failed { attempt, .. }, E::RetryAsked(not_before)) => Ok(S::Ready {
+                attempt: attempt.next(),
+                not_before,
+            }),
             (
                 S::Ready { .. }
                 | S::Sent { .. }
@@ -198,7 +206,10 @@ impl JobState {
 
     /// Whether an executor may hold it now.
     pub fn is_out(&self) -> bool {
-        matches!(self, Self::Sent { .. } | Self::Running { .. } | Self::Committing { .. })
+        matches!(
+            self,
+            Self::Sent { .. } | Self::Running { .. } | Self::Committing { .. }
+        )
     }
 
     /// Whether nothing more will happen by itself.
@@ -308,12 +319,18 @@ mod tests {
     fn states() -> [JobState; 6] {
         let (attempt, t) = (AttemptNumber::FIRST, Moment(0));
         [
-            JobState::Ready { attempt, not_before: t },
+            JobState::Ready {
+                attempt,
+                not_before: t,
+            },
             JobState::Sent { attempt, at: t },
             JobState::Running { attempt, since: t },
             JobState::Committing { attempt, since: t },
             JobState::Done { attempt },
-            JobState::Failed { attempt, class: ExitClass::Program },
+            JobState::Failed {
+                attempt,
+                class: ExitClass::Program,
+            },
         ]
     }
 
@@ -332,7 +349,9 @@ mod tests {
         let table: Vec<String> = states()
             .iter()
             .map(|state| {
-                let row = events.iter().map(|e| state.next(*e).map_or("-", |next| next.word()));
+                let row = events
+                    .iter()
+                    .map(|e| state.next(*e).map_or("-", |next| next.word()));
                 format!("{}: {}", state.word(), row.collect::<Vec<_>>().join(" "))
             })
             .collect();

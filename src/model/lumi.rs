@@ -121,7 +121,10 @@ mod tests {
 
     #[test]
     fn announcements_compare_in_their_own_unit() {
-        let received = Received { files: 2, events_accounted: 300 };
+        let received = Received {
+            files: 2,
+            events_accounted: 300,
+        };
         let check = |expected: Expected, event| assert_eq!(expected.compare(received), event);
         check(Expected::Unknown, LumiEvent::Short);
         check(Expected::Events(301), LumiEvent::Short);

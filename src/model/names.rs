@@ -69,7 +69,10 @@ pub struct TaskPath {
 impl TaskPath {
     /// From the two names.
     pub fn new(pipeline: &str, task: &str) -> Self {
-        Self { pipeline: pipeline.into(), task: task.into() }
+        Self {
+            pipeline: pipeline.into(),
+            task: task.into(),
+        }
     }
 }
 
@@ -102,7 +105,9 @@ impl DataLabel {
 
     /// Reads the written form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Real, Self::Simulated].into_iter().find(|label| label.as_str() == text)
+        [Self::Real, Self::Simulated]
+            .into_iter()
+            .find(|label| label.as_str() == text)
     }
 }
 
@@ -119,13 +124,20 @@ impl DatasetName {
     pub fn of(primary: &str, processed: &str, tier: &str, label: DataLabel) -> Self {
         let clean = |part: &str| -> String {
             let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-            part.chars().map(|c| if legal(c) { c } else { '_' }).collect()
+            part.chars()
+                .map(|c| if legal(c) { c } else { '_' })
+                .collect()
         };
         let end = match label {
             DataLabel::Real => "",
             DataLabel::Simulated => "/SIM",
         };
-        Self::new(&format!("/{}/{}/{}{end}", clean(primary), clean(processed), clean(tier)))
+        Self::new(&format!(
+            "/{}/{}/{}{end}",
+            clean(primary),
+            clean(processed),
+            clean(tier)
+        ))
     }
 
     /// Whether the name says that the data are simulated.

@@ -17,7 +17,11 @@ pub struct Needs {
 
 impl Default for Needs {
     fn default() -> Self {
-        Self { cores: 1, memory: Bytes(1 << 30), wall: Span::from_secs(600) }
+        Self {
+            cores: 1,
+            memory: Bytes(1 << 30),
+            wall: Span::from_secs(600),
+        }
     }
 }
 

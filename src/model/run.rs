@@ -104,9 +104,10 @@ impl RunState {
             // A second end record says nothing new.
             (S::Open | S::Ending, E::EndAnnounced) => Ok(S::Ending),
             (S::Ending, E::Complete(at)) => Ok(S::Closed { at }),
-            (S::Closed { at: closed_at }, E::TasksEnded(at)) => {
-                Ok(S::Finished { closed_at: *closed_at, at })
-            }
+            (S::Closed { at: closed_at }, E::TasksEnded(at)) => Ok(S::Finished {
+                closed_at: *closed_at,
+                at,
+            }),
             (S::Closed { .. } | S::Finished { .. }, E::Reopened) => Ok(S::Ending),
             (S::Open | S::Ending | S::Closed { .. } | S::Finished { .. }, _) => {
                 Err(IllegalStep::new("run", self, &event))
@@ -168,7 +169,10 @@ mod tests {
             RunState::Open,
             RunState::Ending,
             RunState::Closed { at: t },
-            RunState::Finished { closed_at: t, at: t },
+            RunState::Finished {
+                closed_at: t,
+                at: t,
+            },
         ];
         let events = [
             RunEvent::EndAnnounced,

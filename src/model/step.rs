@@ -17,6 +17,10 @@ pub struct IllegalStep {
 impl IllegalStep {
     /// Names the pair.
     pub fn new(machine: &'static str, from: &impl fmt::Debug, event: &impl fmt::Debug) -> Self {
-        Self { machine, from: format!("{from:?}"), event: format!("{event:?}") }
+        Self {
+            machine,
+            from: format!("{from:?}"),
+            event: format!("{event:?}"),
+        }
     }
 }

@@ -90,8 +90,9 @@ impl Span {
                 ));
             }
         };
-        let value: f64 =
-            number.parse().map_err(|_| format!("\"{number}\" is not a number; write \"60s\""))?;
+        let value: f64 = number
+            .parse()
+            .map_err(|_| format!("\"{number}\" is not a number; write \"60s\""))?;
         let total = value * nanoseconds;
         if total.is_finite() && total < i64::MAX as f64 {
             Ok(Self(total.round() as i64))
@@ -163,10 +164,17 @@ impl fmt::Display for Moment {
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month_index = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-        let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+        let month = if month_index < 10 {
+            month_index + 3
+        } else {
+            month_index - 9
+        };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
+        )
     }
 }
 

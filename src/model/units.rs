@@ -14,8 +14,9 @@ impl Bytes {
     /// Reads `"512"`, `"4KiB"`, `"2.5GiB"`, `"10GB"`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let unit_at =
-            text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+        let unit_at = text
+            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at(unit_at);
         let factor: f64 = match unit.trim() {
             "" | "B" => 1.0,
@@ -28,11 +29,14 @@ impl Bytes {
             "GiB" => 1_073_741_824.0,
             "TiB" => 1_099_511_627_776.0,
             other => {
-                return Err(format!("\"{other}\" is no unit of size; use MiB or GiB as in \"4GiB\""));
+                return Err(format!(
+                    "\"{other}\" is no unit of size; use MiB or GiB as in \"4GiB\""
+                ));
             }
         };
-        let value: f64 =
-            number.parse().map_err(|_| format!("\"{number}\" is not a number; write \"4GiB\""))?;
+        let value: f64 = number
+            .parse()
+            .map_err(|_| format!("\"{number}\" is not a number; write \"4GiB\""))?;
         let total = value * factor;
         if total.is_finite() && total < 9e18 {
             Ok(Self(total.round() as u64))

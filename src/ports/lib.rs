@@ -3,8 +3,8 @@
 //! Each trait says what holds once a method has returned. Calls block: whoever waits owns a thread with a name, and
 //! the engine's thread never calls any of these. An adapter implements one trait and knows no other adapter.
 
-pub mod clock;
-pub mod store;
 pub mod catalogue;
+pub mod clock;
 pub mod executor;
 pub mod storage;
+pub mod store;

@@ -1,17 +1,10 @@
 //! The store as its one writer sees it: batches of facts under one fence, and the rows a restart needs.
 
-use model::alarm::Alarm;
-use model::arrival::SetAside;
-use model::conditions::{ConditionsPayload, GateDecision, Iov};
-use model::dataset::{Block, Output};
-use model::fact::{Consumed, Fact};
-use model::file::File;
+use model::fact::Fact;
 use model::ids::Epoch;
-use model::job::Job;
-use model::lumi::LumiRecord;
-use model::quality::RunQuality;
-use model::run::Run;
 use model::time::Moment;
+
+pub use model::rows::Rows;
 
 /// One transaction: all facts of a batch, or none (D1, D2).
 #[derive(Clone, Debug)]
@@ -37,37 +30,6 @@ pub struct Standing {
     pub next_id: Option<i64>,
     /// The largest moment on record.
     pub moment: Moment,
-}
-
-/// Rows of unfinished objects, and of what the engine needs besides them (D4). Each list is sorted by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rows {
-    /// Runs that are not finished, and the finished ones of the same agent that can still be asked about.
-    pub runs: Vec<Run>,
-    /// Announcements of lumis of those runs.
-    pub lumis: Vec<LumiRecord>,
-    /// Files of those runs.
-    pub files: Vec<File>,
-    /// Things set aside.
-    pub set_aside: Vec<SetAside>,
-    /// Jobs of those runs.
-    pub jobs: Vec<Job>,
-    /// Consumed inputs of those runs.
-    pub consumed: Vec<Consumed>,
-    /// Outputs of those runs.
-    pub outputs: Vec<Output>,
-    /// Blocks of those runs.
-    pub blocks: Vec<Block>,
-    /// Decisions on constants, all of them: later runs are judged against them.
-    pub decisions: Vec<GateDecision>,
-    /// Intervals of validity, all of them.
-    pub iovs: Vec<Iov>,
-    /// Payloads of those intervals.
-    pub payloads: Vec<ConditionsPayload>,
-    /// Verdicts, all of them: the good-run list is made from them.
-    pub quality: Vec<RunQuality>,
-    /// Alarms that still stand.
-    pub alarms: Vec<Alarm>,
 }
 
 /// Why the store did not do what it was asked.
@@ -100,7 +62,9 @@ pub enum StoreError {
         theirs: Epoch,
     },
     /// The storage under it can no longer be trusted: end the process with exit code 74 and recover (P10).
-    #[error("{tried}: the disk under the store failed ({detail}); stopping, check it before a restart")]
+    #[error(
+        "{tried}: the disk under the store failed ({detail}); stopping, check it before a restart"
+    )]
     Suspect {
         /// What was tried.
         tried: String,
@@ -141,6 +105,6 @@ pub trait Ledger: Send {
     /// returns `Ok` without writing again.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Reads what a restart needs.
+    /// Reads what a restart needs: for now every row of this agent, until runs are archived (D12).
     fn restore(&mut self) -> Result<Rows, StoreError>;
 }

@@ -1,0 +1,210 @@
+//! Arrival: what a watcher saw becomes an accepted file, a duplicate that changes nothing, or something set aside with
+//! a reason. Events and scans meet here in one idempotent step (D10).
+
+use crate::{Effect, Engine, RunWork};
+use model::alarm::Severity;
+use model::arrival::{Arrival, Refusal, Seen, SetAside};
+use model::fact::Fact;
+use model::file::File;
+use model::ids::FileId;
+use model::job::InputId;
+use model::names::DataLabel;
+use model::run::StartedBy;
+use model::time::Moment;
+use model::units::Events;
+use pipelines::splitting::Item;
+
+impl Engine {
+    pub(crate) fn seen(&mut self, now: Moment, seen: Seen, effects: &mut Vec<Effect>) {
+        match seen {
+            Seen::File(arrival) => self.file_seen(now, arrival, effects),
+            Seen::RunBegin(begin) => self.run_begins(now, &begin, effects),
+            Seen::LumiEnd(end) => self.lumi_ends(now, &end, effects),
+            Seen::RunEnd(end) => self.run_ends(now, end.run, end.last_lumi, end.events, effects),
+            Seen::SetAside(item) => self.put_aside(item, effects),
+        }
+    }
+
+    fn file_seen(&mut self, now: Moment, arrival: Arrival, effects: &mut Vec<Effect>) {
+        let key = (arrival.profile.clone(), arrival.name.clone());
+        if let Some(id) = self.file_names.get(&key) {
+            if !self.files[id].same_content(&arrival) {
+                self.refuse_conflict(now, &arrival, *id, effects);
+            }
+            return;
+        }
+        self.open_run(
+            now,
+            arrival.run,
+            None,
+            arrival.label,
+            StartedBy::FirstFile,
+            effects,
+        );
+        let label = self.runs[&arrival.run].run.label;
+        if label != arrival.label {
+            self.refuse_label(now, &arrival, label, effects);
+            return;
+        }
+        let id = FileId(self.ids.take());
+        let late = self.runs[&arrival.run].run.state.is_closed();
+        let file = File { id, arrival, late };
+        self.file_names.insert(key, id);
+        effects.push(Effect::Record(Fact::FileIs(file.clone())));
+        self.account_file(now, &file, effects);
+        self.files.insert(id, file);
+    }
+
+    /// Counts an accepted file to its lumi and hands it to the tasks that read its stream.
+    fn account_file(&mut self, now: Moment, file: &File, effects: &mut Vec<Effect>) {
+        let arrival = &file.arrival;
+        let (number, lumi, stream) = (arrival.run, arrival.lumi, arrival.stream.clone());
+        if let Some(work) = self.runs.get_mut(&number) {
+            if work.run.last_file_seen_at < arrival.seen_at && !file.late {
+                work.run.last_file_seen_at = arrival.seen_at;
+            }
+            if !work.streams.contains_key(&stream) {
+                work.meet_stream(&stream);
+            }
+            work.receive(arrival);
+        }
+        if file.late {
+            let text = format!(
+                "{} came after run {number} was closed. It is accepted and kept, and no job was made for it. \
+                 Look at what sent it; `tier0 file show {}` has the details.",
+                arrival.name, file.id
+            );
+            let key = format!("late-file/{number}/{}", arrival.name);
+            self.alarm(now, key, Severity::Medium, text, effects);
+        } else if !arrival.empty {
+            let item = item_of(file);
+            self.feed_stream(number, &stream, &item);
+        }
+        self.lumi_changed(now, number, &stream, lumi, effects);
+    }
+
+    /// Hands an input to every task of its run that reads the stream.
+    fn feed_stream(
+        &mut self,
+        number: model::ids::RunNumber,
+        stream: &model::names::StreamName,
+        item: &Item,
+    ) {
+        let Some(work) = self.runs.get_mut(&number) else {
+            return;
+        };
+        for (index, task) in &mut work.tasks {
+            if self.plans[*index].reads_stream(stream) {
+                task.feed(item.clone());
+                self.look_at.insert((number, *index));
+            }
+        }
+    }
+
+    pub(crate) fn put_aside(&mut self, item: SetAside, effects: &mut Vec<Effect>) {
+        let key = (item.profile.clone(), item.name.clone(), item.refusal);
+        if self.set_aside.contains_key(&key) {
+            return;
+        }
+        effects.push(Effect::Record(Fact::SetAsideIs(item.clone())));
+        self.set_aside.insert(key, item);
+    }
+
+    fn refuse_conflict(
+        &mut self,
+        now: Moment,
+        arrival: &Arrival,
+        first: FileId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let known = &self.files[&first].arrival;
+        let shown = |a: &Arrival| {
+            let checksum = a
+                .checksum
+                .map_or_else(|| "no checksum".to_owned(), |c| c.to_string());
+            format!("{} bytes, {checksum}", a.bytes.0)
+        };
+        let detail = format!(
+            "{} was seen again with other content ({}; the accepted file {first} has {}). The first stays valid. \
+             Find out who rewrote or sent it again; a corrected file needs a new name.",
+            arrival.name,
+            shown(arrival),
+            shown(known)
+        );
+        let key = format!("name-conflict/{}/{}", arrival.profile, arrival.name);
+        self.alarm(now, key, Severity::High, detail.clone(), effects);
+        self.put_aside(
+            set_aside(arrival, Refusal::NameConflict, detail, now),
+            effects,
+        );
+    }
+
+    fn refuse_label(
+        &mut self,
+        now: Moment,
+        arrival: &Arrival,
+        label: DataLabel,
+        effects: &mut Vec<Effect>,
+    ) {
+        let detail = format!(
+            "{} is {} but run {} is {label}: real and simulated data are never mixed. Give the stream profile {} the \
+             right label, or the data another run number.",
+            arrival.name, arrival.label, arrival.run, arrival.profile
+        );
+        self.put_aside(
+            set_aside(arrival, Refusal::LabelConflict, detail, now),
+            effects,
+        );
+    }
+}
+
+fn set_aside(arrival: &Arrival, refusal: Refusal, detail: String, at: Moment) -> SetAside {
+    SetAside {
+        profile: arrival.profile.clone(),
+        name: arrival.name.clone(),
+        refusal,
+        detail,
+        at,
+    }
+}
+
+/// A file as a splitter sees it.
+pub(crate) fn item_of(file: &File) -> Item {
+    let arrival = &file.arrival;
+    Item {
+        id: InputId::File(file.id),
+        name: arrival.name.clone(),
+        lumi: arrival.lumi,
+        last_lumi: arrival.lumi,
+        bytes: arrival.bytes,
+        events: Events(arrival.counts.map_or(0, |counts| counts.accepted)),
+        seen_at: arrival.seen_at,
+    }
+}
+
+impl RunWork {
+    /// A stream shows up: every lumi announced so far is one of its own.
+    pub(crate) fn meet_stream(&mut self, stream: &model::names::StreamName) {
+        self.streams.entry(stream.clone()).or_default();
+        let announced: Vec<_> = self.lumis.keys().copied().collect();
+        for lumi in announced {
+            self.account(stream, lumi);
+        }
+    }
+
+    /// Adds a file (or the report of an empty lumi) to what has come.
+    pub(crate) fn receive(&mut self, arrival: &Arrival) {
+        let work = self.streams.entry(arrival.stream.clone()).or_default();
+        let entry = work
+            .lumis
+            .entry(arrival.lumi)
+            .or_insert(crate::run_work::StreamLumi {
+                received: model::lumi::Received::default(),
+                state: model::lumi::LumiState::Open,
+            });
+        entry.received.files += 1;
+        if let Some(counts) = arrival.counts {
+            entry.received.events_accounted += counts.processed + counts.errors;
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What must be true after every batch, across all structures, in one room: used by the simulator, by property tests
+//! and wherever it is cheap.
+
+use crate::Engine;
+use model::ids::{JobId, OutputId, RunNumber};
+use model::job::{InputId, JobState};
+use model::names::OutputLabel;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// A relation that does not hold, in words; names the promise it breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The invariant, as numbered in RELIABILITY.md.
+    pub invariant: &'static str,
+    /// What was found.
+    pub what: String,
+}
+
+impl Engine {
+    /// Walks all relations; empty when all is well.
+    pub fn check(&self) -> Vec<Broken> {
+        let mut broken = Vec::new();
+        self.check_files(&mut broken);
+        self.check_winners(&mut broken);
+        self.check_consumption(&mut broken);
+        self.check_counts(&mut broken);
+        self.check_runs(&mut broken);
+        broken
+    }
+
+    /// I1: what was accepted is in the catalogue under its name.
+    fn check_files(&self, broken: &mut Vec<Broken>) {
+        if self.files.len() != self.file_names.len() {
+            let what = format!(
+                "{} files, {} names",
+                self.files.len(),
+                self.file_names.len()
+            );
+            broken.push(Broken {
+                invariant: "I1",
+                what,
+            });
+        }
+    }
+
+    /// I3: one winner a job, and only of jobs that are done.
+    fn check_winners(&self, broken: &mut Vec<Broken>) {
+        let mut seen: BTreeMap<(JobId, &OutputLabel), OutputId> = BTreeMap::new();
+        for output in self.outputs.values() {
+            let job = self.jobs.get(&output.job);
+            let wins = job.is_some_and(|job| {
+                job.state
+                    == JobState::Done {
+                        attempt: output.attempt,
+                    }
+                    && job.run == output.run
+            });
+            if !wins {
+                let what = format!("output {} is not of a winning attempt", output.name);
+                broken.push(Broken {
+                    invariant: "I3",
+                    what,
+                });
+            }
+            if let Some(other) = seen.insert((output.job, &output.label), output.id) {
+                let what = format!(
+                    "job {} has {} twice: {other}, {}",
+                    output.job, output.label, output.id
+                );
+                broken.push(Broken {
+                    invariant: "I3",
+                    what,
+                });
+            }
+        }
+    }
+
+    /// I4: every input is in one window or consumed by one job, for every task that reads it.
+    fn check_consumption(&self, broken: &mut Vec<Broken>) {
+        let mut takers: BTreeMap<(usize, InputId), u32> = BTreeMap::new();
+        for job in self.jobs.values() {
+            let Some(index) = self.plan_of(job) else {
+                continue;
+            };
+            for input in job.inputs.iter().take(job.consumed as usize) {
+                *takers.entry((index, *input)).or_default() += 1;
+            }
+        }
+        for work in self.runs.values() {
+            for (index, task) in &work.tasks {
+                for item in &task.items {
+                    *takers.entry((*index, item.id)).or_default() += 1;
+                }
+            }
+        }
+        let mut say = |index: usize, input: InputId, times: u32| {
+            let path = &self.plans[index].path;
+            let what = format!("{input:?} stands {times} times in the work of {path}");
+            broken.push(Broken {
+                invariant: "I4",
+                what,
+            });
+        };
+        for ((index, input), times) in &takers {
+            if *times != 1 {
+                say(*index, *input, *times);
+            }
+        }
+        for (index, input) in self.inputs_owed() {
+            if !takers.contains_key(&(index, input)) {
+                say(index, input, 0);
+            }
+        }
+    }
+
+    /// Every input that some task of its run reads.
+    fn inputs_owed(&self) -> BTreeSet<(usize, InputId)> {
+        let mut owed = BTreeSet::new();
+        for file in self
+            .files
+            .values()
+            .filter(|file| !file.late && !file.arrival.empty)
+        {
+            let tasks = self.runs.get(&file.arrival.run).map(|work| &work.tasks);
+            for index in tasks.into_iter().flat_map(BTreeMap::keys) {
+                if self.plans[*index].reads_stream(&file.arrival.stream) {
+                    owed.insert((*index, InputId::File(file.id)));
+                }
+            }
+        }
+        for output in self.outputs.values() {
+            let Some(maker) = self.plans.iter().find(|plan| plan.path == output.task) else {
+                continue;
+            };
+            for (label, consumer) in &maker.consumers {
+                let at_work = self
+                    .runs
+                    .get(&output.run)
+                    .is_some_and(|w| w.tasks.contains_key(consumer));
+                if *label == output.label && at_work {
+                    owed.insert((*consumer, InputId::Output(output.id)));
+                }
+            }
+        }
+        owed
+    }
+
+    /// Counters agree with what they count.
+    fn check_counts(&self, broken: &mut Vec<Broken>) {
+        let mut live: BTreeMap<(RunNumber, usize), u32> = BTreeMap::new();
+        let (mut cores, mut ready) = (0, BTreeSet::new());
+        for job in self.jobs.values() {
+            let Some(index) = self.plan_of(job) else {
+                continue;
+            };
+            if !job.state.is_terminal() {
+                *live.entry((job.run, index)).or_default() += 1;
+            }
+            match job.state {
+                JobState::Sent { .. } | JobState::Running { .. } => {
+                    cores += self.plans[index].task.needs.cores;
+                }
+                JobState::Ready { .. } => {
+                    ready.insert(job.id);
+                }
+                _ => {}
+            }
+        }
+        if cores != self.cores_used {
+            let what = format!("{cores} cores are used, {} are counted", self.cores_used);
+            broken.push(Broken {
+                invariant: "cores",
+                what,
+            });
+        }
+        let queued = self.queue.jobs();
+        if queued.len() != self.queue.len() || !queued.is_subset(&ready) {
+            let what = format!("{} queued, {} counted", queued.len(), self.queue.len());
+            broken.push(Broken {
+                invariant: "queue",
+                what,
+            });
+        }
+        for (number, work) in &self.runs {
+            for (index, task) in &work.tasks {
+                let counted = live.get(&(*number, *index)).copied().unwrap_or(0);
+                if counted != task.live_jobs {
+                    let path = &self.plans[*index].path;
+                    let what = format!(
+                        "{path} of run {number}: {counted} live jobs, {} counted",
+                        task.live_jobs
+                    );
+                    broken.push(Broken {
+                        invariant: "live-jobs",
+                        what,
+                    });
+                }
+            }
+        }
+    }
+
+    /// I14: a run is closed exactly when complete, and finished exactly when its tasks have ended.
+    fn check_runs(&self, broken: &mut Vec<Broken>) {
+        for (number, work) in &self.runs {
+            let late = self
+                .files
+                .values()
+                .any(|file| file.late && file.arrival.run == *number);
+            let closed = work.run.state.is_closed();
+            if closed != work.is_complete() && !late {
+                let what = format!("run {number}: closed {closed}, complete {}", !closed);
+                broken.push(Broken {
+                    invariant: "I14",
+                    what,
+                });
+            }
+            let finished = matches!(work.run.state, model::run::RunState::Finished { .. });
+            let ended = closed && work.tasks.values().all(|task| task.ended);
+            if finished != ended {
+                let what = format!("run {number}: finished {finished}, tasks ended {ended}");
+                broken.push(Broken {
+                    invariant: "I14",
+                    what,
+                });
+            }
+        }
+    }
+
+    /// A hash of everything that a restart must bring back; the same state gives the same hash, on any machine.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        let written = (|| {
+            for work in self.runs.values() {
+                write!(hash, "{:?}{:?}", work.run, work.lumis)?;
+                write!(
+                    hash,
+                    "{:?}{:?}{:?}",
+                    work.streams, work.blocks, work.decided
+                )?;
+                for (index, task) in &work.tasks {
+                    let mut items: Vec<_> = task.items.iter().collect();
+                    items.sort_by(|a, b| (a.lumi, &a.name).cmp(&(b.lumi, &b.name)));
+                    let counts = (
+                        task.input_closed,
+                        task.live_jobs,
+                        task.made_jobs,
+                        task.ended,
+                    );
+                    write!(hash, "{index}{items:?}{counts:?}")?;
+                }
+            }
+            write!(hash, "{:?}{:?}{:?}", self.files, self.set_aside, self.jobs)?;
+            write!(
+                hash,
+                "{:?}{:?}{:?}",
+                self.outputs, self.blocks, self.quality
+            )?;
+            write!(hash, "{:?}{:?}", self.constants, self.alarms)?;
+            write!(hash, "{:?}{}", self.queue.jobs(), self.cores_used)
+        })();
+        assert!(written.is_ok(), "writing into a hash cannot fail");
+        hash.0
+    }
+}
+
+/// FNV-1a, 64 bits (draft-eastlake-fnv): no secret, the same everywhere.
+struct Fnv(u64);
+
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(())
+    }
+}

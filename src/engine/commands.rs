@@ -1,0 +1,153 @@
+//! Commands: what people and programs may ask. Asking twice does no more than asking once, and every refusal says why
+//! and what to do instead.
+
+use crate::{Effect, Engine};
+use model::command::{Command, Reply};
+use model::fact::Fact;
+use model::ids::{JobId, LumiNumber, RunNumber};
+use model::job::JobEvent;
+use model::lumi::{Expected, LumiRecord};
+use model::names::StreamName;
+use model::run::StartedBy;
+use model::time::Moment;
+
+impl Engine {
+    pub(crate) fn asked(
+        &mut self,
+        now: Moment,
+        ticket: u64,
+        command: Command,
+        effects: &mut Vec<Effect>,
+    ) {
+        let reply = match command {
+            Command::RunStart {
+                run,
+                run_type,
+                label,
+            } => {
+                let by = StartedBy::Command;
+                if self.open_run(now, run, Some(run_type), label, by, effects) {
+                    Reply::Done(format!("run {run} ({run_type}, {label}) is open"))
+                } else {
+                    self.already_open(run, run_type, label)
+                }
+            }
+            Command::RunStop { run, last_lumi } => self.stop_run(now, run, last_lumi, effects),
+            Command::JobRetry { job } => self.retry_job(now, job, effects),
+        };
+        effects.push(Effect::Reply { ticket, reply });
+    }
+
+    fn already_open(
+        &self,
+        run: RunNumber,
+        run_type: model::run::RunType,
+        label: model::names::DataLabel,
+    ) -> Reply {
+        let known = &self.runs[&run].run;
+        if known.run_type == run_type && known.label == label {
+            Reply::Done(format!("run {run} was already {}", known.state.word()))
+        } else {
+            Reply::Refused(format!(
+                "run {run} is known as {} and {}; what a run is cannot be changed by starting it again",
+                known.run_type, known.label
+            ))
+        }
+    }
+
+    /// Ends a run. Lumis that nobody announced are declared to hold what is here.
+    fn stop_run(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        last_lumi: u32,
+        effects: &mut Vec<Effect>,
+    ) -> Reply {
+        let Some(work) = self.runs.get_mut(&number) else {
+            return Reply::Refused(format!(
+                "run {number} is not known; `tier0 run ls` lists those that are"
+            ));
+        };
+        if let Some(known) = work.run.last_lumi {
+            return if known == last_lumi {
+                Reply::Done(format!(
+                    "run {number} was already {}",
+                    work.run.state.word()
+                ))
+            } else {
+                Reply::Refused(format!(
+                    "run {number} was announced to end with lumi {known}"
+                ))
+            };
+        }
+        let beyond = work
+            .streams
+            .values()
+            .filter_map(|stream| stream.lumis.keys().last())
+            .max();
+        if let Some(beyond) = beyond.filter(|lumi| lumi.0 > last_lumi) {
+            return Reply::Refused(format!(
+                "run {number} has files of lumi {beyond}; stop it with --last-lumi {beyond} or more"
+            ));
+        }
+        let streams: Vec<StreamName> = work.streams.keys().cloned().collect();
+        for lumi in (1..=last_lumi).map(LumiNumber) {
+            if work.lumis.contains_key(&lumi) {
+                continue;
+            }
+            let expected = Expected::Declared;
+            let record = LumiRecord {
+                run: number,
+                lumi,
+                expected,
+                ended_at: now,
+            };
+            effects.push(Effect::Record(Fact::LumiIs(record.clone())));
+            work.lumis.insert(lumi, record);
+        }
+        for stream in &streams {
+            for lumi in (1..=last_lumi).map(LumiNumber) {
+                self.lumi_changed(now, number, stream, lumi, effects);
+            }
+        }
+        self.run_ends(now, number, last_lumi, None, effects);
+        Reply::Done(format!("run {number} ends with lumi {last_lumi}"))
+    }
+
+    fn retry_job(&mut self, now: Moment, id: JobId, effects: &mut Vec<Effect>) -> Reply {
+        let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) else {
+            return Reply::Refused(format!(
+                "job {id} is not known here; `tier0 job ls --state failed` lists what can be retried"
+            ));
+        };
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return Reply::Refused(format!("job {id} is not known here"));
+        };
+        let number = job.run;
+        let task = self
+            .runs
+            .get_mut(&number)
+            .and_then(|work| work.tasks.get_mut(&index));
+        let Some(task) = task.filter(|task| !task.ended) else {
+            return Reply::Refused(format!(
+                "job {id} belongs to a task of run {number} that has ended, and later work rests on it; a recovery \
+                 request makes it again as new work"
+            ));
+        };
+        match job.state.next(JobEvent::RetryAsked(now)) {
+            Ok(state) => {
+                job.state = state;
+                job.failures = 0;
+                task.live_jobs += 1;
+                self.changed_jobs.insert(id);
+                self.enqueue(id);
+                self.clear_alarm(now, &format!("job-failed/{id}"), effects);
+                Reply::Done(format!("job {id} is ready again"))
+            }
+            Err(_) => Reply::Refused(format!(
+                "job {id} is {}; only a failed job can be retried",
+                job.state.word()
+            )),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Constants: what harvests propose is judged in the order of runs, becomes an interval of validity, and releases the
+//! work that waits for it (D17).
+//!
+//! Whether a constant is good is decided by the wing `calibration`; here is kept what it is judged against. The order
+//! matters: a run is judged only when every earlier run at work has its decision, so the intervals do not depend on
+//! which harvest happens to end first. Simulated runs have tags of their own.
+
+use crate::{Effect, Engine};
+use calibration::gate::{Candidate, OpenIov, Outcome, Quantity, Rule, judge};
+use model::conditions::{
+    CandidateConstant, ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity,
+};
+use model::fact::Fact;
+use model::ids::{JobId, RunNumber};
+use model::job::InputId;
+use model::names::{DataLabel, TagName};
+use model::time::Moment;
+use model::work::AttemptReport;
+use pipelines::definition::GateRule;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything known about constants, by tag as stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Constants {
+    pub(crate) iovs: BTreeMap<TagName, Vec<Iov>>,
+    pub(crate) payloads: BTreeMap<String, Arc<str>>,
+    pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
+    /// The interval that runs may still join; derived from the decisions.
+    pub(crate) open: BTreeMap<TagName, OpenIov>,
+    /// Runs that were too small to decide and whose data the next harvest reads too; derived.
+    pub(crate) collecting: BTreeMap<TagName, Vec<RunNumber>>,
+}
+
+/// A tag as stored: simulated constants have a name of their own and never meet real ones.
+pub(crate) fn stored_tag(tag: &TagName, label: DataLabel) -> TagName {
+    match label {
+        DataLabel::Real => tag.clone(),
+        DataLabel::Simulated => TagName::new(&format!("{tag}/SIM")),
+    }
+}
+
+impl Constants {
+    /// The constant in force for a run: since, hash and text.
+    pub(crate) fn in_force(
+        &self,
+        tag: &TagName,
+        label: DataLabel,
+        run: RunNumber,
+    ) -> Option<(RunNumber, String, Arc<str>)> {
+        let iovs = self.iovs.get(&stored_tag(tag, label))?;
+        let before = iovs.iter().filter(|iov| iov.since <= run);
+        let iov = before.max_by_key(|iov| (iov.since, iov.sequence))?;
+        let text = self.payloads.get(&iov.hash)?;
+        Some((iov.since, iov.hash.clone(), text.clone()))
+    }
+
+    /// Takes a decision in: what later runs are judged against.
+    pub(crate) fn take(&mut self, decision: GateDecision, rule: Option<&GateRule>) {
+        let tag = decision.tag.clone();
+        let run = decision.run;
+        match decision.outcome {
+            GateOutcome::Collecting => self.collecting.entry(tag.clone()).or_default().push(run),
+            GateOutcome::Update | GateOutcome::NoChange => {
+                self.collecting.remove(&tag);
+                let candidate = candidate_of(&decision);
+                let rule = rule.map_or_else(any_rule, rule_of);
+                let (_, open) = judge(&rule, self.open.get(&tag), &candidate);
+                if let Some(open) = open {
+                    self.open.insert(tag.clone(), open);
+                }
+            }
+            GateOutcome::Veto | GateOutcome::NotApplicable | GateOutcome::Abandoned => {}
+        }
+        self.decisions.insert((tag, run), decision);
+    }
+}
+
+/// The rule of a tag whose task is no longer configured: everything joins or opens by the usual three sigma.
+fn any_rule() -> Rule {
+    rule_of(&GateRule {
+        tag: TagName::new("any"),
+        n_min: 0,
+        max_sigma: 3,
+        max_move_nano: None,
+        max_error_nano: None,
+        accumulate: false,
+    })
+}
+
+fn rule_of(rule: &GateRule) -> Rule {
+    Rule {
+        n_min: rule.n_min,
+        counted: "entries".to_owned(),
+        max_sigma: rule.max_sigma,
+        max_move_nano: rule.max_move_nano,
+        max_error_nano: rule.max_error_nano,
+        limits: Vec::new(),
+        accumulate: rule.accumulate,
+    }
+}
+
+fn candidate_of(decision: &GateDecision) -> Candidate {
+    Candidate {
+        tag: decision.tag.to_string(),
+        run: decision.run.0,
+        n: decision.n,
+        quantities: decision.quantities.iter().map(quantity_of).collect(),
+    }
+}
+
+fn quantity_of(quantity: &MeasuredQuantity) -> Quantity {
+    Quantity {
+        name: quantity.name.clone(),
+        value_nano: quantity.value_nano,
+        error_nano: quantity.error_nano,
+    }
+}
+
+fn outcome_of(outcome: Outcome) -> GateOutcome {
+    match outcome {
+        Outcome::Update => GateOutcome::Update,
+        Outcome::NoChange => GateOutcome::NoChange,
+        Outcome::Collecting => GateOutcome::Collecting,
+        Outcome::Veto => GateOutcome::Veto,
+        Outcome::NotApplicable => GateOutcome::NotApplicable,
+    }
+}
+
+impl Engine {
+    /// Why a calibrating task must wait for an earlier run, if it must.
+    pub(crate) fn waits_for_earlier_run(&self, number: RunNumber, index: usize) -> Option<String> {
+        let rules = &self.plans[index].task.calibrates;
+        if rules.is_empty() {
+            return None;
+        }
+        let label = self.runs[&number].run.label;
+        let earlier = self.runs.range(..number).find(|(_, work)| {
+            work.run.label == label
+                && work.tasks.contains_key(&index)
+                && rules.iter().any(|rule| !work.decided.contains(&rule.tag))
+        });
+        earlier.map(|(earlier, _)| format!("constants of run {earlier} are decided first"))
+    }
+
+    /// Inputs of earlier runs that were too small to decide and are read together with this one's.
+    pub(crate) fn inputs_still_collecting(&self, number: RunNumber, index: usize) -> Vec<InputId> {
+        let plan = &self.plans[index];
+        let label = self.runs[&number].run.label;
+        let mut runs: Vec<RunNumber> = plan
+            .task
+            .calibrates
+            .iter()
+            .filter(|rule| rule.accumulate)
+            .filter_map(|rule| self.constants.collecting.get(&stored_tag(&rule.tag, label)))
+            .flatten()
+            .copied()
+            .filter(|run| *run < number)
+            .collect();
+        runs.sort_unstable();
+        runs.dedup();
+        let of_run = |run: RunNumber| {
+            self.jobs
+                .values()
+                .filter(move |job| job.run == run && job.task == plan.path)
+                .flat_map(|job| job.inputs.iter().take(job.consumed as usize).copied())
+        };
+        runs.into_iter().flat_map(of_run).collect()
+    }
+
+    /// Judges the constants that a harvest proposes.
+    pub(crate) fn judge_candidates(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        index: usize,
+        report: &AttemptReport,
+        effects: &mut Vec<Effect>,
+    ) {
+        let number = self.jobs[&id].run;
+        let rules = self.plans[index].task.calibrates.clone();
+        for rule in &rules {
+            let Some(candidate) = report.candidates.iter().find(|c| c.tag == rule.tag) else {
+                continue;
+            };
+            self.judge_candidate(now, number, rule, candidate, effects);
+        }
+    }
+
+    fn judge_candidate(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        rule: &GateRule,
+        candidate: &CandidateConstant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let run = &self.runs[&number].run;
+        let tag = stored_tag(&rule.tag, run.label);
+        let (outcome, reason) = if let Some(reason) = &candidate.not_applicable {
+            (GateOutcome::NotApplicable, reason.clone())
+        } else if !run.run_type.publishes() {
+            (
+                GateOutcome::Veto,
+                "a test run changes no constants".to_owned(),
+            )
+        } else if candidate.quantities.is_empty() && candidate.n >= rule.n_min {
+            (GateOutcome::Veto, "the measurement failed".to_owned())
+        } else {
+            let quantities = candidate.quantities.iter().map(quantity_of).collect();
+            let asked = Candidate {
+                tag: tag.to_string(),
+                run: number.0,
+                n: candidate.n,
+                quantities,
+            };
+            let (decision, _) = judge(&rule_of(rule), self.constants.open.get(&tag), &asked);
+            (outcome_of(decision.outcome), decision.reason)
+        };
+        if outcome == GateOutcome::Update {
+            self.insert_iov(now, number, &tag, candidate, effects);
+        }
+        let decision = GateDecision {
+            tag,
+            run: number,
+            outcome,
+            reason,
+            n: candidate.n,
+            quantities: candidate.quantities.clone(),
+            at: now,
+        };
+        self.decide(number, rule, decision, effects);
+    }
+
+    fn insert_iov(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        tag: &TagName,
+        candidate: &CandidateConstant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let payload = ConditionsPayload {
+            hash: candidate.hash.clone(),
+            text: candidate.payload.clone(),
+        };
+        let text: Arc<str> = Arc::from(candidate.payload.as_str());
+        self.constants.payloads.insert(payload.hash.clone(), text);
+        let iov = Iov {
+            tag: tag.clone(),
+            since: number,
+            hash: candidate.hash.clone(),
+            sequence: self.ids.take(),
+            inserted_at: now,
+        };
+        effects.push(Effect::Record(Fact::PayloadIs(payload)));
+        effects.push(Effect::Record(Fact::IovIs(iov.clone())));
+        self.constants
+            .iovs
+            .entry(tag.clone())
+            .or_default()
+            .push(iov);
+        let subject = format!("{tag} since {number}");
+        self.announce(now, "conditions.published", number, subject, effects);
+    }
+
+    /// Records a decision and looks again at whatever may have waited for it.
+    fn decide(
+        &mut self,
+        number: RunNumber,
+        rule: &GateRule,
+        decision: GateDecision,
+        effects: &mut Vec<Effect>,
+    ) {
+        effects.push(Effect::Record(Fact::DecisionIs(decision.clone())));
+        self.constants.take(decision, Some(rule));
+        if let Some(work) = self.runs.get_mut(&number) {
+            work.decided.insert(rule.tag.clone());
+            self.look_at
+                .extend(work.tasks.keys().map(|index| (number, *index)));
+        }
+        // Harvests of later runs may have waited for this one.
+        for (later, work) in self.runs.range(RunNumber(number.0.saturating_add(1))..) {
+            for index in work.tasks.keys() {
+                if !self.plans[*index].task.calibrates.is_empty() {
+                    self.look_at.insert((*later, *index));
+                }
+            }
+        }
+    }
+
+    /// A calibrating task has ended without proposing some constant: what is in force stays, and nobody waits.
+    pub(crate) fn abandon_undecided(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        index: usize,
+        effects: &mut Vec<Effect>,
+    ) {
+        let rules = self.plans[index].task.calibrates.clone();
+        for rule in &rules {
+            let work = &self.runs[&number];
+            if work.decided.contains(&rule.tag) {
+                continue;
+            }
+            let reason = match work.tasks.get(&index).map_or(0, |task| task.made_jobs) {
+                0 => "the run has no data to measure it from",
+                _ => "the harvest ended without proposing it",
+            };
+            let decision = GateDecision {
+                tag: stored_tag(&rule.tag, work.run.label),
+                run: number,
+                outcome: GateOutcome::Abandoned,
+                reason: reason.to_owned(),
+                n: 0,
+                quantities: Vec::new(),
+                at: now,
+            };
+            self.decide(number, rule, decision, effects);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Execution: jobs get a place, attempts are made, and what executors say of them is sorted out.
+//!
+//! Only the engine makes attempts (D16). News of an attempt that is not the current one is ignored: its outputs are the
+//! garbage of a losing attempt.
+
+use crate::dispatch::GroupKey;
+use crate::timers::Timer;
+use crate::{Effect, Engine};
+use model::alarm::Severity;
+use model::fact::Fact;
+use model::ids::{JobId, RunNumber, Token};
+use model::job::{ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState};
+use model::names::TagName;
+use model::time::Moment;
+use model::units::Events;
+use model::work::{
+    AttemptConstant, AttemptInput, AttemptNews, AttemptReport, AttemptSpec, Location,
+};
+
+/// A message of a program longer than this is cut: rows stay small whatever a program says.
+const MESSAGE_BYTES_MAX: usize = 2_000;
+
+impl Engine {
+    /// Puts a ready job into the queue, or sets the timer of its pause.
+    pub(crate) fn enqueue(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let JobState::Ready { .. } = job.state else {
+            return;
+        };
+        let latest_start = match (job.deadline, self.plan_of(job)) {
+            (Some(deadline), Some(index)) => deadline - self.plans[index].rest,
+            (None, _) | (_, None) => Moment::END_OF_TIME,
+        };
+        self.queue.push(
+            GroupKey {
+                class: job.class,
+                run: job.run,
+            },
+            latest_start,
+            id,
+        );
+    }
+
+    /// Where a job's task stands in the list; none if the configuration no longer has it.
+    pub(crate) fn plan_of(&self, job: &Job) -> Option<usize> {
+        self.plans.iter().position(|plan| plan.path == job.task)
+    }
+
+    /// Gives free cores to ready jobs.
+    pub(crate) fn place(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        while self.cores_used < self.cores {
+            let Some(id) = self.queue.pop(now) else {
+                return;
+            };
+            self.send(now, id, effects);
+        }
+    }
+
+    fn send(&mut self, now: Moment, id: JobId, effects: &mut Vec<Effect>) {
+        let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) else {
+            return;
+        };
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        match job.state.next(JobEvent::Sent(now)) {
+            Ok(state) => job.state = state,
+            Err(_) => return,
+        }
+        job.stamps.sent = Some(now);
+        job.stamps.started = None;
+        job.stamps.reported = None;
+        self.cores_used += self.plans[index].task.needs.cores;
+        self.changed_jobs.insert(id);
+        let spec = self.attempt_spec(&self.jobs[&id], index);
+        effects.push(Effect::Start(spec));
+    }
+
+    fn attempt_spec(&self, job: &Job, index: usize) -> AttemptSpec {
+        let plan = &self.plans[index];
+        let run = &self.runs[&job.run].run;
+        AttemptSpec {
+            token: self.token(job),
+            plan: plan.attempt.clone(),
+            run: job.run,
+            run_type: run.run_type,
+            label: run.label,
+            lumis: job.lumis.clone(),
+            inputs: job
+                .inputs
+                .iter()
+                .filter_map(|input| self.attempt_input(*input))
+                .collect(),
+            constants: self.constants_for(run, &plan.task.conditions),
+            deadline: job.deadline,
+        }
+    }
+
+    pub(crate) fn token(&self, job: &Job) -> Token {
+        Token {
+            epoch: self.epoch,
+            job: job.id,
+            attempt: job.state.attempt(),
+        }
+    }
+
+    fn attempt_input(&self, input: InputId) -> Option<AttemptInput> {
+        match input {
+            InputId::File(id) => self.files.get(&id).map(|file| {
+                let arrival = &file.arrival;
+                let model::arrival::Checksum::Adler32(adler32) = arrival
+                    .checksum
+                    .unwrap_or(model::arrival::Checksum::Adler32(0));
+                AttemptInput {
+                    location: Location::Spool {
+                        profile: arrival.profile.clone(),
+                        name: arrival.name.clone(),
+                    },
+                    bytes: arrival.bytes,
+                    adler32: arrival.checksum.map(|_| adler32),
+                    events: arrival.counts.map(|counts| Events(counts.accepted)),
+                    lumis: vec![(arrival.lumi, arrival.lumi)],
+                }
+            }),
+            InputId::Output(id) => self.outputs.get(&id).map(|output| AttemptInput {
+                location: Location::Storage {
+                    name: output.name.clone(),
+                },
+                bytes: output.bytes,
+                adler32: Some(output.adler32),
+                events: Some(output.events),
+                lumis: output.lumis.clone(),
+            }),
+        }
+    }
+
+    fn constants_for(&self, run: &model::run::Run, tags: &[TagName]) -> Vec<AttemptConstant> {
+        tags.iter()
+            .filter_map(|tag| {
+                let (since, hash, text) = self.constants.in_force(tag, run.label, run.number)?;
+                Some(AttemptConstant {
+                    tag: tag.clone(),
+                    since,
+                    hash,
+                    text,
+                })
+            })
+            .collect()
+    }
+
+    /// The job whose current attempt this token names; none if the token is of another attempt or epoch.
+    fn current(&mut self, token: Token) -> Option<&mut Job> {
+        let epoch = self.epoch;
+        self.jobs.get_mut(&token.job).filter(|job| {
+            token.epoch == epoch && job.state.attempt() == token.attempt && job.state.is_out()
+        })
+    }
+
+    pub(crate) fn news(
+        &mut self,
+        now: Moment,
+        token: Token,
+        news: AttemptNews,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(job) = self.current(token) else {
+            return;
+        };
+        match news {
+            AttemptNews::Started { at } => {
+                if let Ok(state) = job.state.next(JobEvent::Started(at)) {
+                    job.state = state;
+                    job.stamps.started = Some(at);
+                    self.changed_jobs.insert(token.job);
+                }
+            }
+            AttemptNews::Ended(report) => self.ended(now, token, report, effects),
+        }
+    }
+
+    fn ended(
+        &mut self,
+        now: Moment,
+        token: Token,
+        report: Box<AttemptReport>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(job) = self.current(token) else {
+            return;
+        };
+        if matches!(job.state, JobState::Committing { .. }) {
+            return; // said twice
+        }
+        job.stamps.started = Some(report.started_at);
+        job.stamps.reported = Some(report.ended_at);
+        let id = job.id;
+        self.changed_jobs.insert(id);
+        self.free_cores(id);
+        if report.class != ExitClass::Ok {
+            self.attempt_failed(now, id, report.class, &report.message, effects);
+            return;
+        }
+        if let Some(missing) = self.missing_output(id, &report) {
+            let message = format!(
+                "the program reported success without its output {missing}; make it write and report every output \
+                 that the task declares"
+            );
+            self.attempt_failed(now, id, ExitClass::Program, &message, effects);
+            return;
+        }
+        self.store_outputs(now, token, report, effects);
+    }
+
+    /// The first declared output that a report does not have.
+    fn missing_output(&self, id: JobId, report: &AttemptReport) -> Option<String> {
+        let index = self.plan_of(self.jobs.get(&id)?)?;
+        let wanted = &self.plans[index].attempt.outputs;
+        let missing = wanted.iter().find(|wanted| {
+            !report
+                .outputs
+                .iter()
+                .any(|output| output.label == wanted.label)
+        });
+        missing.map(|wanted| wanted.label.to_string())
+    }
+
+    fn free_cores(&mut self, id: JobId) {
+        if let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) {
+            let cores = self.plans[index].task.needs.cores;
+            self.cores_used = self.cores_used.saturating_sub(cores);
+        }
+    }
+
+    /// What follows from a failed attempt is in the task's retry policy (R21).
+    pub(crate) fn attempt_failed(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        class: ExitClass,
+        message: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) else {
+            return;
+        };
+        let policy = &self.plans[index].task.retry;
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let mut message = message.to_owned();
+        if message.len() > MESSAGE_BYTES_MAX {
+            message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        }
+        let failed = FailedAttempt {
+            job: id,
+            attempt: job.state.attempt(),
+            class,
+            message,
+            at: now,
+        };
+        job.last_error = Some(failed.message.clone());
+        job.failures += u32::from(class.costs_an_attempt());
+        let event = match policy.pause(job.failures, class) {
+            Some(pause) => JobEvent::FailedRetry(now + pause),
+            None => JobEvent::FailedForGood(class),
+        };
+        let Ok(state) = job.state.next(event) else {
+            return;
+        };
+        job.state = state;
+        self.changed_jobs.insert(id);
+        effects.push(Effect::Record(Fact::AttemptFailedIs(failed)));
+        match state {
+            JobState::Ready { not_before, .. } if not_before > now => {
+                self.timers.set(not_before, Timer::Backoff(id));
+            }
+            JobState::Ready { .. } => self.enqueue(id),
+            _ => self.job_failed(now, id, index, effects),
+        }
+    }
+
+    fn job_failed(&mut self, now: Moment, id: JobId, index: usize, effects: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let (number, path) = (job.run, job.task.clone());
+        let error = job.last_error.clone().unwrap_or_default();
+        let text = format!(
+            "{path} failed for good on run {number}: {error}. The run goes on without it. Its input is kept: while \
+             the task is at work, `tier0 job retry {id}` makes another attempt."
+        );
+        self.announce(
+            now,
+            "job.failed",
+            number,
+            format!("job {id} ({path})"),
+            effects,
+        );
+        self.alarm(
+            now,
+            format!("job-failed/{id}"),
+            Severity::High,
+            text,
+            effects,
+        );
+        self.job_ended(number, index);
+    }
+
+    /// One job less under way in its task.
+    pub(crate) fn job_ended(&mut self, number: RunNumber, index: usize) {
+        if let Some(task) = self
+            .runs
+            .get_mut(&number)
+            .and_then(|work| work.tasks.get_mut(&index))
+        {
+            assert!(task.live_jobs > 0, "a job ends once");
+            task.live_jobs -= 1;
+        }
+        self.conclude.insert(number);
+    }
+
+    /// After a restart: attempts of an older epoch are over, and cost nothing.
+    pub(crate) fn attempts_lost(&mut self, now: Moment, jobs: &[JobId], effects: &mut Vec<Effect>) {
+        for id in jobs {
+            let Some(job) = self.jobs.get(id) else {
+                continue;
+            };
+            if !job.state.is_out() {
+                continue;
+            }
+            if !matches!(job.state, JobState::Committing { .. }) {
+                self.free_cores(*id);
+            }
+            self.reports.remove(id);
+            let message = "the attempt ended with the instance that made it; it is made again";
+            self.attempt_failed(now, *id, ExitClass::Lost, message, effects);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Everything that can happen to the engine. A reviewer reads this file and `effect.rs` to know all of its dealings.
+
+use model::arrival::Seen;
+use model::command::Command;
+use model::ids::{JobId, Token};
+use model::names::FileName;
+use model::work::{AttemptNews, CommitFailure, StoredOutput};
+
+/// One thing that has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A watcher saw something.
+    Seen(Seen),
+    /// An executor says something of an attempt. Told only once the attempt's own record is durable (D3).
+    News {
+        /// Which attempt.
+        token: Token,
+        /// What.
+        news: AttemptNews,
+    },
+    /// The storage has put the outputs of an attempt in place, or could not.
+    Stored {
+        /// Which attempt.
+        token: Token,
+        /// The outputs in the order of the plan.
+        result: Result<Vec<StoredOutput>, CommitFailure>,
+    },
+    /// After a restart: these jobs' attempts ended with the older epoch.
+    AttemptsLost(Vec<JobId>),
+    /// Somebody asks.
+    Asked {
+        /// To whom the answer goes.
+        ticket: u64,
+        /// What is asked.
+        command: Command,
+    },
+    /// The batch of inputs is complete, or a moment of [`crate::Engine::next_wakeup`] has come: cut, place, conclude.
+    Tick,
+}
+
+/// The final name of an output of an attempt: never used again, because it holds run, job and attempt.
+pub(crate) fn final_name(
+    dataset: &str,
+    run: model::ids::RunNumber,
+    token: Token,
+    label: &str,
+    extension: &str,
+) -> FileName {
+    let (job, attempt) = (token.job, token.attempt);
+    let folder = dataset.trim_start_matches('/');
+    FileName::new(&format!(
+        "{folder}/{run}/{label}-{job}-{attempt}.{extension}"
+    ))
+}

@@ -1,0 +1,329 @@
+//! Outputs: put in place, then recorded as the winner's in one transaction with everything that follows from them (D9).
+
+use crate::arrival::item_of;
+use crate::cutting::ranges;
+use crate::input::final_name;
+use crate::{Effect, Engine, Observation};
+use model::dataset::Output;
+use model::fact::Fact;
+use model::ids::{JobId, OutputId, RunNumber, Token};
+use model::job::{ExitClass, InputId, JobEvent, JobState};
+use model::names::{DatasetName, OutputLabel, StreamName};
+use model::time::Moment;
+use model::work::{
+    AttemptReport, CommitFailure, CommitPlan, PlannedOutput, ReportedOutput, StoredOutput,
+};
+use pipelines::splitting::Item;
+
+impl Engine {
+    /// An attempt reported success: have its outputs put in place, or go on at once when there are none.
+    pub(crate) fn store_outputs(
+        &mut self,
+        now: Moment,
+        token: Token,
+        report: Box<AttemptReport>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(job) = self.jobs.get_mut(&token.job) else {
+            return;
+        };
+        let Ok(state) = job.state.next(JobEvent::Reported(now)) else {
+            return;
+        };
+        job.state = state;
+        let (number, path) = (job.run, job.task.clone());
+        let declared: Vec<&ReportedOutput> = match self.plan_of(&self.jobs[&token.job]) {
+            Some(index) => {
+                let wanted = &self.plans[index].attempt.outputs;
+                report
+                    .outputs
+                    .iter()
+                    .filter(|o| wanted.iter().any(|w| w.label == o.label))
+                    .collect()
+            }
+            None => Vec::new(),
+        };
+        let plan = CommitPlan {
+            token,
+            outputs: declared
+                .into_iter()
+                .map(|reported| {
+                    let dataset = self.dataset_of(number, &path, &reported.label);
+                    let extension = reported.path.rsplit('.').next().unwrap_or("dat");
+                    let label = reported.label.as_str();
+                    PlannedOutput {
+                        reported: reported.clone(),
+                        name: final_name(dataset.as_str(), number, token, label, extension),
+                    }
+                })
+                .collect(),
+        };
+        self.reports.insert(token.job, report);
+        if plan.outputs.is_empty() {
+            self.stored(now, token, Ok(Vec::new()), effects);
+        } else {
+            effects.push(Effect::Store(plan));
+        }
+    }
+
+    /// `/stream/pipeline's processing/label`: express and prompt of the same stream are different datasets.
+    fn dataset_of(
+        &self,
+        number: RunNumber,
+        path: &model::names::TaskPath,
+        label: &OutputLabel,
+    ) -> DatasetName {
+        let data_label = self.runs[&number].run.label;
+        match self.plans.iter().find(|plan| plan.path == *path) {
+            Some(plan) => {
+                let stream = if plan.stream.as_str() == "*" {
+                    "All"
+                } else {
+                    plan.stream.as_str()
+                };
+                DatasetName::of(stream, &plan.processing, label.as_str(), data_label)
+            }
+            None => DatasetName::of("Unknown", "unknown", label.as_str(), data_label),
+        }
+    }
+
+    pub(crate) fn stored(
+        &mut self,
+        now: Moment,
+        token: Token,
+        result: Result<Vec<StoredOutput>, CommitFailure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(job) = self.jobs.get(&token.job) else {
+            return;
+        };
+        let current = token == self.token(job) && matches!(job.state, JobState::Committing { .. });
+        let Some(report) = current.then(|| self.reports.remove(&token.job)).flatten() else {
+            return;
+        };
+        match result {
+            Ok(stored) => self.win(now, token.job, &report, &stored, effects),
+            Err(failure) => {
+                self.attempt_failed(now, token.job, failure.class, &failure.message, effects);
+            }
+        }
+    }
+
+    /// The attempt wins: outputs, job and all that follows become facts of one batch.
+    fn win(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        report: &AttemptReport,
+        stored: &[StoredOutput],
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(index) = self.plan_of(&self.jobs[&id]) else {
+            return;
+        };
+        if let Some(message) = mismatch(report, stored) {
+            self.attempt_failed(now, id, ExitClass::Program, &message, effects);
+            return;
+        }
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let Ok(state) = job.state.next(JobEvent::Committed) else {
+            return;
+        };
+        job.state = state;
+        job.stamps.done = Some(now);
+        let number = job.run;
+        self.changed_jobs.insert(id);
+        for output in stored {
+            self.record_output(now, id, index, report, output, effects);
+        }
+        self.observe(now, id, index, effects);
+        self.judge_candidates(now, id, index, report, effects);
+        self.judge_quality(now, id, index, report, effects);
+        self.job_ended(number, index);
+    }
+
+    fn record_output(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        index: usize,
+        report: &AttemptReport,
+        stored: &StoredOutput,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (number, attempt, seen_at, job_lumis) = {
+            let job = &self.jobs[&id];
+            (
+                job.run,
+                job.state.attempt(),
+                job.stamps.seen,
+                job.lumis.clone(),
+            )
+        };
+        // The storage answers in the order of the plan and repeats the final name, which holds the label.
+        let Some(reported) = report
+            .outputs
+            .iter()
+            .find(|output| names_label(stored, output))
+        else {
+            return;
+        };
+        let path = self.plans[index].path.clone();
+        let dataset = self.dataset_of(number, &path, &reported.label);
+        let output_id = OutputId(self.ids.take());
+        let mut output = Output {
+            id: output_id,
+            job: id,
+            attempt,
+            run: number,
+            task: path,
+            label: reported.label.clone(),
+            dataset,
+            name: stored.name.clone(),
+            bytes: stored.bytes,
+            adler32: stored.adler32,
+            events: reported.events,
+            lumis: if reported.lumis.is_empty() {
+                job_lumis
+            } else {
+                ranges(reported.lumis.iter().copied())
+            },
+            seen_at,
+            committed_at: now,
+            block: None,
+        };
+        output.block = self.add_to_block(&output, effects);
+        effects.push(Effect::Record(Fact::OutputIs(output.clone())));
+        if output.block.is_some() {
+            let subject = format!("{} {}", output.dataset, output.name);
+            self.announce(now, "output.published", number, subject, effects);
+        }
+        self.feed_consumers(number, index, &output);
+        self.outputs.insert(output_id, output);
+    }
+
+    /// Hands an output to the tasks that read it.
+    fn feed_consumers(&mut self, number: RunNumber, index: usize, output: &Output) {
+        let item = item_of_output(output);
+        let Some(work) = self.runs.get_mut(&number) else {
+            return;
+        };
+        for (label, consumer) in &self.plans[index].consumers {
+            if *label == output.label
+                && let Some(task) = work.tasks.get_mut(consumer)
+            {
+                task.feed(item.clone());
+                self.look_at.insert((number, *consumer));
+            }
+        }
+    }
+
+    fn observe(&mut self, now: Moment, id: JobId, index: usize, effects: &mut Vec<Effect>) {
+        let job = &self.jobs[&id];
+        let budget = self.plans[index]
+            .budget
+            .map(|budget| budget.seen_to_published);
+        let (number, path, stamps) = (job.run, job.task.clone(), job.stamps);
+        if job.deadline.is_some_and(|deadline| now > deadline) {
+            let subject = format!("job {id} ({path})");
+            self.announce(now, "budget.missed", number, subject, effects);
+        }
+        effects.push(Effect::Observe(Observation {
+            run: number,
+            task: path,
+            stamps,
+            budget,
+        }));
+    }
+
+    /// Ends tasks that have nothing left to do, tells those that read from them, and closes their blocks.
+    pub(crate) fn end_tasks(&mut self, now: Moment, number: RunNumber, effects: &mut Vec<Effect>) {
+        for index in 0..self.plans.len() {
+            let Some(work) = self.runs.get_mut(&number) else {
+                return;
+            };
+            let Some(task) = work.tasks.get_mut(&index) else {
+                continue;
+            };
+            let over = task.input_closed && task.items.is_empty() && task.live_jobs == 0;
+            if task.ended || !over {
+                continue;
+            }
+            task.ended = true;
+            for (_, consumer) in &self.plans[index].consumers {
+                if let Some(next) = work.tasks.get_mut(consumer)
+                    && !next.input_closed
+                {
+                    next.input_closed = true;
+                    self.look_at.insert((number, *consumer));
+                }
+            }
+            self.abandon_undecided(now, number, index, effects);
+            self.close_blocks(now, number, index, effects);
+            self.conclude_untested(now, number, index, effects);
+        }
+    }
+
+    /// Feeds every task of a run from rows: what its streams and feeders made and it has not consumed.
+    pub(crate) fn feed_from_rows(&mut self, number: RunNumber) {
+        let files: Vec<(StreamName, Item)> = self
+            .files
+            .values()
+            .filter(|file| file.arrival.run == number && !file.late && !file.arrival.empty)
+            .map(|file| (file.arrival.stream.clone(), item_of(file)))
+            .collect();
+        let Some(work) = self.runs.get_mut(&number) else {
+            return;
+        };
+        for (index, task) in &mut work.tasks {
+            for (stream, item) in &files {
+                if self.plans[*index].reads_stream(stream) {
+                    task.feed(item.clone());
+                    self.look_at.insert((number, *index));
+                }
+            }
+        }
+    }
+}
+
+/// An output as a splitter sees it.
+pub(crate) fn item_of_output(output: &Output) -> Item {
+    let first = output
+        .lumis
+        .first()
+        .map_or(model::ids::LumiNumber(0), |range| range.0);
+    let last = output.lumis.last().map_or(first, |range| range.1);
+    Item {
+        id: InputId::Output(output.id),
+        name: output.name.clone(),
+        lumi: first,
+        last_lumi: last,
+        bytes: output.bytes,
+        events: output.events,
+        seen_at: output.seen_at,
+    }
+}
+
+fn names_label(stored: &StoredOutput, output: &ReportedOutput) -> bool {
+    let file = stored.name.as_str().rsplit('/').next().unwrap_or_default();
+    file.strip_prefix(output.label.as_str())
+        .is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// What the storage measured must be what the program reported.
+fn mismatch(report: &AttemptReport, stored: &[StoredOutput]) -> Option<String> {
+    stored.iter().find_map(|stored| {
+        let reported = report.outputs.iter().find(|output| names_label(stored, output))?;
+        let bytes_differ = reported.bytes.is_some_and(|bytes| bytes != stored.bytes);
+        let sums_differ = reported.adler32.is_some_and(|adler32| adler32 != stored.adler32);
+        (bytes_differ || sums_differ).then(|| {
+            format!(
+                "output {} is not what the program reported: {} bytes with adler32 {:08x} are there; the report must \
+                 be written after the file is complete",
+                reported.label, stored.bytes.0, stored.adler32
+            )
+        })
+    })
+}

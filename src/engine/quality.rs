@@ -1,0 +1,175 @@
+//! Quality: tests become a verdict, a verdict certifies the run's lumis or refuses them with a reason, and the good-run
+//! list follows. The list is whole each time, so writing it twice does no harm.
+
+use crate::{Effect, Engine};
+use model::fact::Fact;
+use model::ids::{JobId, OutputId, RunNumber};
+use model::job::InputId;
+use model::names::DataLabel;
+use model::quality::{RunQuality, RunVerdict, TestAnswer};
+use model::time::{Moment, Span};
+use model::work::AttemptReport;
+use std::collections::BTreeMap;
+
+/// Statuses above these are a warning or an error, as in cms-sw/cmssw:DQMServices/Core/interface/DQMDefinitions.h.
+const STATUS_OK: u32 = 100;
+const STATUS_WARNING: u32 = 200;
+
+impl Engine {
+    /// Takes the tests of a certifying task's job.
+    pub(crate) fn judge_quality(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        index: usize,
+        report: &AttemptReport,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.plans[index].task.certifies {
+            let number = self.jobs[&id].run;
+            self.certify(now, number, report.tests.clone(), effects);
+        }
+    }
+
+    /// A certifying task has ended and nobody tested anything: that is a verdict too.
+    pub(crate) fn conclude_untested(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        index: usize,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.plans[index].task.certifies && !self.quality.contains_key(&number) {
+            self.certify(now, number, Vec::new(), effects);
+        }
+    }
+
+    fn certify(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        tests: Vec<TestAnswer>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let verdict = verdict(&tests);
+        let run = &self.runs[&number].run;
+        let refused = if run.label == DataLabel::Simulated {
+            Some("simulated data are never certified".to_owned())
+        } else if !run.run_type.publishes() {
+            Some(format!("a {} run is never certified", run.run_type))
+        } else {
+            match verdict {
+                RunVerdict::Good | RunVerdict::Warning => None,
+                RunVerdict::Bad => Some("a quality test failed".to_owned()),
+                RunVerdict::NotRun => Some("no quality test could run".to_owned()),
+            }
+        };
+        let quality = RunQuality {
+            run: number,
+            verdict,
+            tests,
+            certified: if refused.is_none() {
+                self.good_lumis(number)
+            } else {
+                Vec::new()
+            },
+            refused,
+            last_file_seen_at: run.last_file_seen_at,
+            at: now,
+            chain: self.program_time_on_longest_chain(number),
+        };
+        effects.push(Effect::Record(Fact::QualityIs(quality.clone())));
+        self.quality.insert(number, quality);
+        effects.push(Effect::GoodRuns(self.good_run_list()));
+    }
+
+    /// Lumis that are accounted for in every stream, as closed ranges.
+    fn good_lumis(&self, number: RunNumber) -> Vec<(u32, u32)> {
+        let Some(work) = self.runs.get(&number) else {
+            return Vec::new();
+        };
+        let last = work.run.last_lumi.unwrap_or(0);
+        let closed = |lumi: u32| {
+            let lumi = model::ids::LumiNumber(lumi);
+            work.streams
+                .values()
+                .all(|stream| stream.frontier.is_closed(lumi))
+        };
+        let good = (1..=last).filter(|lumi| closed(*lumi));
+        let as_lumi = |lumi| (model::ids::LumiNumber(lumi), model::ids::LumiNumber(lumi));
+        let ranges = crate::cutting::ranges(good.map(as_lumi));
+        ranges
+            .into_iter()
+            .map(|(first, last)| (first.0, last.0))
+            .collect()
+    }
+
+    /// The good-run list in the form every CMS analysis reads: `{"run": [[first, last], ...]}`.
+    pub(crate) fn good_run_list(&self) -> String {
+        let runs = self
+            .quality
+            .values()
+            .filter(|quality| !quality.certified.is_empty());
+        let lines: Vec<String> = runs
+            .map(|quality| {
+                let ranges: Vec<String> = quality
+                    .certified
+                    .iter()
+                    .map(|(a, b)| format!("[{a}, {b}]"))
+                    .collect();
+                format!("\"{}\": [{}]", quality.run, ranges.join(", "))
+            })
+            .collect();
+        format!("{{{}}}\n", lines.join(",\n "))
+    }
+
+    /// The programs' own time on the longest chain of jobs that led to the run's verdict, counted from when its last
+    /// file was seen: what no scheduler could have saved.
+    fn program_time_on_longest_chain(&self, number: RunNumber) -> Span {
+        let from = self.runs[&number].run.last_file_seen_at;
+        let made_by: BTreeMap<OutputId, JobId> = self
+            .outputs
+            .values()
+            .filter(|o| o.run == number)
+            .map(|o| (o.id, o.job))
+            .collect();
+        let mut known: BTreeMap<JobId, Span> = BTreeMap::new();
+        // Ids grow in the order in which jobs are made, and a job is made after those it reads from or waits for.
+        let mut decided = Span::ZERO;
+        let mut longest = Span::ZERO;
+        for job in self.jobs.values().filter(|job| job.run == number) {
+            let (Some(started), Some(ended)) = (job.stamps.started, job.stamps.reported) else {
+                continue;
+            };
+            let own = ended.since(started.max(from)).max(Span::ZERO);
+            let fed_by = job.inputs.iter().filter_map(|input| match input {
+                InputId::Output(id) => made_by.get(id).and_then(|job| known.get(job)).copied(),
+                InputId::File(_) => None,
+            });
+            let plan = self.plan_of(job).map(|index| &self.plans[index].task);
+            let waits =
+                plan.is_some_and(|task| task.release != pipelines::definition::Release::Always);
+            let before = fed_by.max().unwrap_or(Span::ZERO);
+            let chain = own + if waits { before.max(decided) } else { before };
+            if plan.is_some_and(|task| !task.calibrates.is_empty()) {
+                decided = decided.max(chain);
+            }
+            longest = longest.max(chain);
+            known.insert(job.id, chain);
+        }
+        longest
+    }
+}
+
+/// The worst test decides; a test that could not run warns, and if none could run there is no verdict.
+fn verdict(tests: &[TestAnswer]) -> RunVerdict {
+    let ran = tests.iter().filter(|test| test.status >= STATUS_OK);
+    match ran.map(|test| test.status).max() {
+        None => RunVerdict::NotRun,
+        Some(worst) if worst > STATUS_WARNING => RunVerdict::Bad,
+        Some(worst) if worst > STATUS_OK || tests.iter().any(|test| test.status < STATUS_OK) => {
+            RunVerdict::Warning
+        }
+        Some(_) => RunVerdict::Good,
+    }
+}

@@ -1,0 +1,242 @@
+//! After a restart: everything that is not a row is derived from the rows (D4).
+//!
+//! The law, checked by the simulator at random steps: an engine restored from what it has recorded has the same
+//! fingerprint as the engine that recorded it, and wants nothing recorded at its first tick.
+
+use crate::arrival::item_of;
+use crate::outputs::item_of_output;
+use crate::publication;
+use crate::run_work::RunWork;
+use crate::timers::Timer;
+use crate::{Engine, Setup};
+use model::dataset::BlockState;
+use model::fact::Consumed;
+use model::ids::RunNumber;
+use model::job::{InputId, Job, JobState};
+use model::names::{TagName, TaskPath};
+use model::rows::Rows;
+use model::run::RunState;
+use model::time::Moment;
+use std::collections::BTreeSet;
+
+type ConsumedSet = BTreeSet<(TaskPath, InputId)>;
+
+impl Engine {
+    /// An engine that knows what the rows say. Attempts under way are still under way: whoever restores says next
+    /// which of them are lost ([`crate::Input::AttemptsLost`]).
+    pub fn restore(setup: Setup, next_id: Option<i64>, rows: Rows, now: Moment) -> Self {
+        let mut engine = Self::new(setup, next_id);
+        for run in rows.runs {
+            let number = run.number;
+            engine.runs.insert(number, RunWork::new(run));
+            engine.plan_run(number);
+        }
+        for record in rows.lumis {
+            if let Some(work) = engine.runs.get_mut(&record.run) {
+                work.lumis.insert(record.lumi, record);
+            }
+        }
+        for file in rows.files {
+            if let Some(work) = engine.runs.get_mut(&file.arrival.run) {
+                work.receive(&file.arrival);
+                if !file.late {
+                    work.run.last_file_seen_at =
+                        work.run.last_file_seen_at.max(file.arrival.seen_at);
+                }
+            }
+            let key = (file.arrival.profile.clone(), file.arrival.name.clone());
+            engine.file_names.insert(key, file.id);
+            engine.files.insert(file.id, file);
+        }
+        for item in rows.set_aside {
+            let key = (item.profile.clone(), item.name.clone(), item.refusal);
+            engine.set_aside.insert(key, item);
+        }
+        engine.outputs = rows
+            .outputs
+            .into_iter()
+            .map(|output| (output.id, output))
+            .collect();
+        engine.blocks = rows
+            .blocks
+            .into_iter()
+            .map(|block| (block.id, block))
+            .collect();
+        engine.quality = rows
+            .quality
+            .into_iter()
+            .map(|quality| (quality.run, quality))
+            .collect();
+        engine.alarms = rows
+            .alarms
+            .into_iter()
+            .map(|alarm| (alarm.key.clone(), alarm))
+            .collect();
+        for payload in rows.payloads {
+            engine
+                .constants
+                .payloads
+                .insert(payload.hash, payload.text.into());
+        }
+        for iov in rows.iovs {
+            engine
+                .constants
+                .iovs
+                .entry(iov.tag.clone())
+                .or_default()
+                .push(iov);
+        }
+        engine.restore_decisions(rows.decisions);
+        engine.restore_accounts();
+        engine.restore_blocks();
+        engine.restore_windows(&rows.consumed);
+        engine.restore_jobs(rows.jobs, now);
+        engine.restore_ends();
+        engine
+    }
+
+    /// Decisions in the order of runs, which is the order in which they were taken.
+    fn restore_decisions(&mut self, mut decisions: Vec<model::conditions::GateDecision>) {
+        decisions.sort_by_key(|decision| decision.run);
+        for decision in decisions {
+            let text = decision.tag.as_str();
+            let tag = TagName::new(text.strip_suffix("/SIM").unwrap_or(text));
+            if let Some(work) = self.runs.get_mut(&decision.run) {
+                work.decided.insert(tag.clone());
+            }
+            let rules = self.plans.iter().flat_map(|plan| &plan.task.calibrates);
+            let rule = rules.into_iter().find(|rule| rule.tag == tag).cloned();
+            self.constants.take(decision, rule.as_ref());
+        }
+    }
+
+    fn restore_accounts(&mut self) {
+        for work in self.runs.values_mut() {
+            let streams: Vec<_> = work.streams.keys().cloned().collect();
+            for stream in streams {
+                let mut lumis: BTreeSet<_> = work.lumis.keys().copied().collect();
+                lumis.extend(work.streams[&stream].lumis.keys().copied());
+                for lumi in lumis {
+                    work.account(&stream, lumi);
+                }
+            }
+        }
+    }
+
+    fn restore_blocks(&mut self) {
+        for block in self
+            .blocks
+            .values()
+            .filter(|block| block.state == BlockState::Open)
+        {
+            if let Some(work) = self.runs.get_mut(&block.run) {
+                work.blocks.insert(block.dataset.clone(), block.id);
+            }
+        }
+        for output in self.outputs.values() {
+            let block = output.block.and_then(|id| self.blocks.get_mut(&id));
+            if let Some(block) = block.filter(|block| block.state == BlockState::Open) {
+                publication::add(block, output);
+            }
+        }
+    }
+
+    /// Input that came and was not consumed.
+    fn restore_windows(&mut self, consumed: &[Consumed]) {
+        let consumed: ConsumedSet = consumed
+            .iter()
+            .map(|row| (row.task.clone(), row.input))
+            .collect();
+        let is_free = |path: &TaskPath, input: InputId| !consumed.contains(&(path.clone(), input));
+        for file in self
+            .files
+            .values()
+            .filter(|file| !file.late && !file.arrival.empty)
+        {
+            let Some(work) = self.runs.get_mut(&file.arrival.run) else {
+                continue;
+            };
+            for (index, task) in &mut work.tasks {
+                let plan = &self.plans[*index];
+                if plan.reads_stream(&file.arrival.stream)
+                    && is_free(&plan.path, InputId::File(file.id))
+                {
+                    task.feed(item_of(file));
+                }
+            }
+        }
+        for output in self.outputs.values() {
+            let Some(work) = self.runs.get_mut(&output.run) else {
+                continue;
+            };
+            for (index, task) in &mut work.tasks {
+                let plan = &self.plans[*index];
+                let reads = plan.upstream.as_ref().is_some_and(|(upstream, label)| {
+                    self.plans[*upstream].path == output.task && *label == output.label
+                });
+                if reads && is_free(&plan.path, InputId::Output(output.id)) {
+                    task.feed(item_of_output(output));
+                }
+            }
+        }
+        for work in self.runs.values_mut() {
+            work.tasks
+                .values_mut()
+                .for_each(crate::run_work::TaskWork::sort);
+        }
+    }
+
+    fn restore_jobs(&mut self, jobs: Vec<Job>, now: Moment) {
+        for job in jobs {
+            let (id, state) = (job.id, job.state);
+            if let Some(index) = self.plan_of(&job) {
+                if let Some(task) = self
+                    .runs
+                    .get_mut(&job.run)
+                    .and_then(|work| work.tasks.get_mut(&index))
+                {
+                    task.made_jobs += 1;
+                    task.live_jobs += u32::from(!state.is_terminal());
+                }
+                if matches!(state, JobState::Sent { .. } | JobState::Running { .. }) {
+                    self.cores_used += self.plans[index].task.needs.cores;
+                }
+            }
+            self.jobs.insert(id, job);
+            match state {
+                JobState::Ready { not_before, .. } if not_before > now => {
+                    self.timers.set(not_before, Timer::Backoff(id));
+                }
+                JobState::Ready { .. } => self.enqueue(id),
+                _ => {}
+            }
+        }
+    }
+
+    /// Which tasks have ended follows from their feeders; which are worth a look is said by whatever is unfinished.
+    fn restore_ends(&mut self) {
+        let numbers: Vec<RunNumber> = self.runs.keys().copied().collect();
+        for number in numbers {
+            let Some(work) = self.runs.get_mut(&number) else {
+                continue;
+            };
+            let closed = work.run.state.is_closed();
+            for index in 0..self.plans.len() {
+                let fed_out = match &self.plans[index].upstream {
+                    None => closed,
+                    Some((upstream, _)) => work.tasks.get(upstream).is_none_or(|task| task.ended),
+                };
+                let Some(task) = work.tasks.get_mut(&index) else {
+                    continue;
+                };
+                task.input_closed = fed_out;
+                task.ended = fed_out && task.items.is_empty() && task.live_jobs == 0;
+            }
+            if !matches!(work.run.state, RunState::Finished { .. }) {
+                self.look_at
+                    .extend(work.tasks.keys().map(|index| (number, *index)));
+                self.conclude.insert(number);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What an engine is born with: the pipelines as one list of tasks that know who feeds them and whom they feed.
+
+use model::budget::Budget;
+use model::ids::{AgentNumber, Epoch};
+use model::job::Class;
+use model::names::{OutputLabel, PipelineName, StreamName, TaskPath};
+use model::run::RunType;
+use model::time::Span;
+use model::work::{AttemptPlan, WantedOutput};
+use pipelines::definition::{Definition, Task, TaskInput};
+use pipelines::splitting::DEFAULT_PREDICTED_RUN;
+use std::sync::Arc;
+
+/// What an engine is born with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Which agent this is.
+    pub agent: AgentNumber,
+    /// Its epoch, raised durably before the engine exists (D2).
+    pub epoch: Epoch,
+    /// Definitions, linked and checked; placeholders of programs filled.
+    pub definitions: Vec<Definition>,
+    /// Hash of those definitions, pinned into each run.
+    pub config_hash: String,
+    /// Cores that attempts may use at once.
+    pub cores: u32,
+    /// What a run is for when nobody says.
+    pub default_run_type: RunType,
+}
+
+/// A task in the engine's list. Tasks stand behind those that feed them.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskPlan {
+    pub(crate) path: TaskPath,
+    pub(crate) task: Task,
+    pub(crate) class: Class,
+    pub(crate) budget: Option<Budget>,
+    pub(crate) processing: String,
+    /// The stream at the root of what it reads: first part of its datasets' names.
+    pub(crate) stream: StreamName,
+    pub(crate) run_types: Vec<RunType>,
+    /// Who feeds it; none for files of the detector.
+    pub(crate) upstream: Option<(usize, OutputLabel)>,
+    /// Whom it feeds.
+    pub(crate) consumers: Vec<(OutputLabel, usize)>,
+    /// Predicted time of the rest of the chain within the pipeline, its own included.
+    pub(crate) rest: Span,
+    pub(crate) attempt: Arc<AttemptPlan>,
+}
+
+/// Lists all tasks of all definitions so that each stands behind the one that feeds it.
+///
+/// Definitions were checked for cycles and missing inputs when they were linked.
+pub(crate) fn plan_tasks(definitions: &[Definition]) -> Vec<TaskPlan> {
+    let mut waiting: Vec<(&Definition, &Task)> = definitions
+        .iter()
+        .flat_map(|d| d.tasks.iter().map(move |t| (d, t)))
+        .collect();
+    let mut plans: Vec<TaskPlan> = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let before = waiting.len();
+        waiting.retain(|(definition, task)| match place(&plans, definition, task) {
+            Some(plan) => {
+                let index = plans.len();
+                if let Some((upstream, label)) = plan.upstream.clone() {
+                    plans[upstream].consumers.push((label, index));
+                }
+                plans.push(plan);
+                false
+            }
+            None => true,
+        });
+        assert!(
+            waiting.len() < before,
+            "linked definitions have no cycle and no missing input"
+        );
+    }
+    predict_rest(&mut plans);
+    plans
+}
+
+/// The plan of a task whose feeder is placed already.
+fn place(plans: &[TaskPlan], definition: &Definition, task: &Task) -> Option<TaskPlan> {
+    let (upstream, stream) = match &task.input {
+        TaskInput::Stream(stream) => (None, stream.clone()),
+        TaskInput::Output(path, label) => {
+            let index = plans.iter().position(|plan| plan.path == *path)?;
+            (Some((index, label.clone())), plans[index].stream.clone())
+        }
+    };
+    let path = TaskPath {
+        pipeline: definition.name.clone(),
+        task: task.name.clone(),
+    };
+    let outputs = task.outputs.iter().map(|(label, kind)| WantedOutput {
+        label: label.clone(),
+        path: format!("{label}.{kind}"),
+    });
+    Some(TaskPlan {
+        attempt: Arc::new(AttemptPlan {
+            task: path.clone(),
+            program: task.program.clone(),
+            mode: task.mode,
+            needs: task.needs,
+            outputs: outputs.collect(),
+            parameters: task.parameters.clone(),
+            early: task.early,
+        }),
+        path,
+        task: task.clone(),
+        class: definition.class,
+        budget: definition.budget,
+        processing: definition.processing.clone(),
+        stream,
+        run_types: definition.run_types.clone(),
+        upstream,
+        consumers: Vec::new(),
+        rest: DEFAULT_PREDICTED_RUN,
+    })
+}
+
+/// Adds up, from the last task to the first, what follows within the same pipeline.
+fn predict_rest(plans: &mut [TaskPlan]) {
+    for index in (0..plans.len()).rev() {
+        let after = plans[index]
+            .consumers
+            .iter()
+            .filter(|(_, next)| plans[*next].path.pipeline == plans[index].path.pipeline)
+            .map(|(_, next)| plans[*next].rest)
+            .max()
+            .unwrap_or(Span::ZERO);
+        plans[index].rest = DEFAULT_PREDICTED_RUN + after;
+    }
+}
+
+impl TaskPlan {
+    /// Whether files of this stream are its input.
+    pub(crate) fn reads_stream(&self, stream: &StreamName) -> bool {
+        matches!(&self.task.input, TaskInput::Stream(s) if s == stream || s.as_str() == "*")
+    }
+}
+
+/// Pipelines that work on runs of this type, in order.
+pub(crate) fn pipelines_of(plans: &[TaskPlan], run_type: RunType) -> Vec<PipelineName> {
+    let mut names: Vec<PipelineName> = plans
+        .iter()
+        .filter(|plan| plan.run_types.contains(&run_type))
+        .map(|plan| plan.path.pipeline.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,43 @@
+//! The rows a restart needs: state rows of objects, nothing that can be derived (D4).
+
+use crate::alarm::Alarm;
+use crate::arrival::SetAside;
+use crate::conditions::{ConditionsPayload, GateDecision, Iov};
+use crate::dataset::{Block, Output};
+use crate::fact::Consumed;
+use crate::file::File;
+use crate::job::Job;
+use crate::lumi::LumiRecord;
+use crate::quality::RunQuality;
+use crate::run::Run;
+
+/// All rows of an agent that its engine works with. Each list is sorted by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Runs, by number.
+    pub runs: Vec<Run>,
+    /// Announcements, by run and lumi.
+    pub lumis: Vec<LumiRecord>,
+    /// Accepted files, by id.
+    pub files: Vec<File>,
+    /// Things set aside, by profile, name and refusal.
+    pub set_aside: Vec<SetAside>,
+    /// Jobs, by id.
+    pub jobs: Vec<Job>,
+    /// Consumed inputs, by task and input.
+    pub consumed: Vec<Consumed>,
+    /// Outputs, by id.
+    pub outputs: Vec<Output>,
+    /// Blocks, by id.
+    pub blocks: Vec<Block>,
+    /// Decisions on constants, by tag and run: later runs are judged against them.
+    pub decisions: Vec<GateDecision>,
+    /// Intervals of validity, by tag, since and sequence.
+    pub iovs: Vec<Iov>,
+    /// Payloads of those intervals, by hash.
+    pub payloads: Vec<ConditionsPayload>,
+    /// Verdicts, by run: the good-run list is made from them.
+    pub quality: Vec<RunQuality>,
+    /// Alarms that still stand, by key.
+    pub alarms: Vec<Alarm>,
+}
