@@ -1,0 +1,81 @@
+//! A batch of facts, sorted into rows: of several values of one object only the last is kept. In comes a batch, out go
+//! lists for each table in the order of their keys (which is also kind to the database's trees). Two jobs for one input
+//! within a batch are refused here, because keeping the last would hide them.
+
+use crate::rows::Row;
+use model::alarm::Alarm;
+use model::arrival::SetAside;
+use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::dataset::{Block, Output};
+use model::fact::{Consumed, Fact, OutboxMessage};
+use model::file::File;
+use model::job::{FailedAttempt, Job};
+use model::lumi::LumiRecord;
+use model::quality::RunQuality;
+use model::run::Run;
+use std::collections::BTreeMap;
+
+type Last<'a, T> = BTreeMap<<T as Row>::Key<'a>, &'a T>;
+
+/// The last values of a batch, by table.
+#[derive(Default)]
+pub(crate) struct LastValues<'a> {
+    pub(crate) runs: Last<'a, Run>,
+    pub(crate) lumis: Last<'a, LumiRecord>,
+    pub(crate) files: Last<'a, File>,
+    pub(crate) set_aside: Last<'a, SetAside>,
+    pub(crate) jobs: Last<'a, Job>,
+    pub(crate) consumed: Last<'a, Consumed>,
+    pub(crate) failed_attempts: Last<'a, FailedAttempt>,
+    pub(crate) outputs: Last<'a, Output>,
+    pub(crate) blocks: Last<'a, Block>,
+    pub(crate) decisions: Last<'a, GateDecision>,
+    pub(crate) iovs: Last<'a, Iov>,
+    pub(crate) payloads: Last<'a, ConditionsPayload>,
+    pub(crate) quality: Last<'a, RunQuality>,
+    pub(crate) alarms: Last<'a, Alarm>,
+    pub(crate) messages: Last<'a, OutboxMessage>,
+}
+
+impl<'a> LastValues<'a> {
+    /// Sorts the facts of a batch; says in words what contradicts itself.
+    pub(crate) fn of(facts: &'a [Fact]) -> Result<Self, String> {
+        let mut last = Self::default();
+        for fact in facts {
+            last.take(fact)?;
+        }
+        Ok(last)
+    }
+
+    fn take(&mut self, fact: &'a Fact) -> Result<(), String> {
+        fn put<'a, T: Row>(values: &mut Last<'a, T>, value: &'a T) {
+            values.insert(value.key(), value);
+        }
+        match fact {
+            Fact::RunIs(run) => put(&mut self.runs, run),
+            Fact::LumiIs(record) => put(&mut self.lumis, record),
+            Fact::FileIs(file) => put(&mut self.files, file),
+            Fact::SetAsideIs(thing) => put(&mut self.set_aside, thing),
+            Fact::JobIs(job) => put(&mut self.jobs, job),
+            Fact::ConsumedIs(consumed) => {
+                let before = self.consumed.insert(consumed.key(), consumed);
+                if let Some(before) = before.filter(|before| before.job != consumed.job) {
+                    return Err(format!(
+                        "input {:?} of {} is given to job {} and to job {} in one batch",
+                        consumed.input, consumed.task, before.job, consumed.job
+                    ));
+                }
+            }
+            Fact::AttemptFailedIs(failed) => put(&mut self.failed_attempts, failed),
+            Fact::OutputIs(output) => put(&mut self.outputs, output),
+            Fact::BlockIs(block) => put(&mut self.blocks, block),
+            Fact::DecisionIs(decision) => put(&mut self.decisions, decision),
+            Fact::IovIs(iov) => put(&mut self.iovs, iov),
+            Fact::PayloadIs(payload) => put(&mut self.payloads, payload),
+            Fact::QualityIs(quality) => put(&mut self.quality, quality),
+            Fact::AlarmIs(alarm) => put(&mut self.alarms, alarm),
+            Fact::MessageIs(message) => put(&mut self.messages, message),
+        }
+        Ok(())
+    }
+}

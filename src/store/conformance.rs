@@ -1,0 +1,355 @@
+//! What every database behind the ports must do, as functions over a place that gives out handles. In comes a place with
+//! an empty store, out goes a panic that says what was broken. The oracle is a map kept in memory, written without any of
+//! the room's own keys.
+
+use crate::samples::{self, KINDS, fact};
+use model::fact::Fact;
+use model::ids::{Epoch, FileId, JobId, RunNumber};
+use model::run::RunState;
+use model::time::Moment;
+use ports::catalogue::{Catalogue, Page};
+use ports::store::{Batch, Ledger, Rows, StoreError};
+use std::collections::BTreeMap;
+
+/// A store that can be opened more than once, as two instances would that both believe to be the one.
+pub(crate) trait Place {
+    /// A writing handle whose epoch is not raised yet.
+    fn ledger(&self) -> Box<dyn Ledger>;
+    /// A reading handle.
+    fn catalogue(&self) -> Box<dyn Catalogue>;
+}
+
+const ALL: Page = Page {
+    after: None,
+    limit: 10_000,
+};
+
+fn batch(number: i64, facts: Vec<Fact>) -> Batch {
+    Batch {
+        number,
+        next_id: number * 100,
+        moment: Moment(number * 1_000_000 + 1),
+        facts,
+    }
+}
+
+fn begun(place: &impl Place) -> Box<dyn Ledger> {
+    let mut ledger = place.ledger();
+    ledger.raise_epoch().unwrap();
+    ledger
+}
+
+/// The memory that a store is compared with: the last value of each object.
+#[derive(Default)]
+pub(crate) struct Oracle(BTreeMap<String, Fact>);
+
+impl Oracle {
+    pub(crate) fn take(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            self.0.insert(identity(fact), fact.clone());
+        }
+    }
+
+    /// What a restart must get.
+    pub(crate) fn rows(&self) -> Rows {
+        let mut rows = Rows::default();
+        for fact in self.0.values() {
+            if let Fact::RunIs(run) = fact {
+                rows.runs.push(run.clone());
+            }
+        }
+        let unfinished = |number: RunNumber| {
+            let finished = |state: &RunState| matches!(state, RunState::Finished { .. });
+            rows.runs
+                .iter()
+                .any(|run| run.number == number && !finished(&run.state))
+        };
+        for fact in self.0.values().cloned() {
+            match fact {
+                Fact::LumiIs(l) if unfinished(l.run) => rows.lumis.push(l),
+                Fact::FileIs(f) if unfinished(f.arrival.run) => rows.files.push(f),
+                Fact::JobIs(j) if unfinished(j.run) => rows.jobs.push(j),
+                Fact::ConsumedIs(c) if unfinished(c.run) => rows.consumed.push(c),
+                Fact::OutputIs(o) if unfinished(o.run) => rows.outputs.push(o),
+                Fact::BlockIs(b) if unfinished(b.run) => rows.blocks.push(b),
+                Fact::SetAsideIs(s) => rows.set_aside.push(s),
+                Fact::DecisionIs(d) => rows.decisions.push(d),
+                Fact::IovIs(i) => rows.iovs.push(i),
+                Fact::PayloadIs(p) => rows.payloads.push(p),
+                Fact::QualityIs(q) => rows.quality.push(q),
+                Fact::AlarmIs(a) if a.cleared_at.is_none() => rows.alarms.push(a),
+                _ => {}
+            }
+        }
+        rows.runs.sort_by_key(|r| r.number);
+        rows.lumis.sort_by_key(|l| (l.run, l.lumi));
+        rows.files.sort_by_key(|f| f.id);
+        rows.jobs.sort_by_key(|j| j.id);
+        rows.consumed.sort_by_key(|c| (c.task.clone(), c.input));
+        rows.outputs.sort_by_key(|o| o.id);
+        rows.blocks.sort_by_key(|b| b.id);
+        rows.iovs
+            .sort_by_key(|i| (i.tag.clone(), i.since, i.sequence));
+        rows.decisions.sort_by_key(|d| (d.tag.clone(), d.run));
+        rows.quality.sort_by_key(|q| q.run);
+        rows
+    }
+}
+
+/// What a fact speaks of, in words. Texts sort as their tables do, where no list below is sorted by number.
+fn identity(fact: &Fact) -> String {
+    match fact {
+        Fact::RunIs(r) => format!("run {}", r.number),
+        Fact::LumiIs(l) => format!("lumi {} {}", l.run, l.lumi),
+        Fact::FileIs(f) => format!("file {}", f.id),
+        Fact::SetAsideIs(s) => format!("set aside {} {}", s.profile, s.name),
+        Fact::JobIs(j) => format!("job {}", j.id),
+        Fact::ConsumedIs(c) => format!("consumed {} {:?}", c.task, c.input),
+        Fact::AttemptFailedIs(f) => format!("failed {} {}", f.job, f.attempt),
+        Fact::OutputIs(o) => format!("output {}", o.id),
+        Fact::BlockIs(b) => format!("block {}", b.id),
+        Fact::DecisionIs(d) => format!("decision {} {}", d.tag, d.run),
+        Fact::IovIs(i) => format!("iov {} {} {}", i.tag, i.since, i.sequence),
+        Fact::PayloadIs(p) => format!("payload {}", p.hash),
+        Fact::QualityIs(q) => format!("quality {}", q.run),
+        Fact::AlarmIs(a) => format!("alarm {}", a.key),
+        Fact::MessageIs(m) => format!("message {}", m.id),
+    }
+}
+
+/// Two facts of every kind, in runs that are open.
+fn one_of_everything() -> Vec<Fact> {
+    let mut facts = vec![fact(0, 0, 0), fact(0, 1, 4), fact(0, 2, 8)];
+    for kind in 1..KINDS {
+        facts.extend([fact(kind, 0, 30), fact(kind, 5, 36)]);
+    }
+    facts
+}
+
+/// Every kind of fact is there after a restart, and only what a restart needs.
+pub(crate) fn every_kind_comes_back(place: &impl Place) {
+    let facts = one_of_everything();
+    let mut oracle = Oracle::default();
+    oracle.take(&facts);
+    begun(place).commit(&batch(1, facts)).unwrap();
+    let mut ledger = begun(place);
+    assert_eq!(ledger.restore().unwrap(), oracle.rows());
+    let finished = vec![fact(0, 0, 3), fact(0, 1, 7)];
+    oracle.take(&finished);
+    ledger.commit(&batch(2, finished)).unwrap();
+    let rows = ledger.restore().unwrap();
+    assert_eq!(rows, oracle.rows());
+    assert_eq!(
+        (rows.runs.len(), rows.files.len()),
+        (3, 0),
+        "finished runs stay, files do not"
+    );
+}
+
+/// What stands after each step of an agent's life.
+pub(crate) fn an_agent_stands_where_it_left_off(place: &impl Place) {
+    let mut ledger = place.ledger();
+    let first = ledger.raise_epoch().unwrap();
+    assert_eq!(
+        (first.epoch, first.last_batch, first.next_id),
+        (Epoch(1), 0, None)
+    );
+    ledger.commit(&batch(1, vec![])).unwrap();
+    ledger.commit(&batch(2, vec![])).unwrap();
+    let second = place.ledger().raise_epoch().unwrap();
+    assert_eq!(
+        (second.epoch, second.last_batch, second.next_id),
+        (Epoch(2), 2, Some(200))
+    );
+    let told = batch(2, vec![]).moment;
+    assert!(second.moment >= told && second.moment.since(told).0 < 1_000);
+}
+
+/// The fence: an older epoch, a number twice, a number out of turn, no epoch at all.
+pub(crate) fn only_the_next_batch_of_the_newest_epoch_passes(place: &impl Place) {
+    let mut old = place.ledger();
+    let refused = old.commit(&batch(1, vec![])).unwrap_err();
+    assert!(matches!(refused, StoreError::Other { .. }), "{refused}");
+    old.raise_epoch().unwrap();
+    old.commit(&batch(1, vec![fact(4, 1, 0)])).unwrap();
+    // The result of the first try is not known to the caller: the second writes nothing.
+    old.commit(&batch(1, vec![fact(4, 2, 0)])).unwrap();
+    assert_eq!(place.catalogue().jobs(None, None, ALL).unwrap().len(), 1);
+    for number in [0, 3] {
+        let refused = old.commit(&batch(number, vec![fact(4, 2, 0)])).unwrap_err();
+        assert!(
+            matches!(refused, StoreError::Corrupt { .. }),
+            "{number}: {refused}"
+        );
+    }
+    let mut new = begun(place);
+    for number in [1, 2] {
+        let refused = old.commit(&batch(number, vec![fact(4, 3, 0)])).unwrap_err();
+        let expect = (Epoch(1), Epoch(2));
+        assert!(
+            matches!(refused, StoreError::Fenced { ours, theirs, .. } if (ours, theirs) == expect),
+            "{refused}"
+        );
+    }
+    new.commit(&batch(2, vec![fact(4, 4, 0)])).unwrap();
+    let jobs = place.catalogue().jobs(None, None, ALL).unwrap();
+    assert_eq!(jobs.iter().map(|job| job.id.0).collect::<Vec<_>>(), [2, 5]);
+}
+
+/// Within a batch and across batches the last value stands.
+pub(crate) fn the_last_value_wins(place: &impl Place) {
+    let mut ledger = begun(place);
+    ledger
+        .commit(&batch(
+            1,
+            vec![fact(4, 1, 10), fact(4, 2, 7), fact(4, 1, 11)],
+        ))
+        .unwrap();
+    let reader = place.catalogue();
+    assert_eq!(reader.job(JobId(2)).unwrap(), Some(samples::job(1, 11)));
+    ledger.commit(&batch(2, vec![fact(4, 1, 12)])).unwrap();
+    assert_eq!(reader.job(JobId(2)).unwrap(), Some(samples::job(1, 12)));
+    assert_eq!(reader.jobs(None, None, ALL).unwrap().len(), 2);
+}
+
+/// One job for each input, one id for each name, one output for each label: a batch that says otherwise leaves nothing.
+pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place) {
+    let mut ledger = begun(place);
+    let first = vec![fact(5, 1, 0), fact(2, 1, 0), fact(7, 0, 0)];
+    ledger.commit(&batch(1, first)).unwrap();
+    // The same again is no contradiction, not even for another run.
+    ledger.commit(&batch(2, vec![fact(5, 1, 1)])).unwrap();
+    let mut consumed = samples::consumed(1, 0);
+    consumed.job = JobId(99);
+    let mut file = samples::file(1, 0);
+    file.id = FileId(77);
+    let mut output = samples::output(4, 0);
+    output.job = JobId(1);
+    let twice = vec![fact(5, 2, 0), {
+        let mut consumed = samples::consumed(2, 0);
+        consumed.job = JobId(98);
+        Fact::ConsumedIs(consumed)
+    }];
+    let rows_with = |fact: Fact| vec![samples_job(9), fact, fact_after()];
+    let check = |ledger: &mut dyn Ledger, facts: Vec<Fact>, part: &str| {
+        let refused = ledger.commit(&batch(3, facts)).unwrap_err();
+        assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+        assert!(refused.to_string().contains(part), "{refused}");
+    };
+    check(
+        ledger.as_mut(),
+        rows_with(Fact::ConsumedIs(consumed)),
+        "\"job\":14",
+    );
+    check(ledger.as_mut(), rows_with(Fact::FileIs(file)), "file");
+    check(ledger.as_mut(), rows_with(Fact::OutputIs(output)), "output");
+    check(ledger.as_mut(), twice, "in one batch");
+    let reader = place.catalogue();
+    assert_eq!(reader.jobs(None, None, ALL).unwrap(), []);
+    assert_eq!(reader.quality().unwrap(), []);
+    ledger.commit(&batch(3, rows_with(fact(5, 2, 0)))).unwrap();
+    assert_eq!(reader.jobs(None, None, ALL).unwrap().len(), 1);
+}
+
+fn samples_job(key: u8) -> Fact {
+    fact(4, key, 0)
+}
+
+fn fact_after() -> Fact {
+    fact(12, 0, 0)
+}
+
+/// Every question is answered with what was committed, in order, in pages.
+pub(crate) fn readers_see_what_is_committed(place: &impl Place) {
+    let mut ledger = begun(place);
+    let reader = place.catalogue();
+    assert_eq!(reader.runs(ALL).unwrap(), []);
+    let mut oracle = Oracle::default();
+    let facts = one_of_everything();
+    oracle.take(&facts);
+    ledger.commit(&batch(1, facts)).unwrap();
+    let rows = oracle.rows();
+    assert_eq!(reader.runs(ALL).unwrap(), rows.runs);
+    assert_eq!(reader.run(RunNumber(2)).unwrap().as_ref(), rows.runs.get(1));
+    assert_eq!(reader.run(RunNumber(9)).unwrap(), None);
+    assert_eq!(reader.files(None, ALL).unwrap(), rows.files);
+    assert_eq!(reader.files(Some(RunNumber(1)), ALL).unwrap(), rows.files);
+    assert_eq!(reader.files(Some(RunNumber(2)), ALL).unwrap(), []);
+    assert_eq!(reader.file(FileId(6)).unwrap().as_ref(), rows.files.last());
+    assert_eq!(reader.jobs(None, None, ALL).unwrap(), rows.jobs);
+    assert_eq!(reader.job(JobId(1)).unwrap().as_ref(), rows.jobs.first());
+    assert_eq!(reader.lumis(RunNumber(1)).unwrap(), rows.lumis[..1]);
+    assert_eq!(
+        reader.outputs(Some(RunNumber(1)), ALL).unwrap(),
+        rows.outputs
+    );
+    assert_eq!(reader.blocks(None, ALL).unwrap(), rows.blocks);
+    assert_eq!(reader.decisions().unwrap(), rows.decisions);
+    assert_eq!(reader.iovs().unwrap(), rows.iovs);
+    assert_eq!(
+        reader.payload(&rows.payloads[1].hash).unwrap().as_ref(),
+        rows.payloads.get(1)
+    );
+    assert_eq!(reader.quality().unwrap(), rows.quality);
+    assert_eq!(reader.set_aside().unwrap(), rows.set_aside);
+    assert_eq!(reader.alarms(true).unwrap(), rows.alarms);
+    assert_eq!(reader.failed_attempts(JobId(1)).unwrap().len(), 2);
+}
+
+/// Lists by run, by state and by page, and the counts of a run.
+pub(crate) fn lists_come_in_pages(place: &impl Place) {
+    let mut ledger = begun(place);
+    let jobs = (0..60_u8).map(|key| fact(4, key, u16::from(key)));
+    let files = (0..9_u8).map(|key| fact(2, key, u16::from(key)));
+    ledger
+        .commit(&batch(1, jobs.chain(files).collect()))
+        .unwrap();
+    ledger
+        .commit(&batch(2, vec![fact(13, 0, 1), fact(13, 1, 2)]))
+        .unwrap();
+    let reader = place.catalogue();
+    let ids = |run: Option<u32>, state: Option<&str>, after: Option<i64>, limit: u32| {
+        let page = Page { after, limit };
+        let jobs = reader.jobs(run.map(RunNumber), state, page).unwrap();
+        jobs.iter().map(|job| job.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, None, None, 3), [1, 2, 3]);
+    assert_eq!(ids(None, None, Some(3), 2), [4, 5]);
+    assert!(ids(None, None, Some(60), 2).is_empty());
+    assert_eq!(
+        ids(None, None, None, 0),
+        [1],
+        "a limit of none is the least there is"
+    );
+    assert_eq!(ids(Some(1), None, Some(1), 2), [4, 7]);
+    assert_eq!(ids(None, Some("failed"), None, 2), [6, 12]);
+    assert_eq!(ids(Some(2), Some("done"), Some(5), 2), [11, 17]);
+    let refused = reader
+        .jobs(None, Some("tired"), ALL)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("\"tired\"") && refused.contains("committing"),
+        "{refused}"
+    );
+    let counts = reader.run_counts(RunNumber(2)).unwrap();
+    assert_eq!((counts.files, counts.events_in), (3, 1 + 4 + 7));
+    assert_eq!(
+        (counts.jobs, counts.jobs_done, counts.jobs_failed),
+        (20, 10, 0)
+    );
+    assert_eq!(reader.run_counts(RunNumber(7)).unwrap(), Default::default());
+    let standing = |only| reader.alarms(only).unwrap().len();
+    assert_eq!((standing(false), standing(true)), (2, 1));
+}
+
+/// Random facts in random batches, restored: equal to the oracle's memory.
+pub(crate) fn a_store_remembers_like_the_oracle(place: &impl Place, batches: &[Vec<Fact>]) {
+    let mut ledger = begun(place);
+    let mut oracle = Oracle::default();
+    for (number, facts) in (1..).zip(batches) {
+        ledger.commit(&batch(number, facts.clone())).unwrap();
+        oracle.take(facts);
+    }
+    assert_eq!(ledger.restore().unwrap(), oracle.rows());
+}

@@ -1,0 +1,322 @@
+//! Facts for tests: every kind, by small numbers. The key decides which object a fact speaks of, the value everything
+//! else, so that equal keys meet and unequal values differ. Nothing here contradicts itself: a file's name follows from
+//! its id, an input's job from the input.
+
+use model::alarm::{Alarm, Severity};
+use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
+use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity};
+use model::dataset::{Block, BlockState, Output};
+use model::fact::{Consumed, Fact, OutboxMessage};
+use model::file::File;
+use model::ids::{
+    AttemptNumber, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
+};
+use model::job::{Class, ExitClass, FailedAttempt, InputId, Job, JobState, Stamps};
+use model::lumi::{Expected, LumiRecord};
+use model::names::{DataLabel, DatasetName, TaskPath};
+use model::quality::{RunQuality, RunVerdict, TestAnswer};
+use model::run::{Run, RunState, RunType, StartedBy};
+use model::time::{Moment, Span};
+use model::units::{Bytes, Events};
+
+/// How many kinds of facts there are.
+pub(crate) const KINDS: u8 = 15;
+
+fn at(value: u16) -> Moment {
+    // Not a whole number of microseconds: bodies must keep nanoseconds.
+    Moment(1_795_478_399_123_456_789 + i64::from(value) * 1_001)
+}
+
+fn run_of(value: u16) -> RunNumber {
+    RunNumber(u32::from(value % 3) + 1)
+}
+
+fn task(key: u8) -> TaskPath {
+    TaskPath::new(
+        "express",
+        if key.is_multiple_of(2) {
+            "reco"
+        } else {
+            "merge"
+        },
+    )
+}
+
+/// One fact of a kind (0 to 14).
+pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
+    match kind {
+        0 => Fact::RunIs(run(key, value)),
+        1 => Fact::LumiIs(lumi(key, value)),
+        2 => Fact::FileIs(file(key, value)),
+        3 => Fact::SetAsideIs(set_aside(key, value)),
+        4 => Fact::JobIs(job(key, value)),
+        5 => Fact::ConsumedIs(consumed(key, value)),
+        6 => Fact::AttemptFailedIs(failed_attempt(key, value)),
+        7 => Fact::OutputIs(output(key, value)),
+        8 => Fact::BlockIs(block(key, value)),
+        9 => Fact::DecisionIs(decision(key, value)),
+        10 => Fact::IovIs(iov(key, value)),
+        11 => Fact::PayloadIs(payload(key)),
+        12 => Fact::QualityIs(quality(key, value)),
+        13 => Fact::AlarmIs(alarm(key, value)),
+        14 => Fact::MessageIs(message(key, value)),
+        other => panic!("there is no kind {other}"),
+    }
+}
+
+pub(crate) fn run(key: u8, value: u16) -> Run {
+    let state = match value % 4 {
+        0 => RunState::Open,
+        1 => RunState::Ending,
+        2 => RunState::Closed { at: at(value) },
+        _ => RunState::Finished {
+            closed_at: at(value),
+            at: at(value),
+        },
+    };
+    Run {
+        number: RunNumber(u32::from(key % 3) + 1),
+        run_type: RunType::Physics,
+        label: DataLabel::Simulated,
+        started_by: StartedBy::FirstFile,
+        opened_at: at(value),
+        pipelines: vec!["express".into(), "prompt".into()],
+        config_hash: format!("{value:016x}"),
+        last_lumi: value.is_multiple_of(2).then_some(u32::from(value)),
+        announced_events: None,
+        last_file_seen_at: at(value),
+        state,
+    }
+}
+
+fn lumi(key: u8, value: u16) -> LumiRecord {
+    LumiRecord {
+        run: RunNumber(u32::from(key % 3) + 1),
+        lumi: LumiNumber(u32::from(key)),
+        expected: Expected::Events(u64::from(value)),
+        ended_at: at(value),
+    }
+}
+
+pub(crate) fn file(key: u8, value: u16) -> File {
+    File {
+        id: FileId(i64::from(key) + 1),
+        arrival: Arrival {
+            profile: "hlt".into(),
+            name: format!("run000001/it's \"{key}\" \u{2203}.dat")
+                .as_str()
+                .into(),
+            run: run_of(value),
+            lumi: LumiNumber(u32::from(value)),
+            stream: "Muons".into(),
+            label: DataLabel::Simulated,
+            bytes: Bytes(u64::from(value)),
+            inode: u64::MAX,
+            mtime: at(value),
+            counts: Some(Counts {
+                processed: 10,
+                accepted: u64::from(value),
+                errors: 1,
+            }),
+            checksum: Some(Checksum::Adler32(u32::from(value))),
+            empty: false,
+            seen_at: at(value),
+        },
+        late: false,
+    }
+}
+
+fn set_aside(key: u8, value: u16) -> SetAside {
+    SetAside {
+        profile: "hlt".into(),
+        name: format!("strange-{key}").as_str().into(),
+        refusal: Refusal::SizeDiffers,
+        detail: format!("it is {value} bytes long"),
+        at: at(value),
+    }
+}
+
+pub(crate) fn job(key: u8, value: u16) -> Job {
+    let attempt = AttemptNumber(u32::from(value % 3) + 1);
+    let state = match value % 6 {
+        0 => JobState::Ready {
+            attempt,
+            not_before: at(value),
+        },
+        1 => JobState::Sent {
+            attempt,
+            at: at(value),
+        },
+        2 => JobState::Running {
+            attempt,
+            since: at(value),
+        },
+        3 => JobState::Committing {
+            attempt,
+            since: at(value),
+        },
+        4 => JobState::Done { attempt },
+        _ => JobState::Failed {
+            attempt,
+            class: ExitClass::Memory,
+        },
+    };
+    Job {
+        id: JobId(i64::from(key) + 1),
+        run: run_of(value),
+        task: task(key),
+        class: Class::Live,
+        inputs: vec![InputId::File(FileId(1)), InputId::Output(OutputId(2))],
+        consumed: 1,
+        lumis: vec![(LumiNumber(1), LumiNumber(u32::from(value)))],
+        deadline: value.is_multiple_of(2).then(|| at(value)),
+        failures: u32::from(value),
+        last_error: Some("it said \\ \n no".to_owned()),
+        stamps: Stamps {
+            seen: at(value),
+            made: at(value),
+            ..Stamps::default()
+        },
+        provisional: false,
+        state,
+    }
+}
+
+pub(crate) fn consumed(key: u8, value: u16) -> Consumed {
+    let number = i64::from(key) + 1;
+    Consumed {
+        task: task(key),
+        input: if key < 3 {
+            InputId::File(FileId(number))
+        } else {
+            InputId::Output(OutputId(number))
+        },
+        run: run_of(value),
+        job: JobId(number * 7),
+    }
+}
+
+fn failed_attempt(key: u8, value: u16) -> FailedAttempt {
+    FailedAttempt {
+        job: JobId(1),
+        attempt: AttemptNumber(u32::from(key) + 1),
+        class: ExitClass::Transient,
+        message: format!("no, {value} times"),
+        at: at(value),
+    }
+}
+
+pub(crate) fn output(key: u8, value: u16) -> Output {
+    Output {
+        id: OutputId(i64::from(key) + 1),
+        job: JobId(i64::from(key / 2) + 1),
+        attempt: AttemptNumber(1),
+        run: run_of(value),
+        task: task(key),
+        label: if key.is_multiple_of(2) {
+            "RECO".into()
+        } else {
+            "DQM".into()
+        },
+        dataset: DatasetName::of("Muons", "express", "RECO", DataLabel::Simulated),
+        name: format!("store/{key}-{value}.root").as_str().into(),
+        bytes: Bytes(u64::from(value)),
+        adler32: u32::MAX,
+        events: Events(u64::from(value)),
+        lumis: vec![(LumiNumber(1), LumiNumber(2))],
+        seen_at: at(value),
+        committed_at: at(value),
+        block: value.is_multiple_of(2).then_some(BlockId(1)),
+    }
+}
+
+fn block(key: u8, value: u16) -> Block {
+    let closed = BlockState::Closed { at: at(value) };
+    Block {
+        id: BlockId(i64::from(key) + 1),
+        dataset: DatasetName::of("Muons", "express", "RECO", DataLabel::Real),
+        run: run_of(value),
+        files: u64::from(value),
+        bytes: Bytes(1),
+        events: Events(2),
+        state: if value.is_multiple_of(2) {
+            closed
+        } else {
+            BlockState::Open
+        },
+    }
+}
+
+fn decision(key: u8, value: u16) -> GateDecision {
+    let quantity = MeasuredQuantity {
+        name: "x0_cm".to_owned(),
+        value_nano: -i64::from(value),
+        error_nano: i64::MAX,
+    };
+    GateDecision {
+        tag: "beamspot".into(),
+        run: RunNumber(u32::from(key) + 1),
+        outcome: GateOutcome::Update,
+        reason: "it moved".to_owned(),
+        n: u64::from(value),
+        quantities: vec![quantity],
+        at: at(value),
+    }
+}
+
+fn iov(key: u8, value: u16) -> Iov {
+    Iov {
+        tag: "beamspot".into(),
+        since: RunNumber(u32::from(key / 2) + 1),
+        hash: format!("{value:064x}"),
+        sequence: i64::from(key),
+        inserted_at: at(value),
+    }
+}
+
+fn payload(key: u8) -> ConditionsPayload {
+    ConditionsPayload {
+        hash: format!("{key:064x}"),
+        text: format!("{{\"x0\": {key}}}\n"),
+    }
+}
+
+fn quality(key: u8, value: u16) -> RunQuality {
+    let test = TestAnswer {
+        name: "contents_x_range".to_owned(),
+        histogram: "mass".to_owned(),
+        status: 100,
+        value_ppm: u32::from(value),
+        message: String::new(),
+    };
+    RunQuality {
+        run: RunNumber(u32::from(key) + 1),
+        verdict: RunVerdict::Good,
+        tests: vec![test],
+        certified: vec![(1, u32::from(value) + 1)],
+        refused: None,
+        last_file_seen_at: at(value),
+        at: at(value),
+        chain: Span(1),
+    }
+}
+
+fn alarm(key: u8, value: u16) -> Alarm {
+    Alarm {
+        key: format!("lumi-disputed/{key}"),
+        severity: Severity::Medium,
+        text: format!("{value} too many"),
+        raised_at: at(0),
+        cleared_at: (!value.is_multiple_of(2)).then(|| at(value)),
+    }
+}
+
+fn message(key: u8, value: u16) -> OutboxMessage {
+    OutboxMessage {
+        id: MessageId(i64::from(key) + 1),
+        kind: "block.closed".to_owned(),
+        run: run_of(value),
+        subject: format!("block {key}"),
+        at: at(value),
+    }
+}
