@@ -1,7 +1,7 @@
 //! The envelopes: one object, one page of a list, one problem.
 //!
-//! In: shapes of this room. Out: JSON documents that say their schema and the moment they were true. Must never carry
-//! anything that is not in a shape.
+//! In: shapes of this room. Out: JSON documents that say their schema and the moment they were
+//! true. Must never carry anything that is not in a shape.
 
 use crate::SCHEMA;
 use model::time::Moment;

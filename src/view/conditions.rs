@@ -1,7 +1,9 @@
-//! Conditions as strangers see them: tags, intervals of validity, payloads, and what was decided on each run.
+//! Conditions as strangers see them: tags, intervals of validity, payloads, and what was decided on
+//! each run.
 //!
-//! In: `model::conditions`. Out: [`TagView`], [`IovView`], [`PayloadView`], [`DecisionView`]. Values leave the house as
-//! decimal numbers in the unit that their name says; the engine's own decisions never rest on these.
+//! In: `model::conditions`. Out: [`TagView`], [`IovView`], [`PayloadView`], [`DecisionView`].
+//! Values leave the house as decimal numbers in the unit that their name says; the engine's own
+//! decisions never rest on these.
 
 use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov};
 use serde::{Deserialize, Serialize};
@@ -118,8 +120,8 @@ impl From<&ConditionsPayload> for PayloadView {
     }
 }
 
-/// Every tag that has an interval or a decision, by name. Of several rows with one `since`, the last inserted is in
-/// force, so they count once.
+/// Every tag that has an interval or a decision, by name. Of several rows with one `since`, the
+/// last inserted is in force, so they count once.
 pub fn tags_of(iovs: &[Iov], decisions: &[GateDecision]) -> Vec<TagView> {
     let mut sinces: BTreeMap<&str, std::collections::BTreeSet<u32>> = BTreeMap::new();
     for iov in iovs {

@@ -1,7 +1,7 @@
 //! Outputs, blocks and datasets as strangers see them.
 //!
-//! In: `model::dataset`. Out: [`OutputView`], [`BlockView`], [`DatasetView`]. Must never add up blocks of simulated and
-//! real data: their dataset names differ, and sums are kept by name.
+//! In: `model::dataset`. Out: [`OutputView`], [`BlockView`], [`DatasetView`]. Must never add up
+//! blocks of simulated and real data: their dataset names differ, and sums are kept by name.
 
 use crate::LumiRanges;
 use model::dataset::{Block, BlockState, Output};

@@ -1,7 +1,7 @@
 //! An accepted file as strangers see it, and what was set aside instead of being accepted.
 //!
-//! In: `model::file`, `model::arrival`. Out: [`FileView`], [`SetAsideView`]. Must never show a folder of the machine:
-//! names are relative to their profile.
+//! In: `model::file`, `model::arrival`. Out: [`FileView`], [`SetAsideView`]. Must never show a
+//! folder of the machine: names are relative to their profile.
 
 use model::arrival::SetAside;
 use model::file::File;

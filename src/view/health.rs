@@ -1,7 +1,7 @@
 //! How the instance itself fares: alarms and the system.
 //!
-//! In: `model::alarm`, and what the driver knows of itself. Out: [`AlarmView`], [`SystemView`]. Must never show a
-//! secret or an environment variable.
+//! In: `model::alarm`, and what the driver knows of itself. Out: [`AlarmView`], [`SystemView`].
+//! Must never show a secret or an environment variable.
 
 use model::alarm::{Alarm, Severity};
 use serde::{Deserialize, Serialize};

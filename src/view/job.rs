@@ -1,6 +1,8 @@
-//! A job as strangers see it: its state, its attempts, when it passed each hop and how long each took.
+//! A job as strangers see it: its state, its attempts, when it passed each hop and how long each
+//! took.
 //!
-//! In: `model::job`. Out: [`JobView`], [`JobDetailView`]. Must never show a hop as passed whose stamp is missing.
+//! In: `model::job`. Out: [`JobView`], [`JobDetailView`]. Must never show a hop as passed whose
+//! stamp is missing.
 
 use crate::LumiRanges;
 use model::job::{Class, FailedAttempt, InputId, Job, JobState, Stamps};

@@ -1,7 +1,8 @@
 //! Latencies as strangers see them: quantiles of a hop, against the budget where there is one.
 //!
-//! In: jobs with their stamps, or rows that the measures of a running instance hold. Out: [`LatencyView`]. Must never
-//! interpolate: every quantile is a value that was measured (nearest rank).
+//! In: jobs with their stamps, or rows that the measures of a running instance hold. Out:
+//! [`LatencyView`]. Must never interpolate: every quantile is a value that was measured (nearest
+//! rank).
 
 use model::job::Job;
 use model::time::Span;
@@ -112,7 +113,8 @@ impl JobLatencies {
     }
 }
 
-/// The smallest value that at least `percent` of the sorted values do not exceed (nearest-rank quantile).
+/// The smallest value that at least `percent` of the sorted values do not exceed (nearest-rank
+/// quantile).
 fn nearest_rank(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or(0.0)

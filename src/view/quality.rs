@@ -1,7 +1,7 @@
 //! Verdicts as strangers see them, and the good-run list in the CMS JSON format.
 //!
-//! In: `model::quality`. Out: [`QualityView`], [`good_runs`]. Must never put a run that was refused, or whose label is
-//! another one, into a list.
+//! In: `model::quality`. Out: [`QualityView`], [`good_runs`]. Must never put a run that was
+//! refused, or whose label is another one, into a list.
 
 use crate::LumiRanges;
 use model::ids::RunNumber;

@@ -1,0 +1,147 @@
+//! Commands over HTTP: a run begins, a run ends, a failed job is tried again.
+//!
+//! In: POST requests. Out: the engine's answer, durable once it is heard. `Idempotency-Key` is
+//! accepted and needs no store of its own: every command does no more when it is asked twice. Must
+//! never answer before the engine has.
+
+use crate::ApiParts;
+use crate::problem::{Outcome, Trouble};
+use crate::query::number;
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use model::command::{Command, Reply};
+use model::ids::{JobId, RunNumber};
+use model::names::DataLabel;
+use model::run::RunType;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use view::Answer;
+use view::answer::ReplyView;
+
+/// What begins a run.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartBody {
+    run: u32,
+    run_type: Option<String>,
+    label: Option<String>,
+}
+
+/// What ends one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StopBody {
+    last_lumi: u32,
+}
+
+const START_HINT: &str = "send {\"run\": 148031, \"run_type\": \"physics\", \"label\": \"real\"} \
+                          as application/json; run_type and label may be left out";
+const STOP_HINT: &str = "send {\"last_lumi\": 20} as application/json";
+
+/// `POST /api/v1/runs`.
+pub(crate) async fn start_run(
+    State(parts): State<ApiParts>,
+    body: Result<Json<StartBody>, JsonRejection>,
+) -> Outcome {
+    let Json(body) = body.map_err(|rejection| {
+        Trouble::bad_body(rejection.status(), rejection.body_text(), START_HINT)
+    })?;
+    let run_type = match body.run_type.as_deref() {
+        None => RunType::Physics,
+        Some(text) => RunType::parse(text).ok_or_else(|| {
+            let detail = format!("\"{text}\" is no type of run");
+            Trouble::bad_request(detail, "use physics, cosmics, calibration or test")
+        })?,
+    };
+    let label = match body.label.as_deref() {
+        None => DataLabel::Real,
+        Some(text) => DataLabel::parse(text).ok_or_else(|| {
+            let detail = format!("\"{text}\" is no label");
+            Trouble::bad_request(detail, "use real or simulated")
+        })?,
+    };
+    let run = run_number(body.run)?;
+    ask(
+        parts,
+        Command::RunStart {
+            run,
+            run_type,
+            label,
+        },
+    )
+    .await
+}
+
+/// `POST /api/v1/runs/{run}:stop`.
+pub(crate) async fn run_verb(
+    State(parts): State<ApiParts>,
+    Path(segment): Path<String>,
+    body: axum::body::Bytes,
+) -> Outcome {
+    match segment.split_once(':') {
+        Some((run, "stop")) => {
+            let run = run_number(number("run", run)?)?;
+            let StopBody { last_lumi } = json(&body, STOP_HINT)?;
+            ask(parts, Command::RunStop { run, last_lumi }).await
+        }
+        _ => Err(unknown_verb(
+            "run",
+            &segment,
+            "POST /api/v1/runs/{run}:stop",
+        )),
+    }
+}
+
+/// `POST /api/v1/jobs/{id}:retry`.
+pub(crate) async fn job_verb(
+    State(parts): State<ApiParts>,
+    Path(segment): Path<String>,
+) -> Outcome {
+    match segment.split_once(':') {
+        Some((id, "retry")) => {
+            let job = JobId(number("job", id)?);
+            ask(parts, Command::JobRetry { job }).await
+        }
+        _ => Err(unknown_verb(
+            "job",
+            &segment,
+            "POST /api/v1/jobs/{id}:retry",
+        )),
+    }
+}
+
+fn unknown_verb(kind: &str, segment: &str, known: &str) -> Trouble {
+    Trouble::bad_request(format!("\"{segment}\" names no verb of a {kind}"), known)
+}
+
+fn run_number(run: u32) -> Result<RunNumber, Trouble> {
+    if run == 0 {
+        return Err(Trouble::bad_request(
+            "run 0 does not exist",
+            "runs are numbered from 1",
+        ));
+    }
+    Ok(RunNumber(run))
+}
+
+fn json<T: DeserializeOwned>(body: &[u8], hint: &str) -> Result<T, Trouble> {
+    serde_json::from_slice(body).map_err(|error| {
+        Trouble::bad_body(axum::http::StatusCode::BAD_REQUEST, error.to_string(), hint)
+    })
+}
+
+/// Hands a command over and waits for the answer, on a thread where waiting is allowed.
+async fn ask(parts: ApiParts, command: Command) -> Outcome {
+    let door = parts.commands.clone();
+    let reply = tokio::task::spawn_blocking(move || door.ask(command))
+        .await
+        .map_err(|error| Trouble::bug(error.to_string()))??;
+    match reply {
+        Reply::Done(done) => {
+            Ok(Json(Answer::new(parts.status.now(), ReplyView { done })).into_response())
+        }
+        Reply::Refused(why) => Err(Trouble::refused(why)),
+    }
+}

@@ -1,0 +1,136 @@
+//! What a request may say: parameters, pages, numbers in paths.
+//!
+//! In: the address of a request. Out: typed values, or a problem that names the parameter. Must
+//! never take a parameter it does not know: a filter that is misspelt would answer with everything.
+
+use crate::problem::Trouble;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use ports::catalogue::Page;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Rows of a page when nothing is said.
+pub(crate) const LIMIT_DEFAULT: u32 = 100;
+
+/// Rows of a page at most: what the catalogue's contract allows.
+pub(crate) const LIMIT_MAX: u32 = 10_000;
+
+/// Typed parameters of a request.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Trouble> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(Trouble::bad_request(
+                format!("{}: {}", parts.uri, rejection.body_text()),
+                "numbers are whole and positive; a parameter that is not listed is an error",
+            )),
+        }
+    }
+}
+
+/// No parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// A page of everything.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paged {
+    pub(crate) after: Option<i64>,
+    pub(crate) limit: Option<u32>,
+}
+
+/// A page, of one run or of all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfRun {
+    pub(crate) run: Option<u32>,
+    pub(crate) after: Option<i64>,
+    pub(crate) limit: Option<u32>,
+}
+
+/// A page of jobs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfJobs {
+    pub(crate) run: Option<u32>,
+    pub(crate) state: Option<String>,
+    pub(crate) after: Option<i64>,
+    pub(crate) limit: Option<u32>,
+}
+
+/// A page of outputs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfOutputs {
+    pub(crate) run: Option<u32>,
+    pub(crate) dataset: Option<String>,
+    pub(crate) after: Option<i64>,
+    pub(crate) limit: Option<u32>,
+}
+
+/// One run, or none said.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OneRun {
+    pub(crate) run: Option<u32>,
+}
+
+/// One tag, one run, or none said.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfTag {
+    pub(crate) tag: Option<String>,
+    pub(crate) run: Option<u32>,
+}
+
+/// Real or simulated.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfLabel {
+    pub(crate) label: Option<String>,
+}
+
+/// Which alarms.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfAlarms {
+    #[serde(default)]
+    pub(crate) cleared: bool,
+}
+
+/// The page asked for, within its limits.
+pub(crate) fn page(after: Option<i64>, limit: Option<u32>) -> Result<Page, Trouble> {
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    if (1..=LIMIT_MAX).contains(&limit) {
+        Ok(Page { after, limit })
+    } else {
+        Err(Trouble::bad_request(
+            format!("limit={limit} is not between 1 and {LIMIT_MAX}"),
+            "ask for a page of a legal size and follow next_after",
+        ))
+    }
+}
+
+/// A number in a path.
+pub(crate) fn number<N: std::str::FromStr>(kind: &str, text: &str) -> Result<N, Trouble> {
+    text.parse().map_err(|_| {
+        Trouble::bad_request(
+            format!("\"{text}\" is not the number of a {kind}"),
+            "give it in decimal digits, as the lists show it",
+        )
+    })
+}
+
+/// The cursor behind a page that is full; none when it was the last one.
+pub(crate) fn next_after<T>(rows: &[T], page: Page, key: impl Fn(&T) -> i64) -> Option<i64> {
+    (rows.len() >= page.limit as usize)
+        .then(|| rows.last().map(key))
+        .flatten()
+}

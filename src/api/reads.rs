@@ -1,0 +1,464 @@
+//! Questions over HTTP: each handler asks the catalogue and fills shapes.
+//!
+//! In: GET requests. Out: JSON. The catalogue blocks, so it is asked on threads where waiting is
+//! allowed; the number of those is bounded by the server. Must never hold more than a page of rows,
+//! except where rows are added up.
+
+use crate::ApiParts;
+use crate::problem::{Outcome, Trouble};
+use crate::query::{
+    Asked, LIMIT_MAX, Nothing, OfAlarms, OfJobs, OfLabel, OfOutputs, OfRun, OfTag, OneRun, Paged,
+    next_after, number, page,
+};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use model::ids::{FileId, JobId, RunNumber};
+use model::names::DataLabel;
+use ports::catalogue::{Catalogue, Page};
+use ports::store::StoreError;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use view::conditions::{DecisionView, IovView, PayloadView, tags_of};
+use view::dataset::{BlockView, OutputView, datasets_of};
+use view::file::{FileView, SetAsideView};
+use view::health::AlarmView;
+use view::job::{AttemptView, JobDetailView, JobView};
+use view::latency::JobLatencies;
+use view::quality::{QualityView, good_runs as list_good_runs};
+use view::run::{LumiView, RunCountsView, RunDetailView, RunView};
+use view::{Answer, ListAnswer};
+
+/// The states a job can be asked for by.
+const JOB_STATES: [&str; 6] = ["ready", "sent", "running", "committing", "done", "failed"];
+
+/// Asks the catalogue where waiting is allowed.
+async fn ask<T: Send + 'static>(
+    parts: &ApiParts,
+    question: impl FnOnce(&dyn Catalogue) -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Trouble> {
+    let catalogue = parts.catalogue.clone();
+    tokio::task::spawn_blocking(move || question(catalogue.as_ref()))
+        .await
+        .map_err(|error| Trouble::bug(error.to_string()))?
+}
+
+/// Reads every page of a list and hands each row over.
+fn each_row<T>(
+    key: impl Fn(&T) -> i64,
+    read: impl Fn(Page) -> Result<Vec<T>, StoreError>,
+    mut take: impl FnMut(&T),
+) -> Result<(), StoreError> {
+    let mut wanted = Page {
+        after: None,
+        limit: LIMIT_MAX,
+    };
+    loop {
+        let rows = read(wanted)?;
+        rows.iter().for_each(&mut take);
+        wanted.after = next_after(&rows, wanted, &key);
+        if wanted.after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn one<T: Serialize>(parts: &ApiParts, item: T) -> Response {
+    Json(Answer::new(parts.status.now(), item)).into_response()
+}
+
+fn list<T: Serialize>(parts: &ApiParts, items: Vec<T>, next: Option<i64>) -> Response {
+    Json(ListAnswer::new(parts.status.now(), items, next)).into_response()
+}
+
+fn run_view(catalogue: &dyn Catalogue, run: &model::run::Run) -> Result<RunView, StoreError> {
+    let counts = catalogue.run_counts(run.number)?;
+    let counts = RunCountsView {
+        files: counts.files,
+        events_in: counts.events_in,
+        jobs: counts.jobs,
+        jobs_done: counts.jobs_done,
+        jobs_failed: counts.jobs_failed,
+    };
+    Ok(RunView::of(run, counts))
+}
+
+/// `GET /api/v1/runs`.
+pub(crate) async fn runs(State(parts): State<ApiParts>, Asked(asked): Asked<Paged>) -> Outcome {
+    let page = page(asked.after, asked.limit)?;
+    let (items, next) = ask(&parts, move |catalogue| {
+        let runs = catalogue.runs(page)?;
+        let next = next_after(&runs, page, |run| i64::from(run.number.0));
+        let items: Result<Vec<_>, _> = runs.iter().map(|run| run_view(catalogue, run)).collect();
+        Ok((items?, next))
+    })
+    .await?;
+    Ok(list(&parts, items, next))
+}
+
+/// `GET /api/v1/runs/{run}`.
+pub(crate) async fn run(
+    State(parts): State<ApiParts>,
+    Path(text): Path<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let number = RunNumber(number("run", &text)?);
+    let detail = ask(&parts, move |catalogue| {
+        let run = catalogue.run(number)?.ok_or_else(|| no_run(number))?;
+        let mut blocks = Vec::new();
+        each_row(
+            |block: &model::dataset::Block| block.id.0,
+            |page| catalogue.blocks(Some(number), page),
+            |block| {
+                blocks.push(block.clone());
+            },
+        )?;
+        Ok(RunDetailView {
+            run: run_view(catalogue, &run)?,
+            lumis: catalogue
+                .lumis(number)?
+                .iter()
+                .map(LumiView::from)
+                .collect(),
+            datasets: datasets_of(&blocks),
+            latency: latencies(catalogue, number)?.pipelines(number.0),
+        })
+    })
+    .await?;
+    Ok(one(&parts, detail))
+}
+
+fn no_run(run: RunNumber) -> Trouble {
+    Trouble::not_found(
+        format!("run {run} is not known here"),
+        "GET /api/v1/runs lists the runs",
+    )
+}
+
+fn latencies(catalogue: &dyn Catalogue, run: RunNumber) -> Result<JobLatencies, StoreError> {
+    let mut latencies = JobLatencies::default();
+    each_row(
+        |job: &model::job::Job| job.id.0,
+        |page| catalogue.jobs(Some(run), Some("done"), page),
+        |job| latencies.add(job),
+    )?;
+    Ok(latencies)
+}
+
+/// `GET /api/v1/files`.
+pub(crate) async fn files(State(parts): State<ApiParts>, Asked(asked): Asked<OfRun>) -> Outcome {
+    let page = page(asked.after, asked.limit)?;
+    let run = asked.run.map(RunNumber);
+    let rows = ask(&parts, move |catalogue| Ok(catalogue.files(run, page)?)).await?;
+    let next = next_after(&rows, page, |file| file.id.0);
+    Ok(list(
+        &parts,
+        rows.iter().map(FileView::from).collect(),
+        next,
+    ))
+}
+
+/// `GET /api/v1/files/{id}`.
+pub(crate) async fn file(
+    State(parts): State<ApiParts>,
+    Path(text): Path<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let id = FileId(number("file", &text)?);
+    let file = ask(&parts, move |catalogue| Ok(catalogue.file(id)?))
+        .await?
+        .ok_or_else(|| {
+            Trouble::not_found(
+                format!("file {id} is not known here"),
+                "GET /api/v1/files lists them",
+            )
+        })?;
+    Ok(one(&parts, FileView::from(&file)))
+}
+
+/// `GET /api/v1/jobs`.
+pub(crate) async fn jobs(State(parts): State<ApiParts>, Asked(asked): Asked<OfJobs>) -> Outcome {
+    let page = page(asked.after, asked.limit)?;
+    let run = asked.run.map(RunNumber);
+    if let Some(state) = asked
+        .state
+        .as_deref()
+        .filter(|state| !JOB_STATES.contains(state))
+    {
+        let detail = format!("\"{state}\" is no state of a job");
+        let hint = "use ready, sent, running, committing, done or failed";
+        return Err(Trouble::bad_request(detail, hint));
+    }
+    let rows = ask(&parts, move |catalogue| {
+        Ok(catalogue.jobs(run, asked.state.as_deref(), page)?)
+    })
+    .await?;
+    let next = next_after(&rows, page, |job| job.id.0);
+    Ok(list(&parts, rows.iter().map(JobView::from).collect(), next))
+}
+
+/// `GET /api/v1/jobs/{id}`.
+pub(crate) async fn job(
+    State(parts): State<ApiParts>,
+    Path(text): Path<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let id = JobId(number("job", &text)?);
+    let detail = ask(&parts, move |catalogue| {
+        let job = catalogue.job(id)?.ok_or_else(|| {
+            let hint = "GET /api/v1/jobs lists the jobs";
+            Trouble::not_found(format!("job {id} is not known here"), hint)
+        })?;
+        let failed = catalogue.failed_attempts(id)?;
+        Ok(JobDetailView {
+            job: JobView::from(&job),
+            failed_attempts: failed.iter().map(AttemptView::from).collect(),
+        })
+    })
+    .await?;
+    Ok(one(&parts, detail))
+}
+
+/// `GET /api/v1/latency`: of the instance, or of one run from the stamps of its jobs.
+pub(crate) async fn latency(State(parts): State<ApiParts>, Asked(asked): Asked<OneRun>) -> Outcome {
+    let Some(run) = asked.run.map(RunNumber) else {
+        let rows = parts.status.latency();
+        return Ok(list(&parts, rows, None));
+    };
+    let rows = ask(&parts, move |catalogue| {
+        catalogue.run(run)?.ok_or_else(|| no_run(run))?;
+        Ok(latencies(catalogue, run)?.rows(run.0))
+    })
+    .await?;
+    Ok(list(&parts, rows, None))
+}
+
+/// `GET /api/v1/tags`.
+pub(crate) async fn tags(
+    State(parts): State<ApiParts>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let rows = ask(&parts, |catalogue| {
+        Ok(tags_of(&catalogue.iovs()?, &catalogue.decisions()?))
+    })
+    .await?;
+    Ok(list(&parts, rows, None))
+}
+
+/// `GET /api/v1/iovs`: all intervals of one tag or of all; with a run, only the one in force for
+/// it.
+pub(crate) async fn iovs(State(parts): State<ApiParts>, Asked(asked): Asked<OfTag>) -> Outcome {
+    let mut rows = ask(&parts, |catalogue| Ok(catalogue.iovs()?)).await?;
+    if let Some(tag) = asked.tag.as_deref() {
+        rows.retain(|iov| iov.tag.as_str() == tag);
+    }
+    if let Some(run) = asked.run {
+        // In force for a run: the greatest since at or before it; of equal ones, the last inserted.
+        let in_force: BTreeSet<i64> = rows
+            .iter()
+            .filter(|iov| iov.since.0 <= run)
+            .map(|iov| (iov.tag.as_str(), (iov.since, iov.sequence)))
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into_values()
+            .map(|(_, sequence)| sequence)
+            .collect();
+        rows.retain(|iov| in_force.contains(&iov.sequence));
+    }
+    Ok(list(&parts, rows.iter().map(IovView::from).collect(), None))
+}
+
+/// `GET /api/v1/payloads/{hash}`.
+pub(crate) async fn payload(
+    State(parts): State<ApiParts>,
+    Path(hash): Path<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let detail = format!("\"{hash}\" is no sha256 in hex");
+        return Err(Trouble::bad_request(
+            detail,
+            "GET /api/v1/iovs shows the hashes",
+        ));
+    }
+    let asked = hash.to_ascii_lowercase();
+    let payload = ask(&parts, move |catalogue| Ok(catalogue.payload(&asked)?))
+        .await?
+        .ok_or_else(|| {
+            let hint = "GET /api/v1/iovs shows the hashes";
+            Trouble::not_found(format!("payload {hash} is not known here"), hint)
+        })?;
+    Ok(one(&parts, PayloadView::from(&payload)))
+}
+
+/// `GET /api/v1/calibrations`: what was decided, by run and tag.
+pub(crate) async fn calibrations(
+    State(parts): State<ApiParts>,
+    Asked(asked): Asked<OfTag>,
+) -> Outcome {
+    let mut rows = ask(&parts, |catalogue| Ok(catalogue.decisions()?)).await?;
+    rows.retain(|decision| {
+        asked
+            .tag
+            .as_deref()
+            .is_none_or(|tag| decision.tag.as_str() == tag)
+            && asked.run.is_none_or(|run| decision.run.0 == run)
+    });
+    Ok(list(
+        &parts,
+        rows.iter().map(DecisionView::from).collect(),
+        None,
+    ))
+}
+
+/// `GET /api/v1/dqm`: verdicts.
+pub(crate) async fn dqm(State(parts): State<ApiParts>, Asked(asked): Asked<OneRun>) -> Outcome {
+    let mut rows = ask(&parts, |catalogue| Ok(catalogue.quality()?)).await?;
+    rows.retain(|quality| asked.run.is_none_or(|run| quality.run.0 == run));
+    Ok(list(
+        &parts,
+        rows.iter().map(QualityView::from).collect(),
+        None,
+    ))
+}
+
+/// `GET /api/v1/good-runs`: exactly the CMS JSON format, so that other programs read it as it is.
+/// One label at a time.
+pub(crate) async fn good_runs(
+    State(parts): State<ApiParts>,
+    Asked(asked): Asked<OfLabel>,
+) -> Outcome {
+    let label = match asked.label.as_deref() {
+        None => DataLabel::Real,
+        Some(text) => DataLabel::parse(text).ok_or_else(|| {
+            let detail = format!("\"{text}\" is no label");
+            Trouble::bad_request(detail, "use real or simulated")
+        })?,
+    };
+    let answer = ask(&parts, move |catalogue| {
+        let mut of_label = BTreeSet::new();
+        each_row(
+            |run: &model::run::Run| i64::from(run.number.0),
+            |page| catalogue.runs(page),
+            |run| {
+                if run.label == label {
+                    of_label.insert(run.number);
+                }
+            },
+        )?;
+        Ok(list_good_runs(&catalogue.quality()?, |run| {
+            of_label.contains(&run)
+        }))
+    })
+    .await?;
+    Ok(Json(answer).into_response())
+}
+
+/// `GET /api/v1/datasets`.
+pub(crate) async fn datasets(
+    State(parts): State<ApiParts>,
+    Asked(asked): Asked<OneRun>,
+) -> Outcome {
+    let run = asked.run.map(RunNumber);
+    let rows = ask(&parts, move |catalogue| {
+        let mut blocks = Vec::new();
+        each_row(
+            |block: &model::dataset::Block| block.id.0,
+            |page| catalogue.blocks(run, page),
+            |block| blocks.push(block.clone()),
+        )?;
+        Ok(datasets_of(&blocks))
+    })
+    .await?;
+    Ok(list(&parts, rows, None))
+}
+
+/// `GET /api/v1/blocks`.
+pub(crate) async fn blocks(State(parts): State<ApiParts>, Asked(asked): Asked<OfRun>) -> Outcome {
+    let page = page(asked.after, asked.limit)?;
+    let run = asked.run.map(RunNumber);
+    let rows = ask(&parts, move |catalogue| Ok(catalogue.blocks(run, page)?)).await?;
+    let next = next_after(&rows, page, |block| block.id.0);
+    Ok(list(
+        &parts,
+        rows.iter().map(BlockView::from).collect(),
+        next,
+    ))
+}
+
+/// `GET /api/v1/outputs`. With a dataset, pages are read on until the asked number of its outputs
+/// is there.
+pub(crate) async fn outputs(
+    State(parts): State<ApiParts>,
+    Asked(asked): Asked<OfOutputs>,
+) -> Outcome {
+    let wanted = page(asked.after, asked.limit)?;
+    let run = asked.run.map(RunNumber);
+    let (items, next) = ask(&parts, move |catalogue| {
+        let Some(dataset) = asked.dataset.as_deref() else {
+            let rows = catalogue.outputs(run, wanted)?;
+            let next = next_after(&rows, wanted, |output| output.id.0);
+            return Ok((rows.iter().map(OutputView::from).collect(), next));
+        };
+        let mut found = Vec::new();
+        let mut reading = Page {
+            after: wanted.after,
+            limit: LIMIT_MAX,
+        };
+        loop {
+            let rows = catalogue.outputs(run, reading)?;
+            reading.after = next_after(&rows, reading, |output| output.id.0);
+            for output in rows
+                .iter()
+                .filter(|output| output.dataset.as_str() == dataset)
+            {
+                found.push(OutputView::from(output));
+                if found.len() == wanted.limit as usize {
+                    return Ok((found, Some(output.id.0)));
+                }
+            }
+            if reading.after.is_none() {
+                return Ok((found, None));
+            }
+        }
+    })
+    .await?;
+    Ok(list(&parts, items, next))
+}
+
+/// `GET /api/v1/set-aside`.
+pub(crate) async fn set_aside(
+    State(parts): State<ApiParts>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let rows = ask(&parts, |catalogue| Ok(catalogue.set_aside()?)).await?;
+    Ok(list(
+        &parts,
+        rows.iter().map(SetAsideView::from).collect(),
+        None,
+    ))
+}
+
+/// `GET /api/v1/alarms`: those that stand; with `cleared=true` the others too.
+pub(crate) async fn alarms(
+    State(parts): State<ApiParts>,
+    Asked(asked): Asked<OfAlarms>,
+) -> Outcome {
+    let rows = ask(&parts, move |catalogue| {
+        Ok(catalogue.alarms(!asked.cleared)?)
+    })
+    .await?;
+    Ok(list(
+        &parts,
+        rows.iter().map(AlarmView::from).collect(),
+        None,
+    ))
+}
+
+/// `GET /api/v1/system`.
+pub(crate) async fn system(
+    State(parts): State<ApiParts>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let system = parts.status.system();
+    Ok(one(&parts, system))
+}

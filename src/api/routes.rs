@@ -1,0 +1,109 @@
+//! The table of paths. What is not in it is answered with a problem that says where the table is.
+
+use crate::guard::{Guarded, guard};
+use crate::problem::{Outcome, Trouble};
+use crate::{ApiParts, commands, reads};
+use axum::Json;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{Method, Uri, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+/// A body holds one small object.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What `GET /api/v1` answers.
+const INDEX: &[&str] = &[
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /api/v1/runs?after&limit",
+    "GET /api/v1/runs/{run}",
+    "POST /api/v1/runs {run, run_type, label}",
+    "POST /api/v1/runs/{run}:stop {last_lumi}",
+    "GET /api/v1/files?run&after&limit",
+    "GET /api/v1/files/{id}",
+    "GET /api/v1/jobs?run&state&after&limit",
+    "GET /api/v1/jobs/{id}",
+    "POST /api/v1/jobs/{id}:retry",
+    "GET /api/v1/latency?run",
+    "GET /api/v1/tags",
+    "GET /api/v1/iovs?tag&run",
+    "GET /api/v1/payloads/{hash}",
+    "GET /api/v1/calibrations?tag&run",
+    "GET /api/v1/dqm?run",
+    "GET /api/v1/good-runs?label",
+    "GET /api/v1/datasets?run",
+    "GET /api/v1/blocks?run&after&limit",
+    "GET /api/v1/outputs?run&dataset&after&limit",
+    "GET /api/v1/set-aside",
+    "GET /api/v1/alarms?cleared",
+    "GET /api/v1/system",
+];
+
+/// All paths.
+pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
+    let v1 = Router::new()
+        .route("/runs", get(reads::runs).post(commands::start_run))
+        .route("/runs/{run}", get(reads::run).post(commands::run_verb))
+        .route("/files", get(reads::files))
+        .route("/files/{id}", get(reads::file))
+        .route("/jobs", get(reads::jobs))
+        .route("/jobs/{id}", get(reads::job).post(commands::job_verb))
+        .route("/latency", get(reads::latency))
+        .route("/tags", get(reads::tags))
+        .route("/iovs", get(reads::iovs))
+        .route("/payloads/{hash}", get(reads::payload))
+        .route("/calibrations", get(reads::calibrations))
+        .route("/dqm", get(reads::dqm))
+        .route("/good-runs", get(reads::good_runs))
+        .route("/datasets", get(reads::datasets))
+        .route("/blocks", get(reads::blocks))
+        .route("/outputs", get(reads::outputs))
+        .route("/set-aside", get(reads::set_aside))
+        .route("/alarms", get(reads::alarms))
+        .route("/system", get(reads::system));
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/v1", get(index))
+        .nest("/api/v1", v1)
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn_with_state(guarded, guard))
+        .with_state(parts)
+}
+
+/// The process answers; nothing else is promised.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Files and commands are taken.
+async fn readyz(State(parts): State<ApiParts>) -> Outcome {
+    if parts.status.ready() {
+        Ok("ready\n".into_response())
+    } else {
+        Err(Trouble::not_ready())
+    }
+}
+
+async fn metrics(State(parts): State<ApiParts>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], parts.status.metrics())
+}
+
+async fn index() -> impl IntoResponse {
+    Json(serde_json::json!({ "schema": view::SCHEMA, "served": INDEX }))
+}
+
+async fn unknown_path(uri: Uri) -> Trouble {
+    Trouble::unknown_path(uri.path())
+}
+
+async fn unknown_method(method: Method, uri: Uri) -> Trouble {
+    Trouble::method(method.as_str(), uri.path())
+}

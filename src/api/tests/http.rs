@@ -1,0 +1,508 @@
+//! The windows over real sockets, with a catalogue in memory: what is answered, what is refused,
+//! how pages follow each other, and that a stopped server leaves nothing behind.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must fail where it stands"
+)]
+
+mod memory;
+
+use memory::{Door, Memory, Status};
+use model::command::Command;
+use model::ids::{JobId, RunNumber};
+use model::names::DataLabel;
+use model::run::RunType;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use tier0_api::{ApiParts, Listen, Reach, ServeError, ServerHandle};
+
+struct World {
+    server: ServerHandle,
+    door: Arc<Door>,
+}
+
+fn listen_on_loopback() -> Listen {
+    Listen {
+        tcp: Some("127.0.0.1:0".parse().unwrap()),
+        reach: Reach::ThisHost,
+        unix: None,
+        address_file: None,
+    }
+}
+
+fn world(listen: &Listen, ready: bool, broken: bool) -> World {
+    let door = Arc::new(Door::default());
+    let parts = ApiParts {
+        catalogue: Arc::new(Memory { broken }),
+        commands: door.clone(),
+        status: Arc::new(Status { ready }),
+    };
+    World {
+        server: tier0_api::serve(listen, parts).unwrap(),
+        door,
+    }
+}
+
+/// Speaks HTTP/1.1 by hand: status, headers, body.
+fn talk(mut socket: impl Read + Write, request: &str) -> (u16, String, String) {
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), body.to_owned())
+}
+
+impl World {
+    fn ask(&self, method: &str, path: &str, body: Option<&str>) -> (u16, String, String) {
+        let address = self.server.address.unwrap();
+        let extra = body.map_or(String::new(), |body| {
+            format!(
+                "content-type: application/json\r\ncontent-length: {}\r\n",
+                body.len()
+            )
+        });
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{extra}\r\n{}",
+            body.unwrap_or("")
+        );
+        talk(std::net::TcpStream::connect(address).unwrap(), &request)
+    }
+
+    fn json(&self, path: &str) -> serde_json::Value {
+        let (status, head, body) = self.ask("GET", path, None);
+        assert_eq!(status, 200, "{path}: {body}");
+        assert!(
+            head.contains("content-type: application/json"),
+            "{path}: {head}"
+        );
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
+#[test]
+fn every_list_and_object_is_served() {
+    let world = world(&listen_on_loopback(), true, false);
+    let check = |path: &str, pointer: &str, expect: serde_json::Value| {
+        let answer = world.json(path);
+        assert_eq!(answer["schema"], 1, "{path}");
+        assert_eq!(answer["as_of"], "1970-01-01T00:02:00.000000Z", "{path}");
+        assert_eq!(
+            answer.pointer(pointer),
+            Some(&expect),
+            "{path} {pointer}: {answer:#}"
+        );
+    };
+    check("/api/v1/runs", "/items/2/label", "simulated".into());
+    check("/api/v1/runs", "/items/0/counts/events_in", 400.into());
+    check("/api/v1/runs/1", "/state", "closed".into());
+    check("/api/v1/runs/1", "/datasets/0/events", 400.into());
+    check("/api/v1/runs/1", "/latency/0/p50_s", 40.0.into());
+    check("/api/v1/runs/1", "/latency/0/budget_s", 60.0.into());
+    check("/api/v1/runs/1", "/latency/0/missed", 1.into());
+    check("/api/v1/files?run=1", "/items", serde_json::json!([]));
+    check(
+        "/api/v1/jobs?state=failed",
+        "/items/0/last_error",
+        "no such program".into(),
+    );
+    check(
+        "/api/v1/jobs/5",
+        "/failed_attempts/0/exit_class",
+        "program".into(),
+    );
+    check(
+        "/api/v1/latency?run=1",
+        "/items/0/pipeline",
+        "express".into(),
+    );
+    check("/api/v1/latency", "/items", serde_json::json!([]));
+    check("/api/v1/tags", "/items/0/iovs", 2.into());
+    check(
+        "/api/v1/iovs?tag=beamspot&run=7",
+        "/items/0/sequence",
+        3.into(),
+    );
+    check(
+        "/api/v1/payloads/0000000000000000000000000000000000000000000000000000000000000001",
+        "/text",
+        "x0_cm = 0.07".into(),
+    );
+    check(
+        "/api/v1/calibrations?tag=scale",
+        "/items",
+        serde_json::json!([]),
+    );
+    check("/api/v1/dqm?run=2", "/items/0/critical_path_s", 20.0.into());
+    check("/api/v1/datasets", "/items/0/blocks", 2.into());
+    check("/api/v1/blocks", "/items/1/id", 8.into());
+    check(
+        "/api/v1/outputs?dataset=/a/b/C",
+        "/items",
+        serde_json::json!([]),
+    );
+    check("/api/v1/set-aside", "/items", serde_json::json!([]));
+    check(
+        "/api/v1/alarms?cleared=true",
+        "/items",
+        serde_json::json!([]),
+    );
+    check("/api/v1/system", "/epoch", 3.into());
+    // The good-run list is the CMS format and nothing else, one label at a time.
+    assert_eq!(
+        world.json("/api/v1/good-runs").to_string(),
+        r#"{"1":[[1,4]],"2":[[1,4]]}"#
+    );
+    assert_eq!(
+        world.json("/api/v1/good-runs?label=simulated").to_string(),
+        r#"{"3":[[1,4]]}"#
+    );
+    let (_, head, body) = world.ask("GET", "/metrics", None);
+    assert!(head.contains("application/openmetrics-text") && body.ends_with("# EOF\n"));
+    assert_eq!(world.ask("GET", "/healthz", None).0, 200);
+    assert_eq!(world.ask("GET", "/readyz", None).0, 200);
+    assert!(world.json("/api/v1")["served"].as_array().unwrap().len() > 20);
+}
+
+#[test]
+fn pages_follow_each_other_without_gap_or_overlap() {
+    let world = world(&listen_on_loopback(), true, false);
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/jobs?limit=2".to_owned();
+    loop {
+        let answer = world.json(&path);
+        seen.extend(
+            answer["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|j| j["id"].as_i64().unwrap()),
+        );
+        match answer["next_after"].as_i64() {
+            Some(after) => path = format!("/api/v1/jobs?limit=2&after={after}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn commands_reach_the_engine_and_its_answer_comes_back() {
+    let world = world(&listen_on_loopback(), true, false);
+    let check = |path: &str, body: Option<&str>, status: u16, part: &str| {
+        let (got, _, answer) = world.ask("POST", path, body);
+        assert_eq!(got, status, "{path}: {answer}");
+        assert!(answer.contains(part), "{path}: {answer}");
+    };
+    check("/api/v1/runs", Some(r#"{"run":7}"#), 200, "noted");
+    check(
+        "/api/v1/runs",
+        Some(r#"{"run":8,"run_type":"test","label":"simulated"}"#),
+        200,
+        "noted",
+    );
+    check(
+        "/api/v1/runs/7:stop",
+        Some(r#"{"last_lumi":20}"#),
+        200,
+        "noted",
+    );
+    check("/api/v1/jobs/5:retry", None, 200, "noted");
+    check(
+        "/api/v1/runs/9:stop",
+        Some(r#"{"last_lumi":20}"#),
+        409,
+        "run 9 is not open",
+    );
+    check("/api/v1/jobs/9:retry", None, 503, "asking twice is safe");
+    let (run, last_lumi) = (RunNumber(7), 20);
+    let test = Command::RunStart {
+        run: RunNumber(8),
+        run_type: RunType::Test,
+        label: DataLabel::Simulated,
+    };
+    let asked = world.door.0.lock().unwrap();
+    assert_eq!(
+        asked[1..4],
+        [
+            test,
+            Command::RunStop { run, last_lumi },
+            Command::JobRetry { job: JobId(5) },
+        ]
+    );
+}
+
+#[test]
+fn every_error_is_a_problem_with_a_hint() {
+    let world = world(&listen_on_loopback(), false, true);
+    let check =
+        |method: &str, path: &str, body: Option<&str>, status: u16, code: &str, part: &str| {
+            let (got, head, answer) = world.ask(method, path, body);
+            assert_eq!(got, status, "{path}: {answer}");
+            assert!(
+                head.contains("content-type: application/problem+json"),
+                "{path}: {head}"
+            );
+            let problem: view::Problem = serde_json::from_str(&answer).unwrap();
+            assert_eq!(
+                (problem.code.as_str(), problem.status),
+                (code, status),
+                "{path}"
+            );
+            assert!(problem.detail.contains(part), "{path}: {}", problem.detail);
+            assert!(!problem.hint.is_empty(), "{path}");
+        };
+    check("GET", "/nowhere", None, 404, "unknown-path", "/nowhere");
+    check(
+        "GET",
+        "/api/v1/nowhere",
+        None,
+        404,
+        "unknown-path",
+        "/api/v1/nowhere",
+    );
+    check(
+        "DELETE",
+        "/api/v1/runs",
+        None,
+        405,
+        "method-not-allowed",
+        "DELETE",
+    );
+    check("GET", "/api/v1/runs/2", None, 404, "not-found", "run 2");
+    check(
+        "GET",
+        "/api/v1/runs/12345678901234567890",
+        None,
+        400,
+        "bad-request",
+        "12345678901234567890",
+    );
+    check("GET", "/api/v1/runs/-1", None, 400, "bad-request", "-1");
+    check("GET", "/api/v1/jobs/77", None, 404, "not-found", "job 77");
+    check("GET", "/api/v1/files/77", None, 404, "not-found", "file 77");
+    check(
+        "GET",
+        "/api/v1/jobs?stat=failed",
+        None,
+        400,
+        "bad-request",
+        "stat",
+    );
+    check(
+        "GET",
+        "/api/v1/jobs?state=lost",
+        None,
+        400,
+        "bad-request",
+        "lost",
+    );
+    check(
+        "GET",
+        "/api/v1/jobs?limit=0",
+        None,
+        400,
+        "bad-request",
+        "limit=0",
+    );
+    check(
+        "GET",
+        "/api/v1/jobs?run=minus",
+        None,
+        400,
+        "bad-request",
+        "run",
+    );
+    check(
+        "GET",
+        "/api/v1/iovs?after=3",
+        None,
+        400,
+        "bad-request",
+        "after",
+    );
+    check(
+        "GET",
+        "/api/v1/payloads/..%2f..",
+        None,
+        400,
+        "bad-request",
+        "sha256",
+    );
+    check(
+        "GET",
+        "/api/v1/good-runs?label=both",
+        None,
+        400,
+        "bad-request",
+        "both",
+    );
+    check(
+        "GET",
+        "/api/v1/runs",
+        None,
+        503,
+        "store-busy",
+        "reading runs",
+    );
+    check("GET", "/readyz", None, 503, "not-ready", "starting");
+    check(
+        "POST",
+        "/api/v1/runs",
+        None,
+        415,
+        "bad-body",
+        "Content-Type",
+    );
+    check("POST", "/api/v1/runs", Some("{"), 400, "bad-body", "JSON");
+    check(
+        "POST",
+        "/api/v1/runs",
+        Some(r#"{"run":-1}"#),
+        422,
+        "bad-body",
+        "-1",
+    );
+    check(
+        "POST",
+        "/api/v1/runs",
+        Some(r#"{"run":0}"#),
+        400,
+        "bad-request",
+        "run 0",
+    );
+    check(
+        "POST",
+        "/api/v1/runs",
+        Some(r#"{"run":1,"run_type":"fun"}"#),
+        400,
+        "bad-request",
+        "fun",
+    );
+    check(
+        "POST",
+        "/api/v1/runs",
+        Some(r#"{"run":1,"lable":"real"}"#),
+        422,
+        "bad-body",
+        "lable",
+    );
+    check(
+        "POST",
+        "/api/v1/runs/1:explode",
+        None,
+        400,
+        "bad-request",
+        "1:explode",
+    );
+    check("POST", "/api/v1/runs/1:stop", None, 400, "bad-body", "EOF");
+    check(
+        "POST",
+        "/api/v1/jobs/5",
+        None,
+        400,
+        "bad-request",
+        "no verb",
+    );
+    let large = format!(r#"{{"run":1,"label":"{}"}}"#, "x".repeat(70_000));
+    check(
+        "POST",
+        "/api/v1/runs",
+        Some(&large),
+        413,
+        "bad-body",
+        "limit",
+    );
+    assert!(
+        world.door.0.lock().unwrap().is_empty(),
+        "nothing of this may reach the engine"
+    );
+}
+
+#[test]
+fn a_page_of_a_strange_site_is_not_served() {
+    let world = world(&listen_on_loopback(), true, false);
+    let address = world.server.address.unwrap();
+    let check = |headers: &str, status: u16| {
+        let request = format!("GET /api/v1/runs HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+        let (got, ..) = talk(std::net::TcpStream::connect(address).unwrap(), &request);
+        assert_eq!(got, status, "{headers}");
+    };
+    check("host: localhost\r\n", 200);
+    check("host: strange.example\r\n", 403);
+    check("host: localhost\r\norigin: http://strange.example\r\n", 403);
+}
+
+#[test]
+fn it_listens_where_it_was_told_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, file) = (
+        folder.path().join("api.sock"),
+        folder.path().join("api.addr"),
+    );
+    let listen = Listen {
+        unix: Some(socket.clone()),
+        address_file: Some(file.clone()),
+        ..listen_on_loopback()
+    };
+    // A socket left over by a killed server is replaced.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let world = world(&listen, true, false);
+    let address = world.server.address.unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        format!("{address}\n")
+    );
+    let request = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert_eq!(talk(UnixStream::connect(&socket).unwrap(), request).0, 200);
+    let parts = ApiParts {
+        catalogue: Arc::new(Memory::default()),
+        commands: Arc::new(Door::default()),
+        status: Arc::new(Status { ready: true }),
+    };
+    let second = tier0_api::serve(
+        &Listen {
+            tcp: None,
+            ..listen.clone()
+        },
+        parts.clone(),
+    );
+    assert!(
+        matches!(second, Err(ServeError::InUse { .. })),
+        "{second:?}"
+    );
+    let second = tier0_api::serve(
+        &Listen {
+            tcp: Some(address),
+            ..listen_on_loopback()
+        },
+        parts.clone(),
+    );
+    assert!(
+        matches!(second, Err(ServeError::InUse { .. })),
+        "{second:?}"
+    );
+    let everywhere = Listen {
+        tcp: Some("0.0.0.0:0".parse().unwrap()),
+        ..listen_on_loopback()
+    };
+    let refused = tier0_api::serve(&everywhere, parts.clone()).unwrap_err();
+    assert!(
+        matches!(refused, ServeError::NotLoopback { .. }),
+        "{refused}"
+    );
+    tier0_api::serve(
+        &Listen {
+            reach: Reach::Beyond,
+            ..everywhere
+        },
+        parts,
+    )
+    .unwrap()
+    .stop();
+    world.server.stop();
+    assert!(!socket.exists() && !file.exists());
+    assert!(std::net::TcpStream::connect(address).is_err());
+}

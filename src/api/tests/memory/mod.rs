@@ -1,0 +1,259 @@
+//! What the windows look at in tests: a catalogue in memory, a door that remembers, a status that
+//! is told.
+//!
+//! In: questions. Out: always the same three runs, five jobs of the first, four intervals. Must
+//! never be more clever than a table.
+
+use model::alarm::Alarm;
+use model::arrival::SetAside;
+use model::command::{Command, Reply};
+use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::dataset::{Block, BlockState, Output};
+use model::file::File;
+use model::ids::{AttemptNumber, BlockId, FileId, JobId, RunNumber};
+use model::job::{Class, ExitClass, FailedAttempt, Job, JobState, Stamps};
+use model::lumi::LumiRecord;
+use model::names::{DataLabel, DatasetName, TaskPath};
+use model::quality::{RunQuality, RunVerdict};
+use model::run::{Run, RunState, RunType, StartedBy};
+use model::time::{Moment, Span};
+use model::units::{Bytes, Events};
+use ports::catalogue::{Catalogue, Page, RunCounts};
+use ports::store::StoreError;
+use std::sync::Mutex;
+use tier0_api::{CommandDoor, DoorError, StatusSource};
+use view::health::SystemView;
+use view::latency::LatencyView;
+
+/// A store in memory: three runs, five jobs of the first.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// Whether the list of runs cannot be read.
+    pub(crate) broken: bool,
+}
+
+fn at(seconds: i64) -> Moment {
+    Moment(seconds * 1_000_000_000)
+}
+
+fn run(number: u32, label: DataLabel) -> Run {
+    Run {
+        number: RunNumber(number),
+        run_type: RunType::Physics,
+        label,
+        started_by: StartedBy::FirstFile,
+        opened_at: at(0),
+        pipelines: vec!["express".into()],
+        config_hash: "0123456789abcdef".into(),
+        last_lumi: Some(4),
+        announced_events: None,
+        last_file_seen_at: at(90),
+        state: RunState::Closed { at: at(100) },
+    }
+}
+
+fn job(id: i64) -> Job {
+    let failed = id == 5;
+    Job {
+        id: JobId(id),
+        run: RunNumber(1),
+        task: TaskPath::new("express", "reco"),
+        class: Class::Live,
+        inputs: vec![],
+        consumed: 0,
+        lumis: vec![],
+        deadline: Some(at(60)),
+        failures: u32::from(failed),
+        last_error: failed.then(|| "no such program".into()),
+        stamps: Stamps {
+            seen: at(0),
+            done: (!failed).then(|| at(20 * id)),
+            ..Stamps::default()
+        },
+        provisional: false,
+        state: if failed {
+            JobState::Failed {
+                attempt: AttemptNumber::FIRST,
+                class: ExitClass::Program,
+            }
+        } else {
+            JobState::Done {
+                attempt: AttemptNumber::FIRST,
+            }
+        },
+    }
+}
+
+fn cut<T>(rows: Vec<T>, page: Page, key: impl Fn(&T) -> i64) -> Vec<T> {
+    let after = page.after.unwrap_or(i64::MIN);
+    rows.into_iter()
+        .filter(|row| key(row) > after)
+        .take(page.limit as usize)
+        .collect()
+}
+
+impl Catalogue for Memory {
+    fn runs(&self, page: Page) -> Result<Vec<Run>, StoreError> {
+        if self.broken {
+            return Err(StoreError::Busy {
+                tried: "reading runs".into(),
+                detail: "locked".into(),
+            });
+        }
+        let real = DataLabel::Real;
+        let all = vec![run(1, real), run(2, real), run(3, DataLabel::Simulated)];
+        Ok(cut(all, page, |run| i64::from(run.number.0)))
+    }
+    fn run(&self, number: RunNumber) -> Result<Option<Run>, StoreError> {
+        Ok((number.0 == 1).then(|| run(1, DataLabel::Real)))
+    }
+    fn run_counts(&self, _: RunNumber) -> Result<RunCounts, StoreError> {
+        Ok(RunCounts {
+            files: 4,
+            events_in: 400,
+            jobs: 5,
+            jobs_done: 4,
+            jobs_failed: 1,
+        })
+    }
+    fn lumis(&self, _: RunNumber) -> Result<Vec<LumiRecord>, StoreError> {
+        Ok(vec![])
+    }
+    fn files(&self, _: Option<RunNumber>, _: Page) -> Result<Vec<File>, StoreError> {
+        Ok(vec![])
+    }
+    fn file(&self, _: FileId) -> Result<Option<File>, StoreError> {
+        Ok(None)
+    }
+    fn jobs(
+        &self,
+        _: Option<RunNumber>,
+        state: Option<&str>,
+        page: Page,
+    ) -> Result<Vec<Job>, StoreError> {
+        let all = (1..=5)
+            .map(job)
+            .filter(|job| state.is_none_or(|s| job.state.word() == s));
+        Ok(cut(all.collect(), page, |job| job.id.0))
+    }
+    fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        Ok((1..=5).contains(&id.0).then(|| job(id.0)))
+    }
+    fn failed_attempts(&self, id: JobId) -> Result<Vec<FailedAttempt>, StoreError> {
+        let failed = FailedAttempt {
+            job: id,
+            attempt: AttemptNumber::FIRST,
+            class: ExitClass::Program,
+            message: "no such program".into(),
+            at: at(1),
+        };
+        Ok(if id.0 == 5 { vec![failed] } else { vec![] })
+    }
+    fn outputs(&self, _: Option<RunNumber>, _: Page) -> Result<Vec<Output>, StoreError> {
+        Ok(vec![])
+    }
+    fn blocks(&self, _: Option<RunNumber>, page: Page) -> Result<Vec<Block>, StoreError> {
+        let block = |id: i64| Block {
+            id: BlockId(id),
+            dataset: DatasetName::of("Muons", "express-reco", "RECO", DataLabel::Real),
+            run: RunNumber(1),
+            files: 2,
+            bytes: Bytes(100),
+            events: Events(200),
+            state: BlockState::Closed { at: at(99) },
+        };
+        Ok(cut(vec![block(7), block(8)], page, |block| block.id.0))
+    }
+    fn decisions(&self) -> Result<Vec<GateDecision>, StoreError> {
+        Ok(vec![])
+    }
+    fn iovs(&self) -> Result<Vec<Iov>, StoreError> {
+        let iov = |tag: &str, since: u32, sequence: i64| Iov {
+            tag: tag.into(),
+            since: RunNumber(since),
+            hash: format!("{sequence:064}"),
+            sequence,
+            inserted_at: at(0),
+        };
+        Ok(vec![
+            iov("beamspot", 1, 1),
+            iov("beamspot", 5, 2),
+            iov("beamspot", 5, 3),
+            iov("scale", 1, 4),
+        ])
+    }
+    fn payload(&self, hash: &str) -> Result<Option<ConditionsPayload>, StoreError> {
+        let text = "x0_cm = 0.07".to_owned();
+        Ok(hash.ends_with('1').then(|| ConditionsPayload {
+            hash: hash.to_owned(),
+            text,
+        }))
+    }
+    fn quality(&self) -> Result<Vec<RunQuality>, StoreError> {
+        let quality = |run: u32| RunQuality {
+            run: RunNumber(run),
+            verdict: RunVerdict::Good,
+            tests: vec![],
+            certified: vec![(1, 4)],
+            refused: None,
+            last_file_seen_at: at(90),
+            at: at(110),
+            chain: Span::from_secs(5),
+        };
+        Ok(vec![quality(1), quality(2), quality(3)])
+    }
+    fn set_aside(&self) -> Result<Vec<SetAside>, StoreError> {
+        Ok(vec![])
+    }
+    fn alarms(&self, _: bool) -> Result<Vec<Alarm>, StoreError> {
+        Ok(vec![])
+    }
+}
+
+/// Remembers what was asked; refuses to stop run 9, answers nothing about job 9.
+#[derive(Default)]
+pub(crate) struct Door(pub(crate) Mutex<Vec<Command>>);
+
+impl CommandDoor for Door {
+    fn ask(&self, command: Command) -> Result<Reply, DoorError> {
+        self.0.lock().unwrap().push(command.clone());
+        match command {
+            Command::RunStop {
+                run: RunNumber(9), ..
+            } => Ok(Reply::Refused("run 9 is not open; start it first".into())),
+            Command::JobRetry { job: JobId(9) } => Err(DoorError::Unknown {
+                tried: "retrying job 9".into(),
+                detail: "30 s passed".into(),
+            }),
+            _ => Ok(Reply::Done("noted".into())),
+        }
+    }
+}
+
+/// Says what it was told.
+pub(crate) struct Status {
+    /// Whether it says so.
+    pub(crate) ready: bool,
+}
+
+impl StatusSource for Status {
+    fn now(&self) -> Moment {
+        at(120)
+    }
+    fn ready(&self) -> bool {
+        self.ready
+    }
+    fn metrics(&self) -> String {
+        "# TYPE tier0_files counter\ntier0_files_total 4\n# EOF\n".into()
+    }
+    fn latency(&self) -> Vec<LatencyView> {
+        vec![]
+    }
+    fn system(&self) -> SystemView {
+        SystemView {
+            version: "0.1.0".into(),
+            epoch: 3,
+            ..SystemView::default()
+        }
+    }
+}
