@@ -1,7 +1,7 @@
 //! A pipeline as it is used: checked, every name resolved, every limit positive.
 //!
-//! The typed end of a definition; what people typed is a `Draft` (`draft.rs`), which becomes a [`Definition`] in one
-//! place that finds all mistakes at once.
+//! The typed end of a definition; what people typed is a `Draft` (`draft.rs`), which becomes a
+//! [`Definition`] in one place that finds all mistakes at once.
 
 use crate::splitting::Splitter;
 use model::budget::Budget;
@@ -66,7 +66,8 @@ pub struct Task {
     pub needs: Needs,
     /// Tags whose constants in force travel with each job.
     pub conditions: Vec<TagName>,
-    /// Outputs by label, with the kind of file (`parquet`, `uhi`, `json`, ...), which is its extension too.
+    /// Outputs by label, with the kind of file (`parquet`, `uhi`, `json`, ...), which is its
+    /// extension too.
     pub outputs: BTreeMap<OutputLabel, String>,
     /// What follows from a failed attempt.
     pub retry: RetryPolicy,

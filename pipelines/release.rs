@@ -1,5 +1,6 @@
-//! When may the jobs of a task exist? One function, evaluated by the engine when something was decided or a wait ends
-//! (D17). Every wait has a reason for people, a bound, and a moment to ask again.
+//! When may the jobs of a task exist? One function, evaluated by the engine when something was
+//! decided or a wait ends (D17). Every wait has a reason for people, a bound, and a moment to ask
+//! again.
 
 use crate::definition::Release;
 use model::names::TagName;
@@ -22,8 +23,8 @@ pub enum Released {
     },
 }
 
-/// Evaluates a rule. `undecided` says which of the rule's tags have no decision for the run yet; `closed_at` is when
-/// the run's data were complete.
+/// Evaluates a rule. `undecided` says which of the rule's tags have no decision for the run yet;
+/// `closed_at` is when the run's data were complete.
 pub fn released(
     rule: &Release,
     undecided: impl Fn(&TagName) -> bool,

@@ -1,8 +1,9 @@
 //! Jobs of about equal numbers of events, over lumis in order.
 //!
-//! In come the window and the limit, out come jobs of neighbours, none of more events than the limit unless one file
-//! alone has more. A job is cut when the next file would take it over the limit (or it is exactly full), so the same
-//! files give the same jobs however they came. Only the last, unfilled job of the settled part is looked at again.
+//! In come the window and the limit, out come jobs of neighbours, none of more events than the
+//! limit unless one file alone has more. A job is cut when the next file would take it over the
+//! limit (or it is exactly full), so the same files give the same jobs however they came. Only the
+//! last, unfilled job of the settled part is looked at again.
 
 use super::{Cut, CutJob, Window};
 
@@ -23,8 +24,8 @@ pub(super) fn split(max_events: u64, window: &Window<'_>, closed: bool) -> Cut {
         } else {
             events = with_this;
         }
-        // Exactly full (or one large file): no later file can join, except one without events, which would make the job
-        // depend on when we are asked; so it goes to the next one.
+        // Exactly full (or one large file): no later file can join, except one without events,
+        // which would make the job depend on when we are asked; so it goes to the next one.
         if events >= max_events {
             cut.jobs.push(CutJob {
                 items: (start..=position).collect(),

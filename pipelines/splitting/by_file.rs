@@ -1,8 +1,8 @@
 //! So many files a job.
 //!
-//! In come the window and the number of files, out come jobs of neighbours in the window's order. A job of several
-//! files waits until its files stand in their final places; it must never leave a file behind when the input is
-//! complete.
+//! In come the window and the number of files, out come jobs of neighbours in the window's order. A
+//! job of several files waits until its files stand in their final places; it must never leave a
+//! file behind when the input is complete.
 
 use super::{Cut, CutJob, Window};
 

@@ -1,12 +1,14 @@
 //! Express: closed lumis only, never across lumis, greedy by events.
 //!
-//! In come the window and the two limits, out come the jobs of every closed lumi, or all its files set aside where it
-//! has more events than express can take. A lumi that is not closed is never touched before the input is complete, and
-//! is passed over by one binary search, so that a hole in front costs nothing.
+//! In come the window and the two limits, out come the jobs of every closed lumi, or all its files
+//! set aside where it has more events than express can take. A lumi that is not closed is never
+//! touched before the input is complete, and is passed over by one binary search, so that a hole in
+//! front costs nothing.
 //!
-//! Algorithm: first-fit in window order, as dmwm/T0:src/python/T0/JobSplitting/Express.py does it with one job after
-//! the other ("take the first file, then every later one that still fits"); filling all open jobs side by side gives
-//! the same jobs in one pass. A file that alone exceeds the limit is a job by itself.
+//! Algorithm: first-fit in window order, as dmwm/T0:src/python/T0/JobSplitting/Express.py does it
+//! with one job after the other ("take the first file, then every later one that still fits");
+//! filling all open jobs side by side gives the same jobs in one pass. A file that alone exceeds
+//! the limit is a job by itself.
 
 use super::{Cut, CutJob, Item, Window};
 

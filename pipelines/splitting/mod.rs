@@ -1,13 +1,14 @@
 //! How input becomes jobs: pure functions over a window of unconsumed input (D14).
 //!
-//! The window is in a defined order (lumi, then name), so the same input gives the same jobs. A splitter is asked once
-//! a batch and task whose window changed, and at the moment it asked to be woken. Its cost is that of the new input and
-//! one job's files, never of all that ever came.
+//! The window is in a defined order (lumi, then name), so the same input gives the same jobs. A
+//! splitter is asked once a batch and task whose window changed, and at the moment it asked to be
+//! woken. Its cost is that of the new input and one job's files, never of all that ever came.
 //!
-//! Two laws hold for all of them. No input is in two jobs of one cut, nor both in a job and set aside; what a cut leaves
-//! is seen again. And, `File` without `wait` excepted, the jobs of a run do not depend on the order in which its files
-//! came or on how often the splitter was asked: only what lies at or before the frontier is cut, because nothing can
-//! come in front of it any more. Without a frontier that is nothing until the input is complete.
+//! Two laws hold for all of them. No input is in two jobs of one cut, nor both in a job and set
+//! aside; what a cut leaves is seen again. And, `File` without `wait` excepted, the jobs of a run
+//! do not depend on the order in which its files came or on how often the splitter was asked: only
+//! what lies at or before the frontier is cut, because nothing can come in front of it any more.
+//! Without a frontier that is nothing until the input is complete.
 
 mod by_event;
 mod by_file;
@@ -25,8 +26,8 @@ use model::units::{Bytes, Events};
 /// A splitter with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Splitter {
-    /// So many files a job, in order; the rest when the input is complete. With `wait` false whatever is there is cut
-    /// at once, so jobs may be smaller and depend on what came together.
+    /// So many files a job, in order; the rest when the input is complete. With `wait` false
+    /// whatever is there is cut at once, so jobs may be smaller and depend on what came together.
     File {
         /// Files a job.
         files_per_job: u32,
@@ -45,7 +46,8 @@ pub enum Splitter {
         /// Files a job; a run with more makes several.
         max_files: u32,
     },
-    /// Lumis in order, a job whenever the next file would take it over so many events, the rest at the end of the run.
+    /// Lumis in order, a job whenever the next file would take it over so many events, the rest at
+    /// the end of the run.
     Event {
         /// Events a job.
         max_events: u64,
@@ -82,8 +84,8 @@ pub struct Window<'a> {
     pub run: RunNumber,
     /// In order of (lumi, name).
     pub items: &'a [Item],
-    /// Which lumis of the input's stream are accounted for; none for input made by other tasks, whose lumis are whole
-    /// when the task is.
+    /// Which lumis of the input's stream are accounted for; none for input made by other tasks,
+    /// whose lumis are whole when the task is.
     pub frontier: Option<&'a Frontier>,
 }
 
@@ -132,8 +134,9 @@ impl Window<'_> {
 
 /// Cuts jobs from a window.
 ///
-/// `closed` says that no more input will ever come to this window. `_now` is the moment of the question, for splitters
-/// that wait a time; none of today's does, so none of their cuts asks to be woken.
+/// `closed` says that no more input will ever come to this window. `_now` is the moment of the
+/// question, for splitters that wait a time; none of today's does, so none of their cuts asks to be
+/// woken.
 pub fn split(splitter: &Splitter, window: &Window<'_>, closed: bool, _now: Moment) -> Cut {
     debug_assert!(
         window

@@ -1,6 +1,7 @@
 //! One job for a run, when its input is complete; several where it has very many files.
 //!
-//! In come the window and the limit, out come jobs of neighbours. Nothing may be cut before the input is complete.
+//! In come the window and the limit, out come jobs of neighbours. Nothing may be cut before the
+//! input is complete.
 
 use super::{Cut, CutJob, Window};
 

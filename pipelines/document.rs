@@ -1,0 +1,249 @@
+//! A typed text as a tree in which every value knows where it was typed, and layers of it over each
+//! other.
+//!
+//! In comes TOML text (and single settings from the environment or flags), out comes one
+//! [`Document`]. Numbers stay as they were written, so that no decision goes through floating
+//! point. It never says what a key means; readers do.
+
+use crate::diagnosis::{Diagnosis, Source};
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Which of the document's sources.
+    pub source: usize,
+    /// Where in it, in bytes.
+    pub at: Range<usize>,
+    /// What it is.
+    pub value: Value,
+}
+
+/// A key and where it stands.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Which of the document's sources.
+    pub source: usize,
+    /// Where in it, in bytes.
+    pub at: Range<usize>,
+    /// The key itself.
+    pub text: String,
+}
+
+/// What a value is.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A text in quotes.
+    Text(String),
+    /// A whole number, as written.
+    Integer(String),
+    /// A decimal number, as written.
+    Decimal(String),
+    /// True or false.
+    Flag(bool),
+    /// Several values.
+    List(Vec<Node>),
+    /// Values by key.
+    Table(Vec<(Key, Node)>),
+    /// From the environment or a flag: what is meant follows from what is asked for.
+    Untyped(String),
+    /// A date or time; nothing of ours is one.
+    Date,
+}
+
+/// One or more sources, laid over each other.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The texts.
+    pub sources: Vec<Source>,
+    /// The tree of the first, with what later ones changed.
+    pub root: Node,
+}
+
+impl Value {
+    /// What it is, for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a text",
+            Self::Integer(_) => "a whole number",
+            Self::Decimal(_) => "a decimal number",
+            Self::Flag(_) => "true or false",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+            Self::Untyped(_) => "a setting",
+            Self::Date => "a date",
+        }
+    }
+}
+
+impl Document {
+    /// Reads TOML; all mistakes of its grammar at once.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnosis>> {
+        let source = Source::new(file, text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            let root = Node {
+                source: 0,
+                at: 0..0,
+                value: Value::Table(entries(table.get_ref())),
+            };
+            return Ok(Self {
+                sources: vec![source],
+                root,
+            });
+        }
+        let mut found: Vec<Diagnosis> = errors
+            .iter()
+            .map(|error| {
+                let at = error.span().unwrap_or(0..0);
+                let message = format!("this is not TOML: {}", error.message());
+                source.diagnose(
+                    &at,
+                    "T001",
+                    message,
+                    "write one `key = value` a line, each key once",
+                )
+            })
+            .collect();
+        // What follows from the first mistake of a line helps nobody.
+        found.sort();
+        found.dedup_by_key(|diagnosis| diagnosis.line);
+        Err(found)
+    }
+
+    /// A document without a setting, to lay others over.
+    pub fn empty() -> Self {
+        let root = Node {
+            source: 0,
+            at: 0..0,
+            value: Value::Table(Vec::new()),
+        };
+        Self {
+            sources: vec![Source::new("defaults", "")],
+            root,
+        }
+    }
+
+    /// Lays one setting over the tree: `path` from the outermost table, `shown` the text it came
+    /// in, whose end is `value`. In a list of tables a step of the path is the `name` of the table
+    /// meant.
+    pub fn lay_over(
+        &mut self,
+        origin: &str,
+        shown: &str,
+        path: &[&str],
+        value: &str,
+    ) -> Result<(), Box<Diagnosis>> {
+        let source = self.sources.len();
+        self.sources.push(Source::new(origin, shown));
+        let at = shown.len().saturating_sub(value.len())..shown.len();
+        let new = Node {
+            source,
+            at: at.clone(),
+            value: Value::Untyped(value.to_owned()),
+        };
+        let key_at = 0..at.start.saturating_sub(1);
+        set(&mut self.root, path, new, &key_at).map_err(|()| {
+            let message = format!("{} leads to no setting", path.join("."));
+            let hint = "name the whole path of one setting, e.g. api.listen";
+            Box::new(self.sources[source].diagnose(&key_at, "T004", message, hint))
+        })
+    }
+
+    /// A mistake at a node.
+    pub fn diagnose(
+        &self,
+        node: &Node,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Diagnosis {
+        self.sources[node.source].diagnose(&node.at, code, message, hint)
+    }
+}
+
+fn set(node: &mut Node, path: &[&str], new: Node, key_at: &Range<usize>) -> Result<(), ()> {
+    let Some((step, rest)) = path.split_first() else {
+        *node = new;
+        return Ok(());
+    };
+    let source = new.source;
+    let branch = || Node {
+        source,
+        at: key_at.clone(),
+        value: Value::Table(Vec::new()),
+    };
+    let key = |text: &str| Key {
+        source,
+        at: key_at.clone(),
+        text: text.to_owned(),
+    };
+    match &mut node.value {
+        Value::Table(entries) => {
+            let at = entries
+                .iter()
+                .position(|(key, _)| key.text == *step)
+                .unwrap_or_else(|| {
+                    entries.push((key(step), branch()));
+                    entries.len() - 1
+                });
+            set(&mut entries[at].1, rest, new, key_at)
+        }
+        Value::List(tables) => {
+            let named = |table: &Node| table.get("name").is_some_and(|name| name.is_text(step));
+            let at = tables.iter().position(named).ok_or(())?;
+            set(&mut tables[at], rest, new, key_at)
+        }
+        _ => Err(()),
+    }
+}
+
+impl Node {
+    /// The value of a key, if this is a table and has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Table(entries) => entries
+                .iter()
+                .find(|(found, _)| found.text == key)
+                .map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    fn is_text(&self, text: &str) -> bool {
+        matches!(&self.value, Value::Text(found) if found == text)
+    }
+}
+
+fn entries(table: &DeTable<'_>) -> Vec<(Key, Node)> {
+    let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+        let text = std::borrow::Cow::to_string(key.get_ref());
+        (
+            Key {
+                source: 0,
+                at: key.span(),
+                text,
+            },
+            node(value),
+        )
+    };
+    table.iter().map(entry).collect()
+}
+
+fn node(value: &toml::Spanned<DeValue<'_>>) -> Node {
+    let read = match value.get_ref() {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(number) => Value::Integer(number.to_string()),
+        DeValue::Float(number) => Value::Decimal(number.to_string()),
+        DeValue::Boolean(flag) => Value::Flag(*flag),
+        DeValue::Datetime(_) => Value::Date,
+        DeValue::Array(list) => Value::List(list.iter().map(node).collect()),
+        DeValue::Table(table) => Value::Table(entries(table)),
+    };
+    Node {
+        source: 0,
+        at: value.span(),
+        value: read,
+    }
+}

@@ -1,0 +1,430 @@
+//! What people typed about one pipeline, and how it becomes a definition.
+//!
+//! In comes the text of one file, out comes a [`Draft`]: the pipeline with every key read, every
+//! limit positive and every name of its own resolved, which `link.rs` still has to compare with the
+//! other pipelines; or every mistake at once. It never guesses: a key that nobody reads is a
+//! mistake.
+
+mod rules;
+mod task;
+
+use crate::definition::{Definition, Task, TaskInput, Trigger};
+use crate::diagnosis::{Diagnosis, Source, nearest};
+use crate::document::{Document, Node, Value};
+use crate::reader::{Keys, Reader};
+use model::budget::Budget;
+use model::job::Class;
+use model::names::{OutputLabel, PipelineName, StreamName, TaskName, TaskPath};
+use model::run::RunType;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// One file's pipeline, not yet compared with the others.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The pipeline, as far as one file can say.
+    pub definition: Definition,
+    pub(crate) source: Source,
+    pub(crate) places: Places,
+}
+
+/// Where things stand in the file, for mistakes that show only among pipelines.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) name: Range<usize>,
+    pub(crate) trigger: Range<usize>,
+    pub(crate) tasks: BTreeMap<TaskName, TaskPlaces>,
+}
+
+/// Where things of one task stand.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskPlaces {
+    pub(crate) input: Range<usize>,
+    pub(crate) release: Range<usize>,
+    pub(crate) outputs: Range<usize>,
+    pub(crate) gates: Range<usize>,
+    pub(crate) program: Range<usize>,
+}
+
+/// A trigger or an input as typed: a pipeline's trigger, or `task.LABEL`.
+enum TypedInput {
+    Trigger,
+    Output(TaskName, OutputLabel),
+}
+
+/// A task before its input is resolved.
+struct DraftTask<'d> {
+    task: Task,
+    input: TypedInput,
+    node: &'d Node,
+    input_at: &'d Node,
+    places: TaskPlaces,
+}
+
+const PIPELINE_KEYS: &[&str] = &[
+    "name",
+    "class",
+    "trigger",
+    "budget",
+    "run_types",
+    "processing",
+    "share",
+];
+
+/// Reads one file. `file` is the name that messages show.
+pub fn parse(text: &str, file: &str) -> Result<Draft, Vec<Diagnosis>> {
+    let document = Document::parse(file, text)?;
+    let reader = Reader::new(&document);
+    let draft = read(&reader, &document);
+    reader.finish(draft)
+}
+
+impl Draft {
+    /// Programs that its tasks name as `{program:NAME}` or by path, in the order of the tasks: the
+    /// task, and the first word of its argv.
+    pub fn programs(&self) -> impl Iterator<Item = (&TaskName, &str)> {
+        self.definition
+            .tasks
+            .iter()
+            .map(|task| (&task.name, task.program[0].as_str()))
+    }
+
+    /// A mistake at the program of a task, found by somebody who knows the machine.
+    pub fn diagnose_program(
+        &self,
+        task: &TaskName,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Diagnosis {
+        let at = self
+            .places
+            .tasks
+            .get(task)
+            .map_or(0..0, |places| places.program.clone());
+        self.source.diagnose(&at, code, message, hint)
+    }
+}
+
+fn read<'d>(reader: &Reader<'d>, document: &'d Document) -> Option<Draft> {
+    let root = reader.table(&document.root, "a pipeline's file", &["pipeline", "task"])?;
+    let pipeline = root
+        .required(reader, "pipeline", "[pipeline] with name and trigger")
+        .and_then(|node| reader.table(node, "[pipeline]", PIPELINE_KEYS));
+    let tasks = root.required(reader, "task", "[[task]] with name and program");
+    let tasks: Vec<Option<DraftTask<'_>>> = tasks
+        .map(|node| reader.list(node, "tasks (written as [[task]])"))
+        .unwrap_or_default()
+        .iter()
+        .map(|node| task::read(reader, node))
+        .collect();
+    // Tasks that could not be read at all are noted; names among the others are still compared.
+    let complete = tasks.iter().all(Option::is_some);
+    let tasks: Vec<DraftTask<'_>> = tasks.into_iter().flatten().collect();
+    check_names(reader, &tasks);
+    let (mut definition, trigger_at, name_at) = read_pipeline(reader, &pipeline?)?;
+    let resolved = resolve(reader, &definition, tasks, complete)?;
+    let mut places = Places {
+        name: name_at,
+        trigger: trigger_at,
+        tasks: BTreeMap::new(),
+    };
+    for (task, task_places) in resolved {
+        places.tasks.insert(task.name.clone(), task_places);
+        definition.tasks.push(task);
+    }
+    let source = document.sources[0].clone();
+    complete.then_some(Draft {
+        definition,
+        source,
+        places,
+    })
+}
+
+/// The pipeline's own section, with where its trigger and name stand.
+fn read_pipeline<'d>(
+    reader: &Reader<'d>,
+    keys: &Keys<'d>,
+) -> Option<(Definition, Range<usize>, Range<usize>)> {
+    let name_at = keys.required(reader, "name", "name = \"express\"");
+    let name = name_at.and_then(|node| reader.name(node, ""));
+    let trigger_at = keys.required(reader, "trigger", "trigger = { stream = \"Muons\" }");
+    let trigger = trigger_at.and_then(|node| read_trigger(reader, node));
+    let classes = [("live", Class::Live), ("offline", Class::Offline)];
+    let class = keys
+        .get("class")
+        .and_then(|node| reader.word(node, "class", &classes));
+    let budget = keys
+        .get("budget")
+        .and_then(|node| read_budget(reader, node));
+    let run_types = keys
+        .get("run_types")
+        .map(|node| read_run_types(reader, node));
+    let processing = keys
+        .get("processing")
+        .and_then(|node| reader.name(node, "."));
+    if let Some(node) = keys.get("share") {
+        let hint = "remove it; pipelines of a class share by deadline";
+        reader.mistake(
+            node,
+            "P007",
+            "a share inside the class is not built yet",
+            hint,
+        );
+    }
+    let name = name?;
+    let definition = Definition {
+        name: PipelineName::new(name),
+        class: class.unwrap_or(Class::Live),
+        trigger: trigger?,
+        run_types: run_types.unwrap_or_else(|| RunType::ALL.to_vec()),
+        budget,
+        processing: processing.map_or_else(|| default_processing(name), str::to_owned),
+        tasks: Vec::new(),
+    };
+    Some((definition, trigger_at?.at.clone(), name_at?.at.clone()))
+}
+
+/// `express` makes `Express-v1`.
+fn default_processing(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    format!(
+        "{}-v1",
+        first.into_iter().chain(letters).collect::<String>()
+    )
+}
+
+fn read_trigger<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Trigger> {
+    let legal = ["stream", "output", "dataset", "request", "events"];
+    let keys = reader.table(node, "a trigger", &legal)?;
+    for key in ["dataset", "request", "events"] {
+        if let Some(node) = keys.get(key) {
+            let message = format!("a trigger by {key} is not built yet");
+            reader.mistake(
+                node,
+                "P007",
+                message,
+                "use { stream = .. } or { output = .. }",
+            );
+            return None;
+        }
+    }
+    match (keys.get("stream"), keys.get("output")) {
+        (Some(stream), None) => reader
+            .name(stream, "*")
+            .map(|name| Trigger::Stream(StreamName::new(name))),
+        (None, Some(output)) => {
+            let text = reader.text(output)?;
+            let parts: Vec<&str> = text.split('.').collect();
+            if let [pipeline, task, label] = parts[..]
+                && parts.iter().all(|part| !part.is_empty())
+            {
+                let path = TaskPath::new(pipeline, task);
+                return Some(Trigger::Output(path, OutputLabel::new(label)));
+            }
+            let message = format!("{text:?} names no output");
+            reader.mistake(output, "P003", message, "write pipeline.task.LABEL");
+            None
+        }
+        (stream, _) => {
+            let count = if stream.is_some() { "two" } else { "none" };
+            let message = format!("a trigger names one thing, this names {count}");
+            let hint = "write { stream = \"Muons\" } or { output = \"express.reco.ALCA\" }";
+            reader.mistake(node, "T003", message, hint);
+            None
+        }
+    }
+}
+
+fn read_budget<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Budget> {
+    let keys = reader.table(node, "a budget", &["seen_to_published", "target"])?;
+    let span = keys
+        .required(reader, "seen_to_published", "seen_to_published = \"60s\"")
+        .and_then(|node| reader.span(node));
+    let mut target_ppm = 990_000;
+    if let Some(node) = keys.get("target")
+        && let Some(ppm) = reader.decimal(node, 6)
+    {
+        if (1..1_000_000).contains(&ppm) {
+            target_ppm = u32::try_from(ppm).expect("below a million");
+        } else {
+            let message = "a target is the share of files that keep the budget";
+            reader.mistake(
+                node,
+                "P005",
+                message,
+                "write more than 0 and less than 1, e.g. 0.99",
+            );
+        }
+    }
+    Some(Budget {
+        seen_to_published: span?,
+        target_ppm,
+    })
+}
+
+fn read_run_types<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<RunType> {
+    let words = RunType::ALL.map(|kind| (kind.as_str(), kind));
+    let list = reader.list(node, "run types");
+    if list.is_empty() && matches!(node.value, Value::List(_)) {
+        let message = "a pipeline for no type of run would never do anything";
+        reader.mistake(node, "T008", message, "leave run_types out to work on all");
+    }
+    let types = list
+        .iter()
+        .filter_map(|node| reader.word(node, "type of run", &words));
+    types.collect::<BTreeSet<RunType>>().into_iter().collect()
+}
+
+/// Names that must differ: tasks, and the labels of all their outputs, because a label names a
+/// dataset's tier.
+fn check_names(reader: &Reader<'_>, tasks: &[DraftTask<'_>]) {
+    let mut names: BTreeSet<&TaskName> = BTreeSet::new();
+    let mut labels: BTreeMap<&OutputLabel, &TaskName> = BTreeMap::new();
+    for DraftTask { task, node, .. } in tasks {
+        if !names.insert(&task.name) {
+            let at = node.get("name").unwrap_or(node);
+            let message = format!("a second task is called \"{}\"", task.name);
+            reader.mistake(
+                at,
+                "P002",
+                message,
+                "give each task of a pipeline its own name",
+            );
+            continue;
+        }
+        for label in task.outputs.keys() {
+            if let Some(other) = labels.insert(label, &task.name) {
+                let at = node.get("outputs").unwrap_or(node);
+                let message = format!(
+                    "output \"{label}\" of \"{}\" is one of \"{other}\" too",
+                    task.name
+                );
+                let hint = "a label names a dataset: use each once in a pipeline";
+                reader.mistake(at, "P002", message, hint);
+            }
+        }
+    }
+}
+
+/// Resolves inputs and puts the tasks in an order in which each stands behind the one it reads
+/// from.
+fn resolve(
+    reader: &Reader<'_>,
+    definition: &Definition,
+    mut tasks: Vec<DraftTask<'_>>,
+    complete: bool,
+) -> Option<Vec<(Task, TaskPlaces)>> {
+    let outputs: Vec<String> = tasks
+        .iter()
+        .flat_map(|t| {
+            t.task
+                .outputs
+                .keys()
+                .map(|label| format!("{}.{label}", t.task.name))
+        })
+        .collect();
+    let mut resolved = true;
+    let read: BTreeSet<TaskName> = tasks.iter().map(|draft| draft.task.name.clone()).collect();
+    for draft in &mut tasks {
+        match &draft.input {
+            TypedInput::Trigger => draft.task.input = trigger_input(&definition.trigger),
+            TypedInput::Output(from, label) => {
+                let typed = format!("{from}.{label}");
+                // What a task that could not be read would have made is unknown.
+                if (complete || read.contains(from)) && !outputs.contains(&typed) {
+                    unknown_input(reader, draft.input_at, &typed, &outputs);
+                    resolved = false;
+                }
+                let path = TaskPath {
+                    pipeline: definition.name.clone(),
+                    task: from.clone(),
+                };
+                draft.task.input = TaskInput::Output(path, label.clone());
+            }
+        }
+    }
+    if !resolved || !complete {
+        return None;
+    }
+    in_order(reader, tasks)
+}
+
+fn trigger_input(trigger: &Trigger) -> TaskInput {
+    match trigger {
+        Trigger::Stream(stream) => TaskInput::Stream(stream.clone()),
+        Trigger::Output(path, label) => TaskInput::Output(path.clone(), label.clone()),
+    }
+}
+
+fn unknown_input(reader: &Reader<'_>, at: &Node, typed: &str, outputs: &[String]) {
+    let known = outputs.iter().map(String::as_str);
+    let hint = match nearest(typed, known) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None if outputs.is_empty() => "write \"trigger\": no task here has an output".to_owned(),
+        None => format!("write \"trigger\" or one of {}", outputs.join(", ")),
+    };
+    reader.mistake(
+        at,
+        "P003",
+        format!("no task has the output \"{typed}\""),
+        hint,
+    );
+}
+
+/// Tasks behind those they read from; each has one input, so a circle is found by walking from task
+/// to task.
+fn in_order(reader: &Reader<'_>, tasks: Vec<DraftTask<'_>>) -> Option<Vec<(Task, TaskPlaces)>> {
+    let from: BTreeMap<TaskName, Option<TaskName>> = tasks
+        .iter()
+        .map(|draft| match &draft.input {
+            TypedInput::Trigger => (draft.task.name.clone(), None),
+            TypedInput::Output(from, _) => (draft.task.name.clone(), Some(from.clone())),
+        })
+        .collect();
+    let mut in_circle: BTreeSet<TaskName> = BTreeSet::new();
+    for draft in &tasks {
+        let mut walked = vec![&draft.task.name];
+        while let Some(Some(next)) = walked.last().and_then(|name| from.get(*name)) {
+            if walked.len() > from.len() || *next == draft.task.name {
+                break;
+            }
+            walked.push(next);
+        }
+        let closes = walked.last().and_then(|name| from.get(*name)?.as_ref());
+        if closes == Some(&draft.task.name) && !in_circle.contains(&draft.task.name) {
+            // Walked against the flow; told with it.
+            let mut circle: Vec<&str> = walked.iter().rev().map(|name| name.as_str()).collect();
+            circle.insert(0, draft.task.name.as_str());
+            in_circle.extend(walked.iter().map(|name| (*name).clone()));
+            let message = format!("tasks wait for each other: {}", circle.join(" -> "));
+            reader.mistake(
+                draft.input_at,
+                "P004",
+                message,
+                "let one of them read \"trigger\"",
+            );
+        }
+    }
+    if !in_circle.is_empty() {
+        return None;
+    }
+    let depth = |name: &TaskName| {
+        let step = |at: &&TaskName| from.get(*at).and_then(Option::as_ref);
+        std::iter::successors(Some(name), step)
+            .take(from.len())
+            .count()
+    };
+    let mut tasks: Vec<(usize, DraftTask<'_>)> = tasks
+        .into_iter()
+        .map(|draft| (depth(&draft.task.name), draft))
+        .collect();
+    tasks.sort_by_key(|(depth, _)| *depth);
+    Some(
+        tasks
+            .into_iter()
+            .map(|(_, draft)| (draft.task, draft.places))
+            .collect(),
+    )
+}

@@ -1,0 +1,164 @@
+//! A task's rules as people typed them: what follows from a failure, what releases its jobs, how
+//! the constants it proposes are judged.
+//!
+//! In come their tables, out come the rules with every limit checked. Whether the tags they name
+//! exist shows only among all pipelines.
+
+use super::task::read_tags;
+use crate::definition::{GateRule, Growth, Release, RetryPolicy};
+use crate::document::{Node, Value};
+use crate::reader::Reader;
+use model::names::TagName;
+use model::time::Span;
+
+/// More attempts than this hide a fault instead of healing it.
+const ATTEMPTS_MAX: u32 = 100;
+/// A standard error more than this off is no longer told from any other.
+const SIGMA_MAX: u32 = 1_000;
+
+/// Three attempts, pausing 10 s, then 40 s.
+pub(super) const DEFAULT_RETRY: RetryPolicy = RetryPolicy {
+    attempts: 3,
+    growth: Growth::Squared,
+    base: Span::from_secs(10),
+};
+
+pub(super) fn read_retry<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<RetryPolicy> {
+    let legal = ["attempts", "policy", "base", "on_memory", "on_same_failure"];
+    let keys = reader.table(node, "retry", &legal)?;
+    for key in ["on_memory", "on_same_failure"] {
+        if let Some(node) = keys.get(key) {
+            let hint = "remove it; an attempt is made again as it was";
+            reader.mistake(node, "P007", format!("{key} is not built yet"), hint);
+        }
+    }
+    let growths = [
+        ("constant", Growth::Constant),
+        ("linear", Growth::Linear),
+        ("squared", Growth::Squared),
+        ("exponential", Growth::Exponential),
+    ];
+    let mut policy = DEFAULT_RETRY;
+    if let Some(attempts) = keys
+        .get("attempts")
+        .and_then(|n| reader.count_u32(n, 1..=ATTEMPTS_MAX))
+    {
+        policy.attempts = attempts;
+    }
+    if let Some(growth) = keys
+        .get("policy")
+        .and_then(|n| reader.word(n, "policy", &growths))
+    {
+        policy.growth = growth;
+    }
+    if let Some(base) = keys.get("base").and_then(|n| reader.span(n)) {
+        policy.base = base;
+    }
+    Some(policy)
+}
+
+pub(super) fn read_release<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Release> {
+    let keys = reader.table(node, "release", &["when", "of", "at_most", "then"])?;
+    let when = keys.required(reader, "when", "when = \"conditions\"")?;
+    if let Value::Text(word) = &when.value
+        && ["run_closed", "approved", "verdict"].contains(&word.as_str())
+    {
+        let hint = "built is \"conditions\"; a harvest waits for the end of the run by itself";
+        reader.mistake(
+            when,
+            "P007",
+            format!("a release when {word:?} is not built yet"),
+            hint,
+        );
+        return None;
+    }
+    reader.word(when, "rule of release", &[("conditions", ())])?;
+    let of_at = keys.required(reader, "of", "of = [\"beamspot\"]");
+    let of = of_at.map(|n| read_tags(reader, n)).unwrap_or_default();
+    if let Some(node) = of_at
+        && matches!(&node.value, Value::List(list) if list.is_empty())
+    {
+        reader.mistake(
+            node,
+            "T008",
+            "it waits for no tag",
+            "name one, or remove release",
+        );
+    }
+    let at_most = keys
+        .required(
+            reader,
+            "at_most",
+            "at_most = \"48h\": no wait is without an end",
+        )
+        .and_then(|node| reader.span(node));
+    if let Some(then) = keys.get("then") {
+        reader.word(then, "end of a wait", &[("provisional", ())])?;
+    }
+    Some(Release::Conditions {
+        of,
+        at_most: at_most?,
+    })
+}
+
+pub(super) fn read_gates<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<GateRule> {
+    let mut gates: Vec<GateRule> = Vec::new();
+    for node in reader.list(node, "gates") {
+        let Some(gate) = read_gate(reader, node) else {
+            continue;
+        };
+        if gates.iter().any(|other| other.tag == gate.tag) {
+            let message = format!("tag \"{}\" has two gates", gate.tag);
+            reader.mistake(node, "P002", message, "keep one");
+        } else {
+            gates.push(gate);
+        }
+    }
+    gates
+}
+
+fn read_gate<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<GateRule> {
+    let legal = [
+        "tag",
+        "n_min",
+        "max_sigma",
+        "max_move",
+        "max_error",
+        "accumulate",
+    ];
+    let keys = reader.table(node, "a gate", &legal)?;
+    let tag = keys
+        .required(reader, "tag", "tag = \"beamspot\"")
+        .and_then(|n| reader.name(n, ""));
+    let n_min = keys
+        .required(reader, "n_min", "n_min = 50")
+        .and_then(|node| reader.count(node, 1..=u64::MAX));
+    let max_sigma = keys
+        .required(reader, "max_sigma", "max_sigma = 3")
+        .and_then(|node| reader.count_u32(node, 1..=SIGMA_MAX));
+    let limit = |key: &str| {
+        let node = keys.get(key)?;
+        let nano = reader.decimal(node, 9)?;
+        if nano <= 0 {
+            let hint = "write more than 0, in the quantity's own unit";
+            reader.mistake(
+                node,
+                "T008",
+                format!("with this {key} nothing would pass"),
+                hint,
+            );
+        }
+        Some(nano)
+    };
+    Some(GateRule {
+        tag: TagName::new(tag?),
+        n_min: n_min?,
+        max_sigma: max_sigma?,
+        max_move_nano: limit("max_move"),
+        max_error_nano: limit("max_error"),
+        accumulate: keys
+            .get("accumulate")
+            .and_then(|n| reader.flag(n))
+            .unwrap_or(false),
+    })
+}

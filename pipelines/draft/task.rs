@@ -1,0 +1,414 @@
+//! One `[[task]]` as people typed it.
+//!
+//! In comes its table, out comes the task with every key read, its input still as typed. It never
+//! compares tasks with each other; the draft of the whole pipeline does.
+
+use super::{DraftTask, TaskPlaces, TypedInput, rules};
+use crate::definition::{Release, Task, TaskInput};
+use crate::document::{Node, Value};
+use crate::reader::{Keys, Reader};
+use crate::splitting::Splitter;
+use model::names::{OutputLabel, StreamName, TagName, TaskName};
+use model::resource::{Mode, Needs};
+use std::collections::BTreeMap;
+
+const TASK_KEYS: &[&str] = &[
+    "name",
+    "input",
+    "split",
+    "program",
+    "mode",
+    "needs",
+    "outputs",
+    "retry",
+    "release",
+    "gate",
+    "certifies",
+    "parameters",
+    "early",
+];
+/// Splitters of the design that are not built yet (contracts: pipeline definition).
+const SPLITTERS_TO_COME: &[&str] = &[
+    "repack",
+    "repack_merge",
+    "express_merge",
+    "event_aware_lumi",
+    "lumi",
+    "min_file",
+    "size",
+    "fixed_delay",
+    "sibling",
+    "merge_by_size",
+    "parentless_merge",
+    "event_range",
+    "block",
+    "dataset",
+];
+/// Cores of the largest machine we have heard of, with room.
+const CORES_MAX: u32 = 4_096;
+
+/// Reads one task; nothing when it could not be read, which is noted.
+pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<'d>> {
+    let keys = reader.table(node, "[[task]]", TASK_KEYS)?;
+    let name = keys
+        .required(reader, "name", "name = \"reco\"")
+        .and_then(|n| reader.name(n, ""));
+    let input = match keys.get("input") {
+        Some(node) => read_input(reader, node),
+        None => Some(TypedInput::Trigger),
+    };
+    let splitter = match keys.get("split") {
+        Some(node) => read_splitter(reader, node),
+        None => Some(Splitter::File {
+            files_per_job: 1,
+            wait: true,
+        }),
+    };
+    let program = keys
+        .required(
+            reader,
+            "program",
+            "program = [\"{program:NAME}\", \"argument\"]",
+        )
+        .and_then(|node| read_program(reader, node));
+    let modes = [("process", Mode::Process), ("warm", Mode::Warm)];
+    let mode = keys
+        .get("mode")
+        .and_then(|node| reader.word(node, "mode", &modes));
+    let (needs, conditions) = keys
+        .get("needs")
+        .map(|n| read_needs(reader, n))
+        .unwrap_or_default();
+    let outputs = keys
+        .get("outputs")
+        .map(|n| read_outputs(reader, n))
+        .unwrap_or_default();
+    let retry = keys
+        .get("retry")
+        .and_then(|node| rules::read_retry(reader, node));
+    let release = keys
+        .get("release")
+        .and_then(|node| rules::read_release(reader, node));
+    let calibrates = keys
+        .get("gate")
+        .map(|n| rules::read_gates(reader, n))
+        .unwrap_or_default();
+    let certifies = keys
+        .get("certifies")
+        .and_then(|n| reader.flag(n))
+        .unwrap_or(false);
+    let parameters = keys
+        .get("parameters")
+        .map(|n| read_parameters(reader, n))
+        .unwrap_or_default();
+    let early = keys
+        .get("early")
+        .and_then(|node| reader.flag(node))
+        .unwrap_or(true);
+    let splitter = splitter?;
+    check_one_job_a_run(reader, &keys, &splitter, !calibrates.is_empty(), certifies);
+    let at = |key: &str| keys.get(key).unwrap_or(node).at.clone();
+    let places = TaskPlaces {
+        input: at("input"),
+        release: at("release"),
+        outputs: at("outputs"),
+        gates: at("gate"),
+        program: at("program"),
+    };
+    let task = Task {
+        name: TaskName::new(name?),
+        // Replaced when all tasks are known; the typed form stands beside it until then.
+        input: TaskInput::Stream(StreamName::new("*")),
+        splitter,
+        program: program?,
+        mode: mode.unwrap_or(Mode::Process),
+        needs,
+        conditions,
+        outputs,
+        retry: retry.unwrap_or(rules::DEFAULT_RETRY),
+        release: release.unwrap_or(Release::Always),
+        calibrates,
+        certifies,
+        parameters,
+        early,
+    };
+    let input_at = keys.get("input").unwrap_or(node);
+    Some(DraftTask {
+        task,
+        input: input?,
+        node,
+        input_at,
+        places,
+    })
+}
+
+fn read_input<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<TypedInput> {
+    let text = reader.text(node)?;
+    if text == "trigger" {
+        return Some(TypedInput::Trigger);
+    }
+    match text.split_once('.') {
+        Some((task, label)) if !task.is_empty() && !label.is_empty() && !label.contains('.') => {
+            Some(TypedInput::Output(
+                TaskName::new(task),
+                OutputLabel::new(label),
+            ))
+        }
+        _ => {
+            let hint = "write \"trigger\" or task.LABEL; what another pipeline makes is a trigger";
+            reader.mistake(node, "P003", format!("{text:?} names no input"), hint);
+            None
+        }
+    }
+}
+
+fn read_splitter<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Splitter> {
+    let by_at = node.get("by");
+    if let Some(by) = by_at
+        && let Value::Text(word) = &by.value
+        && SPLITTERS_TO_COME.contains(&word.as_str())
+    {
+        let hint = "built are file, express, run, event, alca_harvest, dqm_harvest";
+        reader.mistake(
+            by,
+            "P007",
+            format!("splitter {word:?} is not built yet"),
+            hint,
+        );
+        return None;
+    }
+    let kinds = [
+        ("file", &["by", "files_per_job", "wait"][..]),
+        ("express", &["by", "max_events", "max_input_rate"]),
+        ("run", &["by", "max_files"]),
+        ("event", &["by", "max_events"]),
+        ("alca_harvest", &["by"]),
+        ("dqm_harvest", &["by"]),
+    ];
+    let Some(by) = by_at else {
+        let legal = [
+            "by",
+            "files_per_job",
+            "wait",
+            "max_events",
+            "max_input_rate",
+            "max_files",
+        ];
+        reader
+            .table(node, "a split", &legal)?
+            .required(reader, "by", "by = \"file\"");
+        return None;
+    };
+    let words = kinds.map(|(word, legal)| (word, (word, legal)));
+    let (word, legal) = reader.word(by, "splitter", &words)?;
+    let keys = reader.table(node, &format!("splitter \"{word}\""), legal)?;
+    let number = |key: &str, default: u64| match keys.get(key) {
+        Some(node) => reader.count(node, 1..=u64::MAX),
+        None => Some(default),
+    };
+    let number_u32 = |key: &str, default: u32| match keys.get(key) {
+        Some(node) => reader.count_u32(node, 1..=u32::MAX),
+        None => Some(default),
+    };
+    let max_events = || {
+        let at = keys.required(reader, "max_events", "max_events = 200")?;
+        reader.count(at, 1..=u64::MAX)
+    };
+    Some(match word {
+        "file" => Splitter::File {
+            files_per_job: number_u32("files_per_job", 1)?,
+            wait: keys
+                .get("wait")
+                .and_then(|node| reader.flag(node))
+                .unwrap_or(true),
+        },
+        "express" => {
+            let (events, rate) = (max_events(), number("max_input_rate", 23_000));
+            Splitter::Express {
+                max_events: events?,
+                max_input_rate: rate?,
+            }
+        }
+        "run" => Splitter::Run {
+            max_files: number_u32("max_files", u32::MAX)?,
+        },
+        "event" => Splitter::Event {
+            max_events: max_events()?,
+        },
+        "alca_harvest" => Splitter::AlcaHarvest,
+        _ => Splitter::DqmHarvest,
+    })
+}
+
+fn read_program<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Vec<String>> {
+    let list = reader.list(node, "texts, the program and its arguments,");
+    if list.is_empty() {
+        if matches!(node.value, Value::List(_)) {
+            let hint = "write program = [\"{program:NAME}\", \"argument\"]";
+            reader.mistake(node, "P001", "a task without a program does nothing", hint);
+        }
+        return None;
+    }
+    let mut arguments = Vec::new();
+    for (position, node) in list.iter().enumerate() {
+        let text = reader.text(node)?;
+        if position == 0 && text.is_empty() {
+            reader.mistake(
+                node,
+                "P001",
+                "the program's name is empty",
+                "name a program",
+            );
+        }
+        if let Some(why) = placeholder_mistake(text) {
+            let hint = "a placeholder is a whole argument: \"{tier0}\" or \"{program:NAME}\"";
+            reader.mistake(node, "P001", why, hint);
+        }
+        arguments.push(text.to_owned());
+    }
+    Some(arguments)
+}
+
+/// Braces that look like a placeholder and are none.
+fn placeholder_mistake(argument: &str) -> Option<String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let inside = argument
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    match inside {
+        Some("tier0") => None,
+        Some(word)
+            if word
+                .strip_prefix("program:")
+                .is_some_and(|name| !name.is_empty() && name.chars().all(legal)) =>
+        {
+            None
+        }
+        Some(word) if word.chars().all(|c| legal(c) || c == ':') => {
+            Some(format!("nobody fills the placeholder \"{argument}\""))
+        }
+        _ if argument.contains("{tier0}") || argument.contains("{program:") => Some(format!(
+            "\"{argument}\" holds a placeholder among other text"
+        )),
+        _ => None,
+    }
+}
+
+fn read_needs<'d>(reader: &Reader<'d>, node: &'d Node) -> (Needs, Vec<TagName>) {
+    let mut needs = Needs::default();
+    let legal = ["cores", "memory", "wall", "conditions"];
+    let Some(keys) = reader.table(node, "needs", &legal) else {
+        return (needs, Vec::new());
+    };
+    if let Some(cores) = keys
+        .get("cores")
+        .and_then(|n| reader.count_u32(n, 1..=CORES_MAX))
+    {
+        needs.cores = cores;
+    }
+    if let Some(memory) = keys.get("memory").and_then(|n| reader.bytes(n)) {
+        needs.memory = memory;
+    }
+    if let Some(wall) = keys.get("wall").and_then(|n| reader.span(n)) {
+        needs.wall = wall;
+    }
+    (
+        needs,
+        keys.get("conditions")
+            .map(|n| read_tags(reader, n))
+            .unwrap_or_default(),
+    )
+}
+
+pub(super) fn read_tags<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<TagName> {
+    let mut tags = Vec::new();
+    for node in reader.one_or_more(node) {
+        let Some(tag) = reader.name(node, "").map(TagName::new) else {
+            continue;
+        };
+        if tags.contains(&tag) {
+            reader.mistake(
+                node,
+                "P002",
+                format!("tag \"{tag}\" stands twice"),
+                "name it once",
+            );
+        } else {
+            tags.push(tag);
+        }
+    }
+    tags
+}
+
+fn read_outputs<'d>(reader: &Reader<'d>, node: &'d Node) -> BTreeMap<OutputLabel, String> {
+    let mut outputs = BTreeMap::new();
+    for (key, kind) in reader.entries(node, "outputs (labels with kinds)") {
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if key.text.is_empty() || !key.text.chars().all(legal) {
+            let message = format!("{:?} cannot be a label", key.text);
+            let hint = "use letters, digits, \"_\" and \"-\", as in RECO";
+            reader.mistake(kind, "T005", message, hint);
+            continue;
+        }
+        let Some(text) = reader.text(kind) else {
+            continue;
+        };
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if text.is_empty() || text.len() > 16 || !text.chars().all(plain) {
+            let message = format!("{text:?} is no kind of file");
+            let hint = "the kind is the file's extension: parquet, uhi, json, root";
+            reader.mistake(kind, "T005", message, hint);
+            continue;
+        }
+        outputs.insert(OutputLabel::new(&key.text), text.to_owned());
+    }
+    outputs
+}
+
+fn read_parameters<'d>(reader: &Reader<'d>, node: &'d Node) -> BTreeMap<String, String> {
+    let mut parameters = BTreeMap::new();
+    for (key, node) in reader.entries(node, "parameters") {
+        let text = match &node.value {
+            Value::Text(text)
+            | Value::Integer(text)
+            | Value::Decimal(text)
+            | Value::Untyped(text) => text.clone(),
+            Value::Flag(flag) => flag.to_string(),
+            Value::List(_) | Value::Table(_) | Value::Date => {
+                let message = format!("a parameter is one value, this is {}", node.value.kind());
+                reader.mistake(
+                    node,
+                    "T004",
+                    message,
+                    "write a text and let the program read it",
+                );
+                continue;
+            }
+        };
+        parameters.insert(key.text.clone(), text);
+    }
+    parameters
+}
+
+/// What is decided once a run must come from one job a run.
+fn check_one_job_a_run(
+    reader: &Reader<'_>,
+    keys: &Keys<'_>,
+    splitter: &Splitter,
+    calibrates: bool,
+    certifies: bool,
+) {
+    if matches!(splitter, Splitter::AlcaHarvest | Splitter::DqmHarvest) {
+        return;
+    }
+    let hint = "split = { by = \"alca_harvest\" } or { by = \"dqm_harvest\" } gives one job a run";
+    for (key, is_set, what) in [
+        ("gate", calibrates, "constants"),
+        ("certifies", certifies, "a verdict"),
+    ] {
+        if is_set && let Some(node) = keys.get(key) {
+            let message = format!("{what} of a run cannot come from several jobs");
+            reader.mistake(node, "P008", message, hint);
+        }
+    }
+}

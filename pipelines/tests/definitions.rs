@@ -1,0 +1,184 @@
+//! Definitions as people meet them: the embedded ones say what they are meant to, broken ones get
+//! the messages of `broken.txt`, word for word.
+//!
+//! A row of `broken.txt` is a title, one or more files (`@ name` begins each), and everything that
+//! is said about them. When messages change on purpose, the failing test prints the whole table as
+//! it would be now.
+
+use std::fmt::Write as _;
+use tier0_pipelines::EMBEDDED;
+use tier0_pipelines::definition::{Definition, GateRule, Release, TaskInput, Trigger};
+use tier0_pipelines::diagnosis::EXPLANATIONS;
+use tier0_pipelines::link::load;
+use tier0_pipelines::splitting::Splitter;
+
+/// One row: title, files, and what is said.
+struct Row<'t> {
+    title: &'t str,
+    files: Vec<(&'t str, &'t str)>,
+    typed: &'t str,
+    said: &'t str,
+}
+
+fn rows(table: &str) -> Vec<Row<'_>> {
+    let read = |row| {
+        let (title, rest): (&str, &str) = str::split_once(row, '\n').expect("a title line");
+        let (typed, said) = rest
+            .split_once("\n--- says\n")
+            .expect("a line \"--- says\"");
+        let file = |part| str::split_once(part, '\n').expect("a file's name");
+        let files = typed.split("@ ").skip(1).map(file).collect();
+        Row {
+            title,
+            files,
+            typed,
+            said: said.trim_end(),
+        }
+    };
+    table.split("=== ").skip(1).map(read).collect()
+}
+
+fn said(files: &[(&str, &str)]) -> String {
+    match load(files) {
+        Ok(_) => "nothing".to_owned(),
+        Err(found) => found
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n"),
+    }
+}
+
+#[test]
+fn broken_definitions_are_told_what_is_wrong() {
+    let rows = rows(include_str!("broken.txt"));
+    let (mut now, mut differ) = (String::new(), Vec::new());
+    for row in &rows {
+        let said = said(&row.files);
+        if said != row.said {
+            differ.push(row.title);
+        }
+        write!(
+            now,
+            "=== {}\n{}\n--- says\n{said}\n\n",
+            row.title, row.typed
+        )
+        .expect("a text grows");
+    }
+    assert!(rows.len() > 25, "the table is read whole");
+    assert!(
+        differ.is_empty(),
+        "{} rows differ: {differ:?}; now:\n{now}",
+        differ.len()
+    );
+}
+
+#[test]
+fn every_code_is_explained_and_met() {
+    let table = include_str!("broken.txt");
+    for (code, explanation) in EXPLANATIONS {
+        assert!(
+            table.contains(&format!("error[{code}]")),
+            "no broken definition meets {code}"
+        );
+        assert!(explanation.ends_with('.'), "{code}: {explanation}");
+    }
+    for said in table.split("error[").skip(1) {
+        let code = &said[..4];
+        assert!(
+            EXPLANATIONS.iter().any(|(known, _)| *known == code),
+            "{code} is not explained"
+        );
+    }
+}
+
+/// A line for each task: what it reads, how it is cut, what it makes.
+fn show(definition: &Definition) -> Vec<String> {
+    let line = |task: &tier0_pipelines::definition::Task| {
+        let input = match &task.input {
+            TaskInput::Stream(stream) => stream.to_string(),
+            TaskInput::Output(path, label) => format!("{path}.{label}"),
+        };
+        let outputs: Vec<&str> = task.outputs.keys().map(|label| label.as_str()).collect();
+        format!(
+            "{}.{} {input} {:?} {outputs:?}",
+            definition.name, task.name, task.splitter
+        )
+    };
+    definition.tasks.iter().map(line).collect()
+}
+
+#[test]
+fn embedded_pipelines_are_those_of_the_flow() {
+    let definitions = load(EMBEDDED).expect("the embedded definitions are right");
+    let shown: Vec<String> = definitions.iter().flat_map(show).collect();
+    assert_eq!(
+        shown,
+        [
+            "express.reco Muons Express { max_events: 400, max_input_rate: 23000 } \
+             [\"ALCA\", \"DQM\", \"RECO\"]",
+            r#"calibration.harvest express.reco.ALCA AlcaHarvest ["HARVEST"]"#,
+            r#"prompt.reco Muons Event { max_events: 2000 } ["AOD", "DQM"]"#,
+            r#"dqm.harvest prompt.reco.DQM DqmHarvest ["DQM_RUN"]"#,
+        ]
+    );
+    let budget = definitions[0].budget.expect("express has a budget");
+    assert_eq!(
+        (budget.seen_to_published.as_secs_f64(), budget.target_ppm),
+        (60.0, 990_000)
+    );
+    let gate = |tag: &str, n_min, max_error_nano, accumulate| GateRule {
+        tag: tag.into(),
+        n_min,
+        max_sigma: 3,
+        max_move_nano: None,
+        max_error_nano,
+        accumulate,
+    };
+    assert_eq!(
+        definitions[1].tasks[0].calibrates,
+        [
+            gate("beamspot", 50, Some(10_000_000), false),
+            gate("scale", 400, None, true)
+        ]
+    );
+    let release = &definitions[2].tasks[0].release;
+    assert!(
+        matches!(release, Release::Conditions { of, .. } if of.len() == 2),
+        "{release:?}"
+    );
+    assert!(definitions[3].tasks[0].certifies);
+}
+
+#[test]
+fn one_line_of_each_section_is_enough() {
+    let text = "[pipeline]\nname = \"spool\"\ntrigger = { stream = \"*\" }\n\
+                [[task]]\nname = \"run\"\nprogram = [\"/bin/true\"]\n";
+    let definitions = load(&[("spool.toml", text)]).expect("the least that can be written");
+    assert_eq!(definitions[0].processing, "Spool-v1");
+    assert!(matches!(&definitions[0].trigger, Trigger::Stream(stream) if stream.as_str() == "*"));
+    let task = &definitions[0].tasks[0];
+    assert_eq!(
+        task.splitter,
+        Splitter::File {
+            files_per_job: 1,
+            wait: true
+        }
+    );
+    assert!(task.early && task.outputs.is_empty() && task.retry.attempts == 3);
+}
+
+#[test]
+fn tasks_stand_behind_those_they_read_from() {
+    let text = "[pipeline]\nname = \"p\"\ntrigger = { stream = \"S\" }\n\
+        [[task]]\nname = \"c\"\ninput = \"b.B\"\nprogram = [\"x\"]\n\
+        [[task]]\nname = \"b\"\ninput = \"a.A\"\nprogram = [\"x\"]\noutputs = { B = \"json\" }\n\
+        [[task]]\nname = \"a\"\nprogram = [\"x\"]\noutputs = { A = \"json\" }\n";
+    let definitions = load(&[("p.toml", text)]).expect("a chain of three");
+    let names: Vec<&str> = definitions[0]
+        .tasks
+        .iter()
+        .map(|task| task.name.as_str())
+        .collect();
+    assert_eq!(names, ["a", "b", "c"]);
+}
