@@ -7,7 +7,7 @@ use model::fact::Fact;
 use model::ids::{Epoch, FileId, JobId, RunNumber};
 use model::run::RunState;
 use model::time::Moment;
-use ports::catalogue::{Catalogue, Page};
+use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::{Batch, Ledger, Rows, StoreError};
 use std::collections::BTreeMap;
 
@@ -338,7 +338,7 @@ pub(crate) fn lists_come_in_pages(place: &impl Place) {
         (counts.jobs, counts.jobs_done, counts.jobs_failed),
         (20, 10, 0)
     );
-    assert_eq!(reader.run_counts(RunNumber(7)).unwrap(), Default::default());
+    assert_eq!(reader.run_counts(RunNumber(7)).unwrap(), RunCounts::default());
     let standing = |only| reader.alarms(only).unwrap().len();
     assert_eq!((standing(false), standing(true)), (2, 1));
 }

@@ -93,12 +93,12 @@ mod tests {
             );
         };
         check(5, "Busy");
-        check(5 | (2 << 8), "Busy");
+        check(0x0205, "Busy");
         check(6, "Busy");
         check(13, "Full");
-        check(10 | (19 << 8), "Full");
+        check(0x130a, "Full");
         check(10, "Suspect");
-        check(10 | (4 << 8), "Suspect");
+        check(0x040a, "Suspect");
         check(11, "Corrupt");
         check(26, "Corrupt");
         check(8, "Other");
