@@ -75,6 +75,9 @@ pub trait Executor: Send {
     /// Takes over attempts that an earlier process of this agent submitted; one answer for each, in order.
     fn adopt(&mut self, tokens: &[Token]) -> Vec<Status>;
 
+    /// The outputs of these attempts are recorded, or they have failed and that is recorded: their folders may go.
+    fn forget(&mut self, tokens: &[Token]);
+
     /// Starts what a task will need soon (workers, at run start); a hint.
     fn prepare(&mut self, plan: &std::sync::Arc<model::work::AttemptPlan>, count: u32);
 
