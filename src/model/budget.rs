@@ -22,10 +22,8 @@ impl Budget {
 /// A measured stretch of the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Hop {
-    /// A file seen by the watcher, taken by the engine.
-    SeenToTaken,
-    /// A job's input complete, the job made.
-    TakenToReady,
+    /// The earliest input seen by the watcher, the job made.
+    SeenToReady,
     /// A job made, given to its place.
     ReadyToSent,
     /// Given to its place, running there.
@@ -40,9 +38,8 @@ pub enum Hop {
 
 impl Hop {
     /// All hops in the order of the flow.
-    pub const ALL: [Self; 7] = [
-        Self::SeenToTaken,
-        Self::TakenToReady,
+    pub const ALL: [Self; 6] = [
+        Self::SeenToReady,
         Self::ReadyToSent,
         Self::SentToStarted,
         Self::StartedToReported,
@@ -53,8 +50,7 @@ impl Hop {
     /// A stable name for metrics and screens.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::SeenToTaken => "seen_to_taken",
-            Self::TakenToReady => "taken_to_ready",
+            Self::SeenToReady => "seen_to_ready",
             Self::ReadyToSent => "ready_to_sent",
             Self::SentToStarted => "sent_to_started",
             Self::StartedToReported => "started_to_reported",
