@@ -1,0 +1,126 @@
+//! Performers: threads that do what the engine says. Each owns one port, takes from one lane, and answers with inputs.
+
+use crate::runtime::Message;
+use engine::Input;
+use lanes::{Receiver, Sender, Wait};
+use model::ids::Token;
+use model::job::ExitClass;
+use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec, CommitPlan};
+use ports::clock::Clock;
+use ports::executor::{Executor, NewsSink, Submitted};
+use ports::storage::Storage;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Attempts given to an executor in one call at most.
+const SUBMIT_MAX: usize = 256;
+
+/// What the executor's thread is asked to do.
+pub(crate) enum ExecutorWork {
+    Submit(AttemptSpec),
+    Cancel(Token),
+    Forget(Token),
+    Prepare(Arc<AttemptPlan>, u32),
+    Release,
+}
+
+/// What the storage's threads are asked to do.
+pub(crate) enum StorageWork {
+    Store(CommitPlan),
+    GoodRuns(String),
+}
+
+/// News of attempts become inputs of the engine.
+pub(crate) struct EngineNews(pub(crate) Sender<Message, Wait>);
+
+impl NewsSink for EngineNews {
+    fn news(&self, token: Token, news: AttemptNews) {
+        // A closed lane means that the agent stops: news of this epoch will never count again.
+        let _ = self.0.send(Message::Input(Input::News { token, news }));
+    }
+}
+
+/// Drives the executor until the lane closes; then drops it, which ends everything it runs.
+pub(crate) fn executor(
+    mut executor: Box<dyn Executor>,
+    mut work: Receiver<ExecutorWork>,
+    engine: &Sender<Message, Wait>,
+    clock: &Arc<dyn Clock>,
+) {
+    let mut taken = Vec::new();
+    while work.recv_batch(&mut taken, SUBMIT_MAX, None).is_ok() {
+        let mut attempts = Vec::new();
+        for item in taken.drain(..) {
+            match item {
+                ExecutorWork::Submit(spec) => attempts.push(spec),
+                ExecutorWork::Cancel(token) => executor.cancel(&[token]),
+                ExecutorWork::Forget(token) => executor.forget(&[token]),
+                ExecutorWork::Prepare(plan, count) => executor.prepare(&plan, count),
+                ExecutorWork::Release => executor.release(),
+            }
+        }
+        if attempts.is_empty() {
+            continue;
+        }
+        let answers = executor.submit(&attempts);
+        for (spec, answer) in attempts.iter().zip(answers) {
+            // Unknown: its own news, or the reconciler, will say.
+            if let Submitted::Refused { reason } = answer {
+                let now = clock.now();
+                let report = AttemptReport::failed(ExitClass::Lost, reason, now, now);
+                let news = AttemptNews::Ended(Box::new(report));
+                let _ = engine.send(Message::Input(Input::News {
+                    token: spec.token,
+                    news,
+                }));
+            }
+        }
+    }
+}
+
+/// Puts outputs in place until the lane closes.
+pub(crate) fn storage(
+    storage: &Arc<dyn Storage>,
+    mut work: Receiver<StorageWork>,
+    engine: &Sender<Message, Wait>,
+    good_runs: &Path,
+) {
+    while let Ok(Some(item)) = work.recv(None) {
+        match item {
+            StorageWork::Store(plan) => {
+                let result = storage.commit(&plan);
+                let input = Input::Stored {
+                    token: plan.token,
+                    result,
+                };
+                if engine.send(Message::Input(input)).is_err() {
+                    return;
+                }
+            }
+            StorageWork::GoodRuns(text) => {
+                if let Err(error) = replace_file(good_runs, &text) {
+                    let _ = engine.send(Message::Trouble(format!(
+                        "writing the good-run list {}: {error}; free space or mend the folder, the next verdict \
+                         writes it again",
+                        good_runs.display()
+                    )));
+                }
+            }
+        }
+    }
+}
+
+/// Replaces a file as a whole: readers see the old text or the new one.
+pub(crate) fn replace_file(path: &Path, text: &str) -> std::io::Result<()> {
+    let partial = path.with_extension("partial");
+    {
+        let mut file = std::fs::File::create(&partial)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        file.sync_all()?;
+    }
+    std::fs::rename(&partial, path)?;
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

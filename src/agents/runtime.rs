@@ -1,0 +1,506 @@
+//! The loop of an agent: take what has happened, step, hand over (R26). It owns the engine and runs on a thread of its
+//! own; everything it waits for comes through its lanes.
+
+use crate::batch::Batches;
+use crate::clock::SystemClock;
+use crate::commands::Commands;
+use crate::perform::{self, EngineNews, ExecutorWork, StorageWork};
+use crate::writer;
+use engine::{Effect, Engine, Input, Setup};
+use lanes::{Receiver, Refuse, Refused, Sender, Wait};
+use meter::Meter;
+use model::budget::Hop;
+use model::ids::Token;
+use model::time::Moment;
+use model::work::AttemptNews;
+use parking_lot::Mutex;
+use ports::clock::Clock;
+use ports::executor::{Executor, NewsSink};
+use ports::storage::Storage;
+use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Messages taken in one go: bounds the time between two commits' hand-over.
+const TAKE_MAX: usize = 2_048;
+/// Files and records that may wait for the engine; a watcher waits when it is full, and the folder is the buffer.
+const SEEN_LANE: usize = 4_096;
+/// News and answers of performers that may wait for the engine.
+const ANSWER_LANE: usize = 16_384;
+const COMMAND_LANE: usize = 1_024;
+/// Work that may wait in a performer's lane; what does not fit waits in the loop.
+const WORK_LANE: usize = 16_384;
+/// When a performer's lane is full, how soon to try again.
+const WORK_RETRY: Duration = Duration::from_millis(1);
+/// Threads that put outputs in place: their time goes into waiting for the disk.
+const STORAGE_THREADS: usize = 2;
+
+/// Everything that can come through the engine's lanes.
+#[derive(Debug)]
+pub enum Message {
+    /// Something for the engine.
+    Input(Input),
+    /// The writer has committed this batch.
+    Durable(i64),
+    /// The store refuses for good: fenced, suspect or corrupt.
+    StoreLost(StoreError),
+    /// A performer has a trouble that no input describes.
+    Trouble(String),
+    /// Stop, after what is decided is recorded.
+    Stop,
+}
+
+/// What an agent is made of.
+pub struct Parts {
+    /// The engine's birth certificate.
+    pub setup: Setup,
+    /// The epoch and what goes with it, raised durably already.
+    pub standing: Standing,
+    /// Rows of the store.
+    pub rows: Rows,
+    /// The writing end of the store.
+    pub ledger: Box<dyn Ledger>,
+    /// Makes the executor, given where its news go.
+    pub executor: Box<dyn FnOnce(Arc<dyn NewsSink>) -> Result<Box<dyn Executor>, String>>,
+    /// Where outputs live.
+    pub storage: Arc<dyn Storage>,
+    /// The agent's clock.
+    pub clock: SystemClock,
+    /// Where hops are measured.
+    pub meter: Arc<Meter>,
+    /// The good-run list that people read.
+    pub good_runs: PathBuf,
+}
+
+/// What the loop tells about itself; written by the engine's thread, read by anybody, each value on its own.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// Ready jobs that wait for a core.
+    pub queue_length: AtomicU64,
+    /// Cores in use.
+    pub cores_used: AtomicU64,
+    /// Inputs stepped since the start.
+    pub inputs: AtomicU64,
+    /// Batches committed since the start.
+    pub batches: AtomicU64,
+    /// The worst step so far, in nanoseconds.
+    pub worst_step_ns: AtomicU64,
+    /// Whether the store refuses to write just now.
+    pub store_stalled: Arc<AtomicBool>,
+    /// What waits, and for what; refreshed with each batch.
+    pub waits: Mutex<Vec<engine::Wait>>,
+    /// Troubles of performers, the last few.
+    pub troubles: Mutex<VecDeque<String>>,
+}
+
+/// Why an agent ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The store refuses for good.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// A thread could not be started.
+    #[error("starting thread {name}: {source}; raise the limit on threads or free memory")]
+    Thread {
+        /// Which.
+        name: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The executor could not be made.
+    #[error("{0}")]
+    Executor(String),
+    /// The engine's thread panicked.
+    #[error(
+        "a bug: the engine's thread panicked; the store is as of the last batch, a restart recovers from it"
+    )]
+    Bug,
+}
+
+/// A running agent.
+pub struct AgentHandle {
+    /// The door for commands.
+    pub commands: Commands,
+    /// What the loop tells about itself.
+    pub status: Arc<Status>,
+    /// The lane of files and records; one clone a watcher.
+    pub seen: Sender<Message, Wait>,
+    engine: JoinHandle<Result<(), AgentError>>,
+}
+
+impl AgentHandle {
+    /// Whether the engine's thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.engine.is_finished()
+    }
+
+    /// Waits until the agent has ended and says why.
+    pub fn join(self) -> Result<(), AgentError> {
+        drop(self.seen);
+        self.engine.join().unwrap_or(Err(AgentError::Bug))
+    }
+}
+
+/// Starts an agent: restores the engine, ends what an older epoch left, and goes to work.
+pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
+    let (command_sender, command_lane) = lanes::refuse(COMMAND_LANE);
+    let (answer_sender, answer_lane) = lanes::wait(ANSWER_LANE);
+    let (seen_sender, seen_lane) = lanes::wait(SEEN_LANE);
+    let commands = Commands::new(command_sender);
+    let status = Arc::new(Status::default());
+    let clock: Arc<dyn Clock> = Arc::new(parts.clock);
+
+    let sink: Arc<dyn NewsSink> = Arc::new(EngineNews(answer_sender.clone()));
+    let executor = (parts.executor)(sink).map_err(AgentError::Executor)?;
+    let (executor_sender, executor_lane) = lanes::refuse(WORK_LANE);
+    let (answers, executor_clock) = (answer_sender.clone(), clock.clone());
+    let executor_thread = spawn("executor", move || {
+        perform::executor(executor, executor_lane, &answers, &executor_clock);
+    })?;
+
+    let mut storage = Vec::new();
+    let mut storage_threads = Vec::new();
+    for _ in 0..STORAGE_THREADS {
+        let (sender, lane) = lanes::refuse(WORK_LANE);
+        let (answers, port) = (answer_sender.clone(), parts.storage.clone());
+        let good_runs = parts.good_runs.clone();
+        storage.push(sender);
+        storage_threads.push(spawn("storage", move || {
+            perform::storage(&port, lane, &answers, &good_runs);
+        })?);
+    }
+
+    let (batch_sender, batch_lane) = lanes::refuse(1);
+    let (answers, stalled) = (answer_sender, status.store_stalled.clone());
+    let ledger = parts.ledger;
+    let writer_thread = spawn("writer", move || {
+        writer::run(ledger, batch_lane, &answers, &stalled)
+    })?;
+
+    let now = clock.now();
+    let engine = Engine::restore(parts.setup, parts.standing.next_id, parts.rows, now);
+    let runtime = Runtime {
+        engine,
+        batches: Batches::after(parts.standing.last_batch),
+        lanes: Receiver::joined(vec![command_lane, answer_lane], vec![seen_lane]),
+        writer: batch_sender,
+        executor: executor_sender,
+        storage,
+        next_storage: 0,
+        waiting_work: VecDeque::new(),
+        held_news: BTreeMap::new(),
+        finished: BTreeSet::new(),
+        clock: parts.clock,
+        meter: parts.meter,
+        commands: commands.clone(),
+        status: status.clone(),
+        stopping: false,
+    };
+    let engine = spawn("engine", move || {
+        let result = runtime.run();
+        // The lanes of the performers are closed now; they end what they run and come home.
+        for thread in storage_threads
+            .into_iter()
+            .chain([executor_thread, writer_thread])
+        {
+            if thread.join().is_err() {
+                return Err(AgentError::Bug);
+            }
+        }
+        result
+    })?;
+    Ok(AgentHandle {
+        commands,
+        status,
+        seen: seen_sender,
+        engine,
+    })
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, AgentError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|source| AgentError::Thread { name, source })
+}
+
+/// Work for a performer whose lane was full.
+enum Work {
+    Executor(ExecutorWork),
+    Storage(StorageWork),
+}
+
+struct Runtime {
+    engine: Engine,
+    batches: Batches,
+    lanes: Receiver<Message>,
+    writer: Sender<Batch, Refuse>,
+    executor: Sender<ExecutorWork, Refuse>,
+    storage: Vec<Sender<StorageWork, Refuse>>,
+    next_storage: usize,
+    waiting_work: VecDeque<Work>,
+    /// News of attempts whose own record is not durable yet (D3).
+    held_news: BTreeMap<Token, Vec<AttemptNews>>,
+    /// Attempts that have ended; forgotten by the executor once that is durable.
+    finished: BTreeSet<Token>,
+    clock: SystemClock,
+    meter: Arc<Meter>,
+    commands: Commands,
+    status: Arc<Status>,
+    stopping: bool,
+}
+
+impl Runtime {
+    fn run(mut self) -> Result<(), AgentError> {
+        self.begin();
+        let mut messages = Vec::new();
+        loop {
+            if self.stopping && self.batches.is_settled() {
+                return Ok(());
+            }
+            let deadline = self.deadline();
+            let taken = if self.batches.is_crowded() || self.stopping {
+                self.lanes
+                    .recv_urgent_batch(&mut messages, TAKE_MAX, deadline)
+            } else {
+                self.lanes.recv_batch(&mut messages, TAKE_MAX, deadline)
+            };
+            if taken.is_err() {
+                return Ok(());
+            }
+            let mut effects = Vec::new();
+            for message in messages.drain(..) {
+                self.take(message, &mut effects)?;
+            }
+            self.tick(effects);
+        }
+    }
+
+    /// After a restart: attempts of an older epoch are over, the good-run list is written again.
+    fn begin(&mut self) {
+        let mut effects = Vec::new();
+        let lost = self.engine.jobs_out();
+        if !lost.is_empty() {
+            self.engine
+                .step(self.clock.now(), Input::AttemptsLost(lost), &mut effects);
+        }
+        effects.push(Effect::GoodRuns(self.engine.good_runs()));
+        self.tick(effects);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let retry = (!self.waiting_work.is_empty()).then(|| Instant::now() + WORK_RETRY);
+        let timer = self
+            .engine
+            .next_wakeup()
+            .map(|moment| self.clock.instant_of(moment));
+        retry.into_iter().chain(timer).min()
+    }
+
+    fn take(&mut self, message: Message, effects: &mut Vec<Effect>) -> Result<(), AgentError> {
+        match message {
+            Message::Input(Input::News { token, news }) if self.batches.is_undurable(token) => {
+                self.held_news.entry(token).or_default().push(news);
+            }
+            Message::Input(input) => self.step(input, effects),
+            Message::Durable(number) => self.durable(number, effects),
+            Message::StoreLost(error) => return Err(error.into()),
+            Message::Trouble(text) => {
+                let mut troubles = self.status.troubles.lock();
+                troubles.truncate(99);
+                troubles.push_front(text);
+            }
+            Message::Stop => self.stopping = true,
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        if let Input::News {
+            token,
+            news: AttemptNews::Ended(_),
+        } = &input
+        {
+            self.finished.insert(*token);
+        }
+        let now = self.clock.now();
+        self.engine.step(now, input, effects);
+        let took = u64::try_from(self.clock.now().since(now).0).unwrap_or(0);
+        self.status.inputs.fetch_add(1, Ordering::Relaxed);
+        self.status.worst_step_ns.fetch_max(took, Ordering::Relaxed);
+    }
+
+    /// A batch is durable: its effects are released, and news that waited for it is heard.
+    fn durable(&mut self, number: i64, effects: &mut Vec<Effect>) {
+        self.status.batches.fetch_add(1, Ordering::Relaxed);
+        for effect in self.batches.durable(number) {
+            self.release(effect);
+        }
+        let heard: Vec<Token> = self
+            .held_news
+            .keys()
+            .filter(|t| !self.batches.is_undurable(**t))
+            .copied()
+            .collect();
+        for token in heard {
+            for news in self.held_news.remove(&token).unwrap_or_default() {
+                self.step(Input::News { token, news }, effects);
+            }
+        }
+    }
+
+    /// Ends the batch of inputs: cuts, places, hands facts to the writer and effects to where they belong.
+    fn tick(&mut self, mut effects: Vec<Effect>) {
+        self.step(Input::Tick, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Record(fact) => self.batches.record(fact),
+                Effect::Start(spec) => self.start(spec),
+                Effect::Store(plan) => self.do_storage(StorageWork::Store(plan)),
+                Effect::Prepare(plan, count) => {
+                    self.do_executor(ExecutorWork::Prepare(plan, count));
+                }
+                Effect::Cancel(_)
+                | Effect::Release
+                | Effect::Observe(_)
+                | Effect::Reply { .. }
+                | Effect::GoodRuns(_) => self.batches.defer(effect),
+            }
+        }
+        if let Some(batch) = self
+            .batches
+            .hand_over(self.engine.next_id(), self.clock.now())
+        {
+            // The lane holds one and the writer is idle; if it is gone, `StoreLost` is on its way.
+            let _ = self.writer.offer(batch);
+        }
+        self.retry_waiting_work();
+        self.tell();
+    }
+
+    fn start(&mut self, spec: model::work::AttemptSpec) {
+        let healthy = !self.status.store_stalled.load(Ordering::Relaxed);
+        if spec.plan.early && healthy && self.batches.start_early(spec.token) {
+            self.do_executor(ExecutorWork::Submit(spec));
+        } else {
+            self.batches.defer(Effect::Start(spec));
+        }
+    }
+
+    /// What waited for its batch, now durable.
+    fn release(&mut self, effect: Effect) {
+        match effect {
+            Effect::Start(spec) => self.do_executor(ExecutorWork::Submit(spec)),
+            Effect::Cancel(token) => self.do_executor(ExecutorWork::Cancel(token)),
+            Effect::Release => self.do_executor(ExecutorWork::Release),
+            Effect::Observe(observation) => self.observe(&observation),
+            Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),
+            Effect::GoodRuns(text) => self.do_storage(StorageWork::GoodRuns(text)),
+            Effect::Record(_) | Effect::Store(_) | Effect::Prepare(..) => {}
+        }
+    }
+
+    fn observe(&mut self, observation: &engine::Observation) {
+        let stamps = &observation.stamps;
+        let pipeline = observation.task.pipeline.as_str();
+        let mut hop = |hop: Hop, from: Option<Moment>, to: Option<Moment>| {
+            if let (Some(from), Some(to)) = (from, to) {
+                self.meter.record(pipeline, hop, to.since(from));
+            }
+        };
+        hop(Hop::SeenToReady, Some(stamps.seen), Some(stamps.made));
+        hop(Hop::ReadyToSent, Some(stamps.made), stamps.sent);
+        hop(Hop::SentToStarted, stamps.sent, stamps.started);
+        hop(Hop::StartedToReported, stamps.started, stamps.reported);
+        hop(Hop::ReportedToDone, stamps.reported, stamps.done);
+        // Published means durable, which is now.
+        hop(
+            Hop::SeenToPublished,
+            Some(stamps.seen),
+            Some(self.clock.now()),
+        );
+    }
+
+    fn do_executor(&mut self, work: ExecutorWork) {
+        self.give(Work::Executor(work));
+    }
+
+    fn do_storage(&mut self, work: StorageWork) {
+        self.give(Work::Storage(work));
+    }
+
+    /// Never blocks: a performer that answers into a full lane must not meet a loop that waits for the performer.
+    fn give(&mut self, work: Work) {
+        if !self.waiting_work.is_empty() {
+            self.waiting_work.push_back(work);
+        } else if let Some(back) = self.try_give(work) {
+            self.waiting_work.push_back(back);
+        }
+    }
+
+    fn try_give(&mut self, work: Work) -> Option<Work> {
+        match work {
+            Work::Executor(work) => match self.executor.offer(work) {
+                Err(Refused::Full(work)) => Some(Work::Executor(work)),
+                Ok(()) | Err(Refused::Closed(_)) => None,
+            },
+            Work::Storage(work) => {
+                // The good-run list goes one way, so that an older one never replaces a newer one.
+                let lane = match work {
+                    StorageWork::GoodRuns(_) => 0,
+                    StorageWork::Store(_) => {
+                        self.next_storage = (self.next_storage + 1) % self.storage.len();
+                        self.next_storage
+                    }
+                };
+                match self.storage[lane].offer(work) {
+                    Err(Refused::Full(work)) => Some(Work::Storage(work)),
+                    Ok(()) | Err(Refused::Closed(_)) => None,
+                }
+            }
+        }
+    }
+
+    fn retry_waiting_work(&mut self) {
+        while let Some(work) = self.waiting_work.pop_front() {
+            if let Some(back) = self.try_give(work) {
+                self.waiting_work.push_front(back);
+                return;
+            }
+        }
+        // Attempts whose end is durable: nothing under way mentions them any more.
+        if self.batches.is_settled() && !self.finished.is_empty() {
+            let out: BTreeSet<Token> = self.engine.tokens_out().into_iter().collect();
+            let over: Vec<Token> = self
+                .finished
+                .iter()
+                .filter(|token| !out.contains(token))
+                .copied()
+                .collect();
+            for token in over {
+                self.finished.remove(&token);
+                self.do_executor(ExecutorWork::Forget(token));
+            }
+        }
+    }
+
+    fn tell(&self) {
+        let status = &self.status;
+        status
+            .queue_length
+            .store(self.engine.queue_length() as u64, Ordering::Relaxed);
+        status
+            .cores_used
+            .store(u64::from(self.engine.cores_used()), Ordering::Relaxed);
+        if self.batches.is_settled() {
+            *status.waits.lock() = self.engine.waits(self.clock.now());
+        }
+    }
+}
