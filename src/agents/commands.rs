@@ -80,6 +80,15 @@ impl Commands {
         result
     }
 
+    /// What waits, and for what. Blocks: not for async code.
+    pub fn waits(&self) -> Result<Vec<engine::Wait>, DoorError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.lane.offer(Message::AskWaits(answer)).map_err(|_| DoorError::Stopping)?;
+        answered
+            .recv_timeout(ANSWER_WAIT)
+            .map_err(|_| DoorError::NoAnswer { waited_s: ANSWER_WAIT.as_secs() })
+    }
+
     /// Asks the agent to stop: what is decided is recorded, what is under way is ended.
     pub fn stop(&self) -> Result<(), DoorError> {
         self.lane

@@ -50,6 +50,8 @@ pub enum Message {
     StoreLost(StoreError),
     /// A performer has a trouble that no input describes.
     Trouble(String),
+    /// Somebody wants to know what waits, and for what.
+    AskWaits(std::sync::mpsc::SyncSender<Vec<engine::Wait>>),
     /// Stop, after what is decided is recorded.
     Stop,
 }
@@ -91,8 +93,6 @@ pub struct Status {
     pub worst_step_ns: AtomicU64,
     /// Whether the store refuses to write just now.
     pub store_stalled: Arc<AtomicBool>,
-    /// What waits, and for what; refreshed with each batch.
-    pub waits: Mutex<Vec<engine::Wait>>,
     /// Troubles of performers, the last few.
     pub troubles: Mutex<VecDeque<String>>,
 }
@@ -317,6 +317,10 @@ impl Runtime {
                 troubles.truncate(99);
                 troubles.push_front(text);
             }
+            Message::AskWaits(answer) => {
+                // Whoever asked may have given up.
+                let _ = answer.try_send(self.engine.waits(self.clock.now()));
+            }
             Message::Stop => self.stopping = true,
         }
         Ok(())
@@ -499,8 +503,5 @@ impl Runtime {
         status
             .cores_used
             .store(u64::from(self.engine.cores_used()), Ordering::Relaxed);
-        if self.batches.is_settled() {
-            *status.waits.lock() = self.engine.waits(self.clock.now());
-        }
     }
 }

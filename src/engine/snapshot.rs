@@ -29,10 +29,10 @@ impl Engine {
             .collect()
     }
 
-    /// Tokens of attempts under way.
-    pub fn tokens_out(&self) -> Vec<Token> {
-        let out = self.jobs.values().filter(|job| job.state.is_out());
-        out.map(|job| self.token(job)).collect()
+    /// Whether this attempt is under way.
+    pub fn is_out(&self, token: Token) -> bool {
+        let job = self.jobs.get(&token.job);
+        job.is_some_and(|job| job.state.is_out() && self.token(job) == token)
     }
 
     /// Ready jobs that wait for a core.

@@ -13,8 +13,9 @@ use calibration::beamspot::{Sums, Track};
 use serde_json::json;
 
 use crate::input::{self, Events};
-use crate::job::{JobError, JobFile, Made, Outputs};
-use crate::monitor::Monitor;
+use crate::job::{JobError, JobFile, Made};
+use crate::monitor::{self, Monitor};
+use crate::outputs::Outputs;
 use crate::table::Table;
 
 /// File metadata that holds the sums, as JSON: a list of run, lumi and normal equations.
@@ -27,8 +28,13 @@ pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
     let (count, lumis) = (events.count(), events.lumis());
     let sums = sums_by_lumi(&events);
     outputs.write("RECO", count, &lumis, || events.raw_table().to_parquet())?;
-    outputs.write("ALCA", count, &lumis, || calibration_table(&events, &sums).to_parquet())?;
-    outputs.write("DQM", count, &lumis, || monitor(&events).to_bytes())?;
+    outputs.write("ALCA", count, &lumis, || {
+        calibration_table(&events, &sums).to_parquet()
+    })?;
+    if outputs.asks("DQM") {
+        let document = events.document("express", monitor(&events))?;
+        outputs.write("DQM", count, &lumis, || document)?;
+    }
     let tracks: u64 = sums.values().map(|sums| sums.n).sum();
     Ok(Made {
         outputs: outputs.done(),
@@ -49,7 +55,10 @@ fn sums_by_lumi(events: &Events) -> BTreeMap<(u32, u32), Sums> {
         let of_lumi = sums.entry((event.run, event.lumi)).or_default();
         for muon in &event.dimuon.muons {
             if let Some(dxy_cm) = muon.dxy_cm {
-                of_lumi.add(&Track { phi_rad: muon.phi_rad, dxy_cm });
+                of_lumi.add(&Track {
+                    phi_rad: muon.phi_rad,
+                    dxy_cm,
+                });
             }
         }
     }
@@ -72,15 +81,14 @@ fn calibration_table(events: &Events, sums: &BTreeMap<(u32, u32), Sums>) -> Tabl
 }
 
 fn monitor(events: &Events) -> Monitor {
-    let mut monitor = Monitor::new("express", events.label, events.lumis());
+    let mut monitor = Monitor::new();
     for event in &events.all {
-        monitor.run(event.run);
-        monitor.fill("dimuon_mass_gev", event.dimuon.mass_gev);
+        monitor.fill(monitor::MASS, event.dimuon.mass_gev);
         for muon in &event.dimuon.muons {
-            monitor.fill("muon_pt_gev", muon.pt_gev);
-            monitor.fill("muon_eta", muon.eta);
+            monitor.fill(monitor::PT, muon.pt_gev);
+            monitor.fill(monitor::ETA, muon.eta);
             if let Some(dxy_cm) = muon.dxy_cm {
-                monitor.fill("muon_dxy_cm", dxy_cm);
+                monitor.fill(monitor::DXY, dxy_cm);
             }
         }
     }

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 
 use crate::format::Label;
 use crate::input::{check_label, mixed};
-use crate::job::{JobError, JobFile, JobInput, Made, Outputs, ranges};
+use crate::job::{JobError, JobFile, JobInput, Made};
+use crate::outputs::{Outputs, ranges};
 use crate::table::Table;
 
 /// One model for every sample size: a change of model between two runs could look like a change of

@@ -4,9 +4,13 @@
 //! columns that every derived event has. A damaged file, an event that comes twice, a label that does
 //! not fit: the job fails with the input named. It never drops an event.
 
+use std::collections::BTreeSet;
+
 use crate::event::{Dimuon, Layout, representative};
 use crate::format::{Container, Label};
-use crate::job::{JobError, JobFile, JobInput, ranges};
+use crate::job::{JobError, JobFile, JobInput};
+use crate::monitor::Monitor;
+use crate::outputs::ranges;
 use crate::table::{Table, Values};
 
 /// One event as the programs work on it.
@@ -29,11 +33,14 @@ pub(crate) struct Events {
     pub(crate) label: Label,
     /// Name of the data set, the same for all.
     pub(crate) source: String,
+    /// Runs and lumis of the inputs, those without events too.
+    pub(crate) parts: BTreeSet<(u32, u32)>,
 }
 
 /// Reads all inputs of a job.
 pub(crate) fn read(job: &JobFile) -> Result<Events, JobError> {
     let mut all = Vec::new();
+    let mut parts = BTreeSet::new();
     let mut kind: Option<(Label, String)> = None;
     let demanded = job.label()?;
     for input in &job.inputs {
@@ -60,6 +67,7 @@ pub(crate) fn read(job: &JobFile) -> Result<Events, JobError> {
             ));
         }
         input.check_events(header.events)?;
+        parts.insert((header.run, header.lumi));
         read_container(input, &container, &mut all)?;
     }
     let Some((label, source)) = kind else {
@@ -74,7 +82,12 @@ pub(crate) fn read(job: &JobFile) -> Result<Events, JobError> {
         let reason = format!("event {event} of run {run} comes twice among the inputs");
         return Err(job.inputs[0].refuse(reason));
     }
-    Ok(Events { all, label, source })
+    Ok(Events {
+        all,
+        label,
+        source,
+        parts,
+    })
 }
 
 /// Refuses an input of another label than the one expected.
@@ -124,7 +137,18 @@ fn read_container(
 impl Events {
     /// Closed ranges of the lumis read.
     pub(crate) fn lumis(&self) -> Vec<[u32; 2]> {
-        ranges(self.all.iter().map(|event| event.lumi))
+        ranges(self.parts.iter().map(|(_, lumi)| *lumi))
+    }
+
+    /// The document of a job's histograms; its inputs must be of one run.
+    pub(crate) fn document(&self, program: &str, monitor: Monitor) -> Result<Vec<u8>, JobError> {
+        let runs: BTreeSet<u32> = self.parts.iter().map(|(run, _)| *run).collect();
+        let (Some(run), 1) = (runs.first(), runs.len()) else {
+            let what = format!("output DQM is asked for of runs {runs:?}, it is made for one run");
+            return Err(JobError::Definition { what });
+        };
+        let lumis = self.parts.iter().map(|(_, lumi)| *lumi);
+        Ok(monitor.into_bytes(program, self.label, *run, lumis, self.count()))
     }
 
     /// Number of events.

@@ -1,15 +1,127 @@
-//! Reference job programs of the demo experiment.
+//! Reference job programs of the demo experiment: real dimuon data, thin physics, honest counts.
+//!
+//! What comes in: data sets (recorded, or made by [`mc`]) that [`inject`] plays into a spool like a
+//! data acquisition, and jobs as `job.json`. What goes out: a spool, output files and `report.json`.
+//! The chain is express (events, histograms, sums), harvest (constants), prompt (corrected events),
+//! dqm (quality of a run). Everything is deterministic: the same input and constants give the same
+//! bytes. The programs know nothing of the house that runs them but the job contract, decide nothing
+//! about publication, and never put real and simulated data into one product.
+
 mod arguments;
 pub mod event;
+mod express;
 pub mod format;
 mod harvest;
 pub mod inject;
 mod input;
 pub mod job;
 pub mod mc;
+mod monitor;
+mod outputs;
+mod prompt;
+mod quality;
 mod random;
 mod root_file;
 mod sidecar;
 pub mod source;
 mod table;
 mod worker;
+
+#[cfg(test)]
+mod chain_tests;
+
+use std::path::PathBuf;
+
+use arguments::Arguments;
+use mc::McOptions;
+use worker::{Program, say};
+
+/// Exit code of a command line that cannot be followed.
+const USAGE: i32 = 2;
+/// Argument that makes a program a warm worker.
+const WORKER: &str = "--tier0-worker";
+
+/// The programs that take jobs.
+const PROGRAMS: [Program; 4] = [
+    Program {
+        name: "express",
+        run: express::run,
+    },
+    Program {
+        name: "harvest",
+        run: harvest::run,
+    },
+    Program {
+        name: "prompt",
+        run: prompt::run,
+    },
+    Program {
+        name: "dqm",
+        run: quality::run,
+    },
+];
+
+/// Runs `tier0 program NAME ARGS`; gives the exit code of the process. Results go to files or, from a
+/// warm worker, to stdout as protocol lines; talk goes to stderr.
+pub fn run(name: &str, args: &[String]) -> i32 {
+    if name == "mc" {
+        return make(args);
+    }
+    let Some(program) = PROGRAMS.iter().find(|program| program.name == name) else {
+        say(&format!(
+            "program {name:?} is not known; known are express, harvest, prompt, dqm, mc"
+        ));
+        return USAGE;
+    };
+    match args {
+        [] => program.process(),
+        [flag] if flag == WORKER => {
+            program.worker(std::io::stdin().lock(), std::io::stdout().lock())
+        }
+        _ => {
+            say(&format!(
+                "program {name} takes no arguments but {WORKER}, not {args:?}"
+            ));
+            USAGE
+        }
+    }
+}
+
+/// `tier0 program mc`.
+fn make(args: &[String]) -> i32 {
+    let made = mc_options(args)
+        .map_err(|message| (USAGE, message))
+        .and_then(|options| mc::write(&options, &mut say).map_err(|error| (1, error.to_string())));
+    match made {
+        Ok(_) => 0,
+        Err((code, message)) => {
+            say(&format!("program mc: {message}"));
+            code
+        }
+    }
+}
+
+fn mc_options(args: &[String]) -> Result<McOptions, String> {
+    let known = [
+        "out",
+        "truth",
+        "seed",
+        "runs",
+        "events-per-run",
+        "drift-um",
+        "step-um",
+    ];
+    let args = Arguments::read(args, &known)?;
+    let (out, truth) = (
+        PathBuf::from(args.text("out")?),
+        PathBuf::from(args.text("truth")?),
+    );
+    let plain = McOptions::new(out, truth, args.value("seed", 1)?);
+    Ok(McOptions {
+        runs: args.value("runs", plain.runs)?,
+        events_per_run: args.value("events-per-run", plain.events_per_run)?,
+        drift_um: args.value("drift-um", plain.drift_um)?,
+        step_um: args.value("step-um", plain.step_um)?,
+        ..plain
+    })
+}

@@ -13,10 +13,12 @@ use serde_json::{Value, json};
 
 use crate::event::Muon;
 use crate::input::{self, Events};
-use crate::job::{JobError, JobFile, Made, Outputs, TagPayload};
-use crate::monitor::Monitor;
+use crate::job::{JobError, JobFile, Made, TagPayload};
+use crate::monitor::{self, Monitor};
+use crate::outputs::Outputs;
 use crate::table::{Table, Values};
 
+const UM_PER_CM: f64 = 1e4;
 /// Word for a tag without a payload, in the file metadata.
 const IDENTITY: &str = "identity";
 
@@ -36,8 +38,13 @@ pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
     let constants = Constants::of(job)?;
     let events = input::read(job)?;
     let (count, lumis) = (events.count(), events.lumis());
-    outputs.write("AOD", count, &lumis, || corrected_table(&events, &constants).to_parquet())?;
-    outputs.write("DQM", count, &lumis, || monitor(&events, &constants).to_bytes())?;
+    outputs.write("AOD", count, &lumis, || {
+        corrected_table(&events, &constants).to_parquet()
+    })?;
+    if outputs.asks("DQM") {
+        let document = events.document("prompt", monitor(&events, &constants))?;
+        outputs.write("DQM", count, &lumis, || document)?;
+    }
     let hash = |at: usize| constants.hashes[at].1.as_str();
     Ok(Made {
         outputs: outputs.done(),
@@ -55,7 +62,10 @@ impl Constants {
     fn of(job: &JobFile) -> Result<Self, JobError> {
         let mut beamspot_cm = None;
         let mut k = 1.0;
-        let mut hashes = [("beamspot", IDENTITY.to_owned()), ("scale", IDENTITY.to_owned())];
+        let mut hashes = [
+            ("beamspot", IDENTITY.to_owned()),
+            ("scale", IDENTITY.to_owned()),
+        ];
         if let Some((entry, payload)) = job.payload("beamspot")? {
             let number = |name: &str| number(&entry, &payload, "beamspot", name);
             beamspot_cm = Some((number("x0_cm")?, number("y0_cm")?));
@@ -64,26 +74,42 @@ impl Constants {
         if let Some((entry, payload)) = job.payload("scale")? {
             k = number(&entry, &payload, "scale", "k")?;
             if k <= 0.0 {
-                return Err(refuse(&entry, "scale", format!("k is {k}, it must be above 0")));
+                return Err(refuse(
+                    &entry,
+                    "scale",
+                    format!("k is {k}, it must be above 0"),
+                ));
             }
             hashes[1].1 = entry.hash;
         }
-        Ok(Self { beamspot_cm, k, hashes })
+        Ok(Self {
+            beamspot_cm,
+            k,
+            hashes,
+        })
     }
 
     /// The impact parameter in cm less what the beam spot predicts.
     fn dxy_cm(&self, muon: &Muon) -> Option<f64> {
         let (x0_cm, y0_cm) = self.beamspot_cm.unwrap_or((0.0, 0.0));
-        muon.dxy_cm.map(|dxy_cm| dxy_cm - predicted_dxy_cm(x0_cm, y0_cm, muon.phi_rad))
+        muon.dxy_cm
+            .map(|dxy_cm| dxy_cm - predicted_dxy_cm(x0_cm, y0_cm, muon.phi_rad))
     }
 }
 
 fn refuse(entry: &TagPayload, tag: &str, reason: String) -> JobError {
-    JobError::Payload { tag: tag.to_owned(), path: entry.path.clone(), reason }
+    JobError::Payload {
+        tag: tag.to_owned(),
+        path: entry.path.clone(),
+        reason,
+    }
 }
 
 fn number(entry: &TagPayload, payload: &Value, tag: &str, name: &str) -> Result<f64, JobError> {
-    let found = payload.get(name).and_then(Value::as_f64).filter(|value| value.is_finite());
+    let found = payload
+        .get(name)
+        .and_then(Value::as_f64)
+        .filter(|value| value.is_finite());
     found.ok_or_else(|| refuse(entry, tag, format!("it has no number {name}")))
 }
 
@@ -97,7 +123,10 @@ fn corrected_table(events: &Events, constants: &Constants) -> Table {
         let pt = muons().map(|muon| muon.pt_gev * constants.k).collect();
         table.push(&format!("pt{n}_corrected_gev"), Values::F64(pt));
     }
-    let mass = all.iter().map(|event| event.dimuon.mass_gev * constants.k).collect();
+    let mass = all
+        .iter()
+        .map(|event| event.dimuon.mass_gev * constants.k)
+        .collect();
     table.push("mass_corrected_gev", Values::F64(mass));
     for (tag, hash) in &constants.hashes {
         table.note(&format!("tier0.conditions.{tag}"), hash.as_str());
@@ -106,18 +135,17 @@ fn corrected_table(events: &Events, constants: &Constants) -> Table {
 }
 
 fn monitor(events: &Events, constants: &Constants) -> Monitor {
-    let mut monitor = Monitor::new("prompt", events.label, events.lumis());
+    let mut monitor = Monitor::new();
     for event in &events.all {
-        monitor.run(event.run);
-        monitor.fill("dimuon_mass_gev", event.dimuon.mass_gev * constants.k);
+        monitor.fill(monitor::MASS, event.dimuon.mass_gev * constants.k);
         for muon in &event.dimuon.muons {
-            monitor.fill("muon_pt_gev", muon.pt_gev * constants.k);
-            monitor.fill("muon_eta", muon.eta);
+            monitor.fill(monitor::PT, muon.pt_gev * constants.k);
+            monitor.fill(monitor::ETA, muon.eta);
             if let Some(dxy_cm) = muon.dxy_cm {
-                monitor.fill("muon_dxy_cm", dxy_cm);
+                monitor.fill(monitor::DXY, dxy_cm);
             }
             if let Some(dxy_cm) = constants.dxy_cm(muon) {
-                monitor.fill("muon_dxy_residual_cm", dxy_cm);
+                monitor.fill(monitor::RESIDUAL, dxy_cm * UM_PER_CM);
             }
         }
     }

@@ -106,6 +106,17 @@ impl Table {
         }
     }
 
+    /// A column of event numbers; the error says what is missing.
+    #[cfg(test)]
+    pub(crate) fn u64s(&self, name: &str) -> std::result::Result<&[u64], String> {
+        match self.column(name)? {
+            Values::U64(values) => Ok(values),
+            _ => Err(format!(
+                "column {name} does not hold unsigned 64-bit numbers"
+            )),
+        }
+    }
+
     /// A column of quantities; the error says what is missing.
     pub(crate) fn f64s(&self, name: &str) -> std::result::Result<&[f64], String> {
         match self.column(name)? {

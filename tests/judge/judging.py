@@ -15,6 +15,10 @@ import numpy
 import pyarrow.parquet
 
 
+# Percentile of a normal distribution one standard deviation below its mean.
+ONE_SIGMA = 15.865525393145708
+
+
 class CannotLook(Exception):
     """The arguments or files do not let a judge look at all."""
 
@@ -99,8 +103,8 @@ def fit_beamspot(phi, dxy):
 
 
 def half_width_68(values):
-    """Half of the span from the 15.87th to the 84.13th percentile."""
-    low, high = numpy.percentile(values, [15.87, 84.13])
+    """Half of the span that holds the middle 68.27 percent."""
+    low, high = numpy.percentile(values, [ONE_SIGMA, 100 - ONE_SIGMA])
     return float((high - low) / 2)
 
 
