@@ -1,7 +1,7 @@
 //! The options of `tier0 program mc` as the program itself reads them: `--name value` pairs.
 //!
-//! In: arguments and the names known. Out: values by name, or one line that says what is wrong. Real
-//! command lines are read by the windows; this is only for programs that an executor starts.
+//! In: arguments and the names known. Out: values by name, or one line that says what is wrong.
+//! Real command lines are read by the windows; this is only for programs that an executor starts.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

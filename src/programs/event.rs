@@ -1,11 +1,12 @@
 //! What a row of a dimuon data set says: two muons and their mass.
 //!
-//! In: column names and text rows. Out: typed dimuons, in GeV, radian and centimetre. Needed columns
-//! are `pt1 eta1 phi1 Q1 pt2 eta2 phi2 Q2`; `dxy1 dxy2` and `M` are used when present. Without `M`
-//! the mass is that of two muons of mass [`MUON_MASS_GEV`]. It never guesses a missing value.
+//! In: column names and text rows. Out: typed dimuons, in GeV, radian and centimetre. Needed
+//! columns are `pt1 eta1 phi1 Q1 pt2 eta2 phi2 Q2`; `dxy1 dxy2` and `M` are used when present.
+//! Without `M` the mass is that of two muons of mass [`MUON_MASS_GEV`]. It never guesses a missing
+//! value.
 
-/// The row that stands for an event with several: the first. The rows of `uproot-Zmumu.root` are the
-/// same pair in several reconstructions (global and tracker muons), and an event must enter a
+/// The row that stands for an event with several: the first. The rows of `uproot-Zmumu.root` are
+/// the same pair in several reconstructions (global and tracker muons), and an event must enter a
 /// histogram once. With the first rows, 140 events of run 148029 lie between 75 and 105 GeV.
 pub fn representative(rows: &[String]) -> Option<&str> {
     rows.first().map(String::as_str)

@@ -1,10 +1,10 @@
 //! `tier0 program express`: the first look at the events, minutes after they were taken.
 //!
-//! In: event containers `.dat`. Out, as the job asks: `RECO` (every event of the input exactly once,
-//! Parquet), `ALCA` (what the calibrations need: azimuth and impact parameter of each muon, the mass;
-//! with the beam-spot sums of each lumi in the file metadata under `tier0.beamspot_sums`) and `DQM`
-//! (histograms). `metrics`: events in each lumi and the muons with an impact parameter. It uses no
-//! conditions and corrects nothing.
+//! In: event containers `.dat`. Out, as the job asks: `RECO` (every event of the input exactly
+//! once, Parquet), `ALCA` (what the calibrations need: azimuth and impact parameter of each muon,
+//! the mass; with the beam-spot sums of each lumi in the file metadata under `tier0.beamspot_sums`)
+//! and `DQM` (histograms). `metrics`: events in each lumi and the muons with an impact parameter.
+//! It uses no conditions and corrects nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;

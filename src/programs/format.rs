@@ -1,11 +1,13 @@
-//! The event container `.dat` of the replayed data acquisition: framed records that keep the source rows.
+//! The event container `.dat` of the replayed data acquisition: framed records that keep the source
+//! rows.
 //!
-//! In: events of one run, lumi and stream with the text rows they had in the data set. Out: the bytes
-//! of one file, and back again with every frame checked. A file is a fixed prelude, a header line in
-//! JSON, and one frame an event: `u32` length, `u32` adler32 of the payload, payload (`u64` event
-//! number and the rows, joined by line feeds); all integers are little endian. The rows are kept as
-//! they were, so that what is published can be compared with the source to the last character.
-//! It never repairs: a short file, a wrong checksum or an absurd length is an error with its offset.
+//! In: events of one run, lumi and stream with the text rows they had in the data set. Out: the
+//! bytes of one file, and back again with every frame checked. A file is a fixed prelude, a header
+//! line in JSON, and one frame an event: `u32` length, `u32` adler32 of the payload, payload (`u64`
+//! event number and the rows, joined by line feeds); all integers are little endian. The rows are
+//! kept as they were, so that what is published can be compared with the source to the last
+//! character. It never repairs: a short file, a wrong checksum or an absurd length is an error with
+//! its offset.
 
 use std::fmt::Write as _;
 

@@ -3,10 +3,10 @@
 //! In: `ALCA` tables of the job's run, and of earlier runs that are still collecting for the scale.
 //! Out: `HARVEST`, a JSON document of everything fitted, and the candidates in `metrics`: for each
 //! tag whether it applies, how many entries it used, its quantities with errors as whole numbers of
-//! 1e-9 of their unit, and the payload as canonical JSON. The beam spot is fitted from the tracks of
-//! the job's run alone; the momentum scale from all inputs. Whether a candidate is good enough is
-//! decided elsewhere: a fit that fails is a candidate without quantities and with a reason, not a
-//! failed job.
+//! 1e-9 of their unit, and the payload as canonical JSON. The beam spot is fitted from the tracks
+//! of the job's run alone; the momentum scale from all inputs. Whether a candidate is good enough
+//! is decided elsewhere: a fit that fails is a candidate without quantities and with a reason, not
+//! a failed job.
 
 use std::collections::BTreeSet;
 use std::path::Path;

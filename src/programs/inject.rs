@@ -1,12 +1,13 @@
 //! Plays a data set into a spool folder as a data acquisition would, run by run.
 //!
 //! In: a data set and options. Out: for each run a folder with a begin-of-run record, stream files
-//! with their sidecars, end-of-lumi records and an end-of-run record. A file is written under `open/`
-//! and renamed into place, then its sidecar: the sidecar is the commit mark. The lumis are slices of
-//! the replay by event number, not lumisections of the experiment: the data sets have none.
+//! with their sidecars, end-of-lumi records and an end-of-run record. A file is written under
+//! `open/` and renamed into place, then its sidecar: the sidecar is the commit mark. The lumis are
+//! slices of the replay by event number, not lumisections of the experiment: the data sets have
+//! none.
 //!
-//! Playing the same input again into the same spool writes nothing and leaves the same names. It must
-//! never overwrite a committed file, and never change what another option set has left there.
+//! Playing the same input again into the same spool writes nothing and leaves the same names. It
+//! must never overwrite a committed file, and never change what another option set has left there.
 
 use std::fs;
 use std::path::{Path, PathBuf};

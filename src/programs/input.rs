@@ -1,8 +1,8 @@
 //! The events of a job's `.dat` inputs, as express and prompt both read them.
 //!
 //! In: a job. Out: one dimuon an event, in order of run, lumi and event, each exactly once, and the
-//! columns that every derived event has. A damaged file, an event that comes twice, a label that does
-//! not fit: the job fails with the input named. It never drops an event.
+//! columns that every derived event has. A damaged file, an event that comes twice, a label that
+//! does not fit: the job fails with the input named. It never drops an event.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! What a job is told and what it answers: `job.json` and `report.json`.
 //!
 //! In: the job file written by the executor. Out: typed inputs, conditions and parameters, and the
-//! shape of the report with true counts, sizes and checksums. Unknown fields of a job are ignored, so
-//! that the contract can grow. Nothing is written here.
+//! shape of the report with true counts, sizes and checksums. Unknown fields of a job are ignored,
+//! so that the contract can grow. Nothing is written here.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,11 +1,12 @@
 //! Reference job programs of the demo experiment: real dimuon data, thin physics, honest counts.
 //!
 //! What comes in: data sets (recorded, or made by [`mc`]) that [`inject`] plays into a spool like a
-//! data acquisition, and jobs as `job.json`. What goes out: a spool, output files and `report.json`.
-//! The chain is express (events, histograms, sums), harvest (constants), prompt (corrected events),
-//! dqm (quality of a run). Everything is deterministic: the same input and constants give the same
-//! bytes. The programs know nothing of the house that runs them but the job contract, decide nothing
-//! about publication, and never put real and simulated data into one product.
+//! data acquisition, and jobs as `job.json`. What goes out: a spool, output files and
+//! `report.json`. The chain is express (events, histograms, sums), harvest (constants), prompt
+//! (corrected events), dqm (quality of a run). Everything is deterministic: the same input and
+//! constants give the same bytes. The programs know nothing of the house that runs them but the job
+//! contract, decide nothing about publication, and never put real and simulated data into one
+//! product.
 
 mod arguments;
 pub mod event;
@@ -61,8 +62,8 @@ const PROGRAMS: [Program; 4] = [
     },
 ];
 
-/// Runs `tier0 program NAME ARGS`; gives the exit code of the process. Results go to files or, from a
-/// warm worker, to stdout as protocol lines; talk goes to stderr.
+/// Runs `tier0 program NAME ARGS`; gives the exit code of the process. Results go to files or, from
+/// a warm worker, to stdout as protocol lines; talk goes to stderr.
 pub fn run(name: &str, args: &[String]) -> i32 {
     if name == "mc" {
         return make(args);

@@ -1,11 +1,11 @@
 //! Simulated dimuons with known truth: `tier0 program mc`.
 //!
-//! In: a seed and the size of the sample. Out: a CSV file with the columns of the recorded dimuon set
-//! (run numbers from 900001 on, so that nobody takes it for one) and a truth file that only a judge
-//! opens. The physics is thin and honest: a Breit-Wigner Z with momentum resolution and a momentum
-//! scale that is slightly low, a falling background, a beam spot that drifts slowly from run to run
-//! and once makes a step. Final-state radiation and trigger bias are absent. The same seed gives the
-//! same bytes. It must never put the truth into the CSV file.
+//! In: a seed and the size of the sample. Out: a CSV file with the columns of the recorded dimuon
+//! set (run numbers from 900001 on, so that nobody takes it for one) and a truth file that only a
+//! judge opens. The physics is thin and honest: a Breit-Wigner Z with momentum resolution and a
+//! momentum scale that is slightly low, a falling background, a beam spot that drifts slowly from
+//! run to run and once makes a step. Final-state radiation and trigger bias are absent. The same
+//! seed gives the same bytes. It must never put the truth into the CSV file.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -295,7 +295,8 @@ fn draw_pair(random: &mut Random) -> [Muon; 2] {
     }
 }
 
-/// A true mass between the limits: Breit-Wigner by its inverse distribution function, or background.
+/// A true mass between the limits: Breit-Wigner by its inverse distribution function, or
+/// background.
 fn draw_mass(random: &mut Random) -> f64 {
     let (low, high) = MASS_RANGE_GEV;
     let u = random.uniform();

@@ -1,8 +1,10 @@
-//! A small seeded generator of random numbers, so that the same seed gives the same data everywhere.
+//! A small seeded generator of random numbers, so that the same seed gives the same data
+//! everywhere.
 //!
 //! In: a 64-bit seed. Out: integers, uniform, normal and exponential deviates. The algorithm is
 //! xoshiro256++ 1.0 with its state filled by SplitMix64 (D. Blackman, S. Vigna, "Scrambled Linear
-//! Pseudorandom Number Generators", ACM TOMS 47, 2021). It must never take entropy from the machine.
+//! Pseudorandom Number Generators", ACM TOMS 47, 2021). It must never take entropy from the
+//! machine.
 
 /// One step of SplitMix64: a good 64-bit mix of `state` after its increment.
 pub(crate) fn split_mix(state: &mut u64) -> u64 {

@@ -2,8 +2,8 @@
 //!
 //! In: counts, size and checksum. Out: the name and the text of each record, in the shape of the
 //! CMS filter farm: a list of strings whose meaning is fixed by position (legends of
-//! cms-sw/cmssw:EventFilter/Utilities, `GlobalEvFOutputModule.cc` and `RawEventFileWriterForBU.cc`).
-//! It touches no file.
+//! cms-sw/cmssw:EventFilter/Utilities, `GlobalEvFOutputModule.cc` and
+//! `RawEventFileWriterForBU.cc`). It touches no file.
 
 use serde::Serialize;
 

@@ -1,8 +1,9 @@
-//! Data sets to be replayed: CSV files of dimuons (recorded or made by `mc`) and `uproot-Zmumu.root`.
+//! Data sets to be replayed: CSV files of dimuons (recorded or made by `mc`) and
+//! `uproot-Zmumu.root`.
 //!
 //! In: a path. Out: events in run order and in each run by event number, with their rows as text,
-//! every row already checked to be a readable dimuon. A malformed row is an error that names the file
-//! and the line; nothing is skipped in silence. It never writes.
+//! every row already checked to be a readable dimuon. A malformed row is an error that names the
+//! file and the line; nothing is skipped in silence. It never writes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

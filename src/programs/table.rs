@@ -1,8 +1,8 @@
 //! Tables of numbers in Parquet files: how derived events are kept.
 //!
-//! In: named columns and file metadata. Out: the bytes of a Parquet file, one row group for each run
-//! and lumi, and back again. The same table gives the same bytes: the writer's name is fixed and no
-//! time is stored. It must never change a value: numbers are stored in their own width.
+//! In: named columns and file metadata. Out: the bytes of a Parquet file, one row group for each
+//! run and lumi, and back again. The same table gives the same bytes: the writer's name is fixed
+//! and no time is stored. It must never change a value: numbers are stored in their own width.
 
 use std::fs::File;
 use std::path::Path;

@@ -1,12 +1,12 @@
 //! How a program is run: once in a process of its own, or many times as a warm worker.
 //!
-//! In, as a process: the path of `job.json` in `TIER0_JOB`, that of the report in `TIER0_REPORT`, the
-//! attempt's folder as working directory. In, as a worker: JSON lines on stdin, `{"job":{..}}` with
-//! the content of `job.json` and its folder in `cwd`, `{"cancel":{..}}`, `{"quit":{}}`. Out: the
-//! report, as a file renamed into place or as a line `{"report":{..}}`; first of all a worker says
-//! `{"hello":{..}}`. A worker does one job at a time and reads no line meanwhile, so a cancel finds
-//! nothing left to cancel: whoever wants to stop a running job ends the worker. A panic becomes a
-//! report of class `program`. Nothing but protocol lines ever goes to stdout.
+//! In, as a process: the path of `job.json` in `TIER0_JOB`, that of the report in `TIER0_REPORT`,
+//! the attempt's folder as working directory. In, as a worker: JSON lines on stdin, `{"job":{..}}`
+//! with the content of `job.json` and its folder in `cwd`, `{"cancel":{..}}`, `{"quit":{}}`. Out:
+//! the report, as a file renamed into place or as a line `{"report":{..}}`; first of all a worker
+//! says `{"hello":{..}}`. A worker does one job at a time and reads no line meanwhile, so a cancel
+//! finds nothing left to cancel: whoever wants to stop a running job ends the worker. A panic
+//! becomes a report of class `program`. Nothing but protocol lines ever goes to stdout.
 
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
