@@ -1,7 +1,7 @@
 //! Batches: facts that become durable together, and the effects that wait for them (D1).
 //!
-//! One batch is being committed, one is forming. The forming one takes everything that is stepped meanwhile, so a slow
-//! disk makes larger batches, never more waiting.
+//! One batch is being committed, one is forming. The forming one takes everything that is stepped
+//! meanwhile, so a slow disk makes larger batches, never more waiting.
 
 use engine::Effect;
 use model::fact::Fact;

@@ -1,4 +1,5 @@
-//! The agent's clock: anchored to wall time once, then advanced by the monotonic clock, so it never steps back (D20).
+//! The agent's clock: anchored to wall time once, then advanced by the monotonic clock, so it never
+//! steps back (D20).
 
 use model::time::{Moment, Span};
 use ports::clock::Clock;
@@ -12,8 +13,8 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Anchors a clock now, but never before `not_before`, the largest moment on record: time goes on from there
-    /// until the wall clock has caught up with it.
+    /// Anchors a clock now, but never before `not_before`, the largest moment on record: time goes
+    /// on from there until the wall clock has caught up with it.
     pub fn start(not_before: Moment) -> Self {
         let since_1970 = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

@@ -21,8 +21,8 @@ pub enum DoorError {
     Stopping,
     /// No answer came; it may still be carried out. Asking the same again is harmless.
     #[error(
-        "asking the engine: no answer within {waited_s} s, so it may or may not have been recorded; asking the same \
-         again is harmless"
+        "asking the engine: no answer within {waited_s} s, so it may or may not have been \
+         recorded; asking the same again is harmless"
     )]
     NoAnswer {
         /// How long was waited.
@@ -83,10 +83,14 @@ impl Commands {
     /// What waits, and for what. Blocks: not for async code.
     pub fn waits(&self) -> Result<Vec<engine::Wait>, DoorError> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.lane.offer(Message::AskWaits(answer)).map_err(|_| DoorError::Stopping)?;
+        self.lane
+            .offer(Message::AskWaits(answer))
+            .map_err(|_| DoorError::Stopping)?;
         answered
             .recv_timeout(ANSWER_WAIT)
-            .map_err(|_| DoorError::NoAnswer { waited_s: ANSWER_WAIT.as_secs() })
+            .map_err(|_| DoorError::NoAnswer {
+                waited_s: ANSWER_WAIT.as_secs(),
+            })
     }
 
     /// Asks the agent to stop: what is decided is recorded, what is under way is ended.

@@ -1,12 +1,13 @@
 //! The drivers: the only room where waiting happens on behalf of the engine.
 //!
-//! An agent is one engine on a thread of its own, and around it the threads that do what it says: the writer commits
-//! batches of facts, the performers start programs and put outputs in place. Everything meets in lanes; the engine's
-//! thread takes what has happened, steps, hands over, and never waits for anything but its lanes.
+//! An agent is one engine on a thread of its own, and around it the threads that do what it says:
+//! the writer commits batches of facts, the performers start programs and put outputs in place.
+//! Everything meets in lanes; the engine's thread takes what has happened, steps, hands over, and
+//! never waits for anything but its lanes.
 //!
-//! The order is decide, record, act: a batch's effects are released when its facts are durable, while the next batch
-//! is already being stepped (D1). The exceptions are early start (D3) and putting outputs under their final, unique
-//! names (D9); neither makes anything visible.
+//! The order is decide, record, act: a batch's effects are released when its facts are durable,
+//! while the next batch is already being stepped (D1). The exceptions are early start (D3) and
+//! putting outputs under their final, unique names (D9); neither makes anything visible.
 
 mod batch;
 pub mod clock;

@@ -1,4 +1,5 @@
-//! Performers: threads that do what the engine says. Each owns one port, takes from one lane, and answers with inputs.
+//! Performers: threads that do what the engine says. Each owns one port, takes from one lane, and
+//! answers with inputs.
 
 use crate::runtime::Message;
 use engine::Input;
@@ -100,8 +101,8 @@ pub(crate) fn storage(
             StorageWork::GoodRuns(text) => {
                 if let Err(error) = replace_file(good_runs, &text) {
                     let _ = engine.send(Message::Trouble(format!(
-                        "writing the good-run list {}: {error}; free space or mend the folder, the next verdict \
-                         writes it again",
+                        "writing the good-run list {}: {error}; free space or mend the folder, the \
+                         next verdict writes it again",
                         good_runs.display()
                     )));
                 }

@@ -1,5 +1,5 @@
-//! The loop of an agent: take what has happened, step, hand over (R26). It owns the engine and runs on a thread of its
-//! own; everything it waits for comes through its lanes.
+//! The loop of an agent: take what has happened, step, hand over (R26). It owns the engine and runs
+//! on a thread of its own; everything it waits for comes through its lanes.
 
 use crate::batch::Batches;
 use crate::clock::SystemClock;
@@ -27,7 +27,8 @@ use std::time::{Duration, Instant};
 
 /// Messages taken in one go: bounds the time between two commits' hand-over.
 const TAKE_MAX: usize = 2_048;
-/// Files and records that may wait for the engine; a watcher waits when it is full, and the folder is the buffer.
+/// Files and records that may wait for the engine; a watcher waits when it is full, and the folder
+/// is the buffer.
 const SEEN_LANE: usize = 4_096;
 /// News and answers of performers that may wait for the engine.
 const ANSWER_LANE: usize = 16_384;
@@ -78,7 +79,8 @@ pub struct Parts {
     pub good_runs: PathBuf,
 }
 
-/// What the loop tells about itself; written by the engine's thread, read by anybody, each value on its own.
+/// What the loop tells about itself; written by the engine's thread, read by anybody, each value on
+/// its own.
 #[derive(Debug, Default)]
 pub struct Status {
     /// Ready jobs that wait for a core.
@@ -360,7 +362,8 @@ impl Runtime {
         }
     }
 
-    /// Ends the batch of inputs: cuts, places, hands facts to the writer and effects to where they belong.
+    /// Ends the batch of inputs: cuts, places, hands facts to the writer and effects to where they
+    /// belong.
     fn tick(&mut self, mut effects: Vec<Effect>) {
         self.step(Input::Tick, &mut effects);
         for effect in effects {
@@ -440,7 +443,8 @@ impl Runtime {
         self.give(Work::Storage(work));
     }
 
-    /// Never blocks: a performer that answers into a full lane must not meet a loop that waits for the performer.
+    /// Never blocks: a performer that answers into a full lane must not meet a loop that waits for
+    /// the performer.
     fn give(&mut self, work: Work) {
         if !self.waiting_work.is_empty() {
             self.waiting_work.push_back(work);

@@ -1,5 +1,5 @@
-//! The writer: commits one batch after the other. A batch that cannot be written now is tried again unchanged; nothing
-//! of it is released meanwhile. What cannot be mended by waiting ends the agent.
+//! The writer: commits one batch after the other. A batch that cannot be written now is tried again
+//! unchanged; nothing of it is released meanwhile. What cannot be mended by waiting ends the agent.
 
 use crate::runtime::Message;
 use lanes::{Receiver, Sender, Wait};
@@ -40,8 +40,8 @@ fn commit(
     loop {
         match ledger.commit(batch) {
             Ok(()) => {
-                // Written here, read by the engine's thread before an early start and by status questions; it
-                // carries no other data, so no ordering is needed.
+                // Written here, read by the engine's thread before an early start and by status
+                // questions; it carries no other data, so no ordering is needed.
                 stalled.store(false, Ordering::Relaxed);
                 return Ok(());
             }

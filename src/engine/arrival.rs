@@ -1,5 +1,5 @@
-//! Arrival: what a watcher saw becomes an accepted file, a duplicate that changes nothing, or something set aside with
-//! a reason. Events and scans meet here in one idempotent step (D10).
+//! Arrival: what a watcher saw becomes an accepted file, a duplicate that changes nothing, or
+//! something set aside with a reason. Events and scans meet here in one idempotent step (D10).
 
 use crate::{Effect, Engine, RunWork};
 use model::alarm::Severity;
@@ -70,8 +70,8 @@ impl Engine {
         }
         if file.late {
             let text = format!(
-                "{} came after run {number} was closed. It is accepted and kept, and no job was made for it. \
-                 Look at what sent it; `tier0 file show {}` has the details.",
+                "{} came after run {number} was closed. It is accepted and kept, and no job was \
+                 made for it. Look at what sent it; `tier0 file show {}` has the details.",
                 arrival.name, file.id
             );
             let key = format!("late-file/{number}/{}", arrival.name);
@@ -125,8 +125,9 @@ impl Engine {
             format!("{} bytes, {checksum}", a.bytes.0)
         };
         let detail = format!(
-            "{} was seen again with other content ({}; the accepted file {first} has {}). The first stays valid. \
-             Find out who rewrote or sent it again; a corrected file needs a new name.",
+            "{} was seen again with other content ({}; the accepted file {first} has {}). The \
+             first stays valid. Find out who rewrote or sent it again; a corrected file needs a \
+             new name.",
             arrival.name,
             shown(arrival),
             shown(known)
@@ -147,8 +148,8 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let detail = format!(
-            "{} is {} but run {} is {label}: real and simulated data are never mixed. Give the stream profile {} the \
-             right label, or the data another run number.",
+            "{} is {} but run {} is {label}: real and simulated data are never mixed. Give the \
+             stream profile {} the right label, or the data another run number.",
             arrival.name, arrival.label, arrival.run, arrival.profile
         );
         self.put_aside(

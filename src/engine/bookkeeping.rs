@@ -1,7 +1,8 @@
 //! Bookkeeping: runs open, lumis are accounted for, runs close exactly when complete (D18).
 //!
-//! A run opens by whoever speaks of it first: its first file, a begin-of-run record, a command. It closes when its end
-//! was announced and every announced lumi of every stream is here; never by a time-out.
+//! A run opens by whoever speaks of it first: its first file, a begin-of-run record, a command. It
+//! closes when its end was announced and every announced lumi of every stream is here; never by a
+//! time-out.
 
 use crate::setup::pipelines_of;
 use crate::{Effect, Engine, RunWork};
@@ -100,8 +101,9 @@ impl Engine {
         let known = &self.runs[&number].run;
         if known.label != begin.label || (known.run_type != run_type && self.has_jobs(number)) {
             let text = format!(
-                "The begin-of-run record calls run {number} {run_type} and {}; it is at work as {} and {}. It goes on \
-                 as it is. Check the record; take the data again under another number if the run type matters.",
+                "The begin-of-run record calls run {number} {run_type} and {}; it is at work as {} \
+                 and {}. It goes on as it is. Check the record; take the data again under another \
+                 number if the run type matters.",
                 begin.label, known.run_type, known.label
             );
             self.alarm(
@@ -123,7 +125,8 @@ impl Engine {
             .any(|task| task.made_jobs > 0)
     }
 
-    /// A file came before the record that says what the run is for: nothing was cut yet, so pin again.
+    /// A file came before the record that says what the run is for: nothing was cut yet, so pin
+    /// again.
     fn retype_run(&mut self, number: RunNumber, run_type: RunType) {
         let Some(work) = self.runs.get_mut(&number) else {
             return;
@@ -148,8 +151,8 @@ impl Engine {
         if let Some(known) = work.lumis.get(&lumi) {
             if known.expected != end.expected {
                 let text = format!(
-                    "Lumi {lumi} of run {number} was announced with {:?} and now with {:?}. The first stays. Ask the \
-                     detector's experts which is right.",
+                    "Lumi {lumi} of run {number} was announced with {:?} and now with {:?}. The \
+                     first stays. Ask the detector's experts which is right.",
                     known.expected, end.expected
                 );
                 let key = format!("lumi-announced-twice/{number}/{lumi}");
@@ -199,8 +202,8 @@ impl Engine {
             }
             Some(known) if known != last_lumi => {
                 let text = format!(
-                    "Run {number} was announced to end with lumi {known} and now with lumi {last_lumi}. The first \
-                     stays. Ask the detector's experts which is right."
+                    "Run {number} was announced to end with lumi {known} and now with lumi \
+                     {last_lumi}. The first stays. Ask the detector's experts which is right."
                 );
                 let key = format!("run-ended-twice/{number}");
                 self.alarm(now, key, Severity::Medium, text, effects);
@@ -229,8 +232,9 @@ impl Engine {
         match after {
             LumiState::Disputed => {
                 let text = format!(
-                    "More is here for lumi {lumi} of stream {stream} in run {number} than was announced. Its express \
-                     work waits. Compare `tier0 file ls` with the end-of-lumi record."
+                    "More is here for lumi {lumi} of stream {stream} in run {number} than was \
+                     announced. Its express work waits. Compare `tier0 file ls` with the \
+                     end-of-lumi record."
                 );
                 self.alarm(now, key, Severity::High, text, effects);
             }
@@ -247,7 +251,8 @@ impl Engine {
         }
     }
 
-    /// Closes a run that is complete, ends tasks whose input is, and finishes the run when all of them have ended.
+    /// Closes a run that is complete, ends tasks whose input is, and finishes the run when all of
+    /// them have ended.
     pub(crate) fn conclude_run(
         &mut self,
         now: Moment,

@@ -1,5 +1,5 @@
-//! What must be true after every batch, across all structures, in one room: used by the simulator, by property tests
-//! and wherever it is cheap.
+//! What must be true after every batch, across all structures, in one room: used by the simulator,
+//! by property tests and wherever it is cheap.
 
 use crate::Engine;
 use model::ids::{JobId, OutputId, RunNumber};
@@ -227,7 +227,8 @@ impl Engine {
         }
     }
 
-    /// A hash of everything that a restart must bring back; the same state gives the same hash, on any machine.
+    /// A hash of everything that a restart must bring back; the same state gives the same hash, on
+    /// any machine.
     pub fn fingerprint(&self) -> u64 {
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
         let written = (|| {

@@ -1,5 +1,5 @@
-//! Commands: what people and programs may ask. Asking twice does no more than asking once, and every refusal says why
-//! and what to do instead.
+//! Commands: what people and programs may ask. Asking twice does no more than asking once, and
+//! every refusal says why and what to do instead.
 
 use crate::{Effect, Engine};
 use model::command::{Command, Reply};
@@ -130,8 +130,8 @@ impl Engine {
             .and_then(|work| work.tasks.get_mut(&index));
         let Some(task) = task.filter(|task| !task.ended) else {
             return Reply::Refused(format!(
-                "job {id} belongs to a task of run {number} that has ended, and later work rests on it; a recovery \
-                 request makes it again as new work"
+                "job {id} belongs to a task of run {number} that has ended, and later work rests \
+                 on it; a recovery request makes it again as new work"
             ));
         };
         match job.state.next(JobEvent::RetryAsked(now)) {

@@ -1,9 +1,10 @@
-//! Constants: what harvests propose is judged in the order of runs, becomes an interval of validity, and releases the
-//! work that waits for it (D17).
+//! Constants: what harvests propose is judged in the order of runs, becomes an interval of
+//! validity, and releases the work that waits for it (D17).
 //!
-//! Whether a constant is good is decided by the wing `calibration`; here is kept what it is judged against. The order
-//! matters: a run is judged only when every earlier run at work has its decision, so the intervals do not depend on
-//! which harvest happens to end first. Simulated runs have tags of their own.
+//! Whether a constant is good is decided by the wing `calibration`; here is kept what it is judged
+//! against. The order matters: a run is judged only when every earlier run at work has its
+//! decision, so the intervals do not depend on which harvest happens to end first. Simulated runs
+//! have tags of their own.
 
 use crate::{Effect, Engine};
 use calibration::gate::{Candidate, OpenIov, Outcome, Quantity, Rule, judge};
@@ -76,7 +77,8 @@ impl Constants {
     }
 }
 
-/// The rule of a tag whose task is no longer configured: everything joins or opens by the usual three sigma.
+/// The rule of a tag whose task is no longer configured: everything joins or opens by the usual
+/// three sigma.
 fn any_rule() -> Rule {
     rule_of(&GateRule {
         tag: TagName::new("any"),
@@ -289,7 +291,8 @@ impl Engine {
         }
     }
 
-    /// A calibrating task has ended without proposing some constant: what is in force stays, and nobody waits.
+    /// A calibrating task has ended without proposing some constant: what is in force stays, and
+    /// nobody waits.
     pub(crate) fn abandon_undecided(
         &mut self,
         now: Moment,

@@ -1,7 +1,9 @@
-//! Cutting: closed input becomes jobs. The engine keeps the windows; the splitters in the wing `pipelines` decide.
+//! Cutting: closed input becomes jobs. The engine keeps the windows; the splitters in the wing
+//! `pipelines` decide.
 //!
-//! A task is looked at when its window changed, its wait may be over, or its splitter asked for it. Consumed input
-//! leaves the window in the same step that makes the job, and a row says so: exactly once (D10, D14).
+//! A task is looked at when its window changed, its wait may be over, or its splitter asked for it.
+//! Consumed input leaves the window in the same step that makes the job, and a row says so: exactly
+//! once (D10, D14).
 
 use crate::timers::Timer;
 use crate::{Effect, Engine};
@@ -202,8 +204,8 @@ impl Engine {
         id
     }
 
-    /// An input that no job can work on: a job that has failed, so that it is visible, accounted for and can be tried
-    /// again.
+    /// An input that no job can work on: a job that has failed, so that it is visible, accounted
+    /// for and can be tried again.
     fn quarantine(
         &mut self,
         now: Moment,
@@ -231,8 +233,8 @@ impl Engine {
         }
         let path = &self.plans[index].path;
         let text = format!(
-            "{path} cannot work on {name} of run {number}: {reason}. It is kept as failed job {id}; \
-             `tier0 job retry {id}` tries it all the same."
+            "{path} cannot work on {name} of run {number}: {reason}. It is kept as failed job \
+             {id}; `tier0 job retry {id}` tries it all the same."
         );
         self.alarm(
             now,

@@ -1,4 +1,5 @@
-//! Everything the engine can ask of the world. Each carries stable ids, so doing it twice is harmless.
+//! Everything the engine can ask of the world. Each carries stable ids, so doing it twice is
+//! harmless.
 
 use model::command::Reply;
 use model::fact::Fact;
@@ -18,7 +19,8 @@ pub enum Effect {
     Start(AttemptSpec),
     /// End an attempt with everything it started.
     Cancel(Token),
-    /// Put outputs in place. Need not wait: the names are unique, and only a row makes them visible (D9).
+    /// Put outputs in place. Need not wait: the names are unique, and only a row makes them visible
+    /// (D9).
     Store(CommitPlan),
     /// A run has begun: start so many workers of this task ahead.
     Prepare(Arc<AttemptPlan>, u32),

@@ -1,7 +1,7 @@
 //! Execution: jobs get a place, attempts are made, and what executors say of them is sorted out.
 //!
-//! Only the engine makes attempts (D16). News of an attempt that is not the current one is ignored: its outputs are the
-//! garbage of a losing attempt.
+//! Only the engine makes attempts (D16). News of an attempt that is not the current one is ignored:
+//! its outputs are the garbage of a losing attempt.
 
 use crate::dispatch::GroupKey;
 use crate::timers::Timer;
@@ -150,7 +150,8 @@ impl Engine {
             .collect()
     }
 
-    /// The job whose current attempt this token names; none if the token is of another attempt or epoch.
+    /// The job whose current attempt this token names; none if the token is of another attempt or
+    /// epoch.
     fn current(&mut self, token: Token) -> Option<&mut Job> {
         let epoch = self.epoch;
         self.jobs.get_mut(&token.job).filter(|job| {
@@ -204,8 +205,8 @@ impl Engine {
         }
         if let Some(missing) = self.missing_output(id, &report) {
             let message = format!(
-                "the program reported success without its output {missing}; make it write and report every output \
-                 that the task declares"
+                "the program reported success without its output {missing}; make it write and \
+                 report every output that the task declares"
             );
             self.attempt_failed(now, id, ExitClass::Program, &message, effects);
             return;
@@ -288,8 +289,9 @@ impl Engine {
         let (number, path) = (job.run, job.task.clone());
         let error = job.last_error.clone().unwrap_or_default();
         let text = format!(
-            "{path} failed for good on run {number}: {error}. The run goes on without it. Its input is kept: while \
-             the task is at work, `tier0 job retry {id}` makes another attempt."
+            "{path} failed for good on run {number}: {error}. The run goes on without it. Its \
+             input is kept: while the task is at work, `tier0 job retry {id}` makes another \
+             attempt."
         );
         self.announce(
             now,

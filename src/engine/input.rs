@@ -1,4 +1,5 @@
-//! Everything that can happen to the engine. A reviewer reads this file and `effect.rs` to know all of its dealings.
+//! Everything that can happen to the engine. A reviewer reads this file and `effect.rs` to know all
+//! of its dealings.
 
 use model::arrival::Seen;
 use model::command::Command;
@@ -11,7 +12,8 @@ use model::work::{AttemptNews, CommitFailure, StoredOutput};
 pub enum Input {
     /// A watcher saw something.
     Seen(Seen),
-    /// An executor says something of an attempt. Told only once the attempt's own record is durable (D3).
+    /// An executor says something of an attempt. Told only once the attempt's own record is durable
+    /// (D3).
     News {
         /// Which attempt.
         token: Token,
@@ -34,11 +36,13 @@ pub enum Input {
         /// What is asked.
         command: Command,
     },
-    /// The batch of inputs is complete, or a moment of [`crate::Engine::next_wakeup`] has come: cut, place, conclude.
+    /// The batch of inputs is complete, or a moment of [`crate::Engine::next_wakeup`] has come:
+    /// cut, place, conclude.
     Tick,
 }
 
-/// The final name of an output of an attempt: never used again, because it holds run, job and attempt.
+/// The final name of an output of an attempt: never used again, because it holds run, job and
+/// attempt.
 pub(crate) fn final_name(
     dataset: &str,
     run: model::ids::RunNumber,

@@ -1,14 +1,15 @@
 //! The engine. Takes what has happened, says what must now be done.
 //!
-//! `step(now, input, &mut effects)` is all of it: the engine awaits nothing, reads no clock, opens no file and never
-//! fails. Live, simulated, replayed and under test it is the same code. The flow, in the order of the files:
-//! a file is seen ([`arrival`]) and accounted to its run and lumi ([`bookkeeping`]); closed input is cut into jobs
-//! ([`cutting`]), which get their turn ([`dispatch`]), are tried ([`execution`]) and leave outputs ([`outputs`]); their
-//! constants are judged ([`constants`]), their histograms lead to a verdict ([`quality`]), and what is complete is
-//! published ([`publication`]).
+//! `step(now, input, &mut effects)` is all of it: the engine awaits nothing, reads no clock, opens
+//! no file and never fails. Live, simulated, replayed and under test it is the same code. The flow,
+//! in the order of the files: a file is seen ([`arrival`]) and accounted to its run and lumi
+//! ([`bookkeeping`]); closed input is cut into jobs ([`cutting`]), which get their turn
+//! ([`dispatch`]), are tried ([`execution`]) and leave outputs ([`outputs`]); their constants are
+//! judged ([`constants`]), their histograms lead to a verdict ([`quality`]), and what is complete
+//! is published ([`publication`]).
 //!
-//! Inputs are stepped as they come; cutting, placing and concluding happen once a batch, at [`Input::Tick`], so that a
-//! hundred files seen together cost one look at their task.
+//! Inputs are stepped as they come; cutting, placing and concluding happen once a batch, at
+//! [`Input::Tick`], so that a hundred files seen together cost one look at their task.
 
 mod arrival;
 mod bookkeeping;
@@ -74,7 +75,8 @@ pub struct Engine {
     alarms: BTreeMap<String, Alarm>,
     queue: Queue,
     timers: Timers,
-    /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the attempt is made again.
+    /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the
+    /// attempt is made again.
     reports: BTreeMap<JobId, Box<AttemptReport>>,
     /// Tasks to look at, and objects whose new value must be recorded, at the end of the batch.
     look_at: BTreeSet<(RunNumber, usize)>,
@@ -139,7 +141,8 @@ impl Engine {
     /// Cuts, places and concludes: once a batch.
     fn tick(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.fire_timers(now);
-        // Concluding one task may feed or release another, so this goes on until nothing is left to look at.
+        // Concluding one task may feed or release another, so this goes on until nothing is left to
+        // look at.
         loop {
             while let Some((run, task)) = self.look_at.pop_first() {
                 self.cut(now, run, task, effects);

@@ -1,4 +1,5 @@
-//! Outputs: put in place, then recorded as the winner's in one transaction with everything that follows from them (D9).
+//! Outputs: put in place, then recorded as the winner's in one transaction with everything that
+//! follows from them (D9).
 
 use crate::arrival::item_of;
 use crate::cutting::ranges;
@@ -16,7 +17,8 @@ use model::work::{
 use pipelines::splitting::Item;
 
 impl Engine {
-    /// An attempt reported success: have its outputs put in place, or go on at once when there are none.
+    /// An attempt reported success: have its outputs put in place, or go on at once when there are
+    /// none.
     pub(crate) fn store_outputs(
         &mut self,
         now: Moment,
@@ -66,7 +68,8 @@ impl Engine {
         }
     }
 
-    /// `/stream/pipeline's processing/label`: express and prompt of the same stream are different datasets.
+    /// `/stream/pipeline's processing/label`: express and prompt of the same stream are different
+    /// datasets.
     fn dataset_of(
         &self,
         number: RunNumber,
@@ -162,7 +165,8 @@ impl Engine {
                 job.lumis.clone(),
             )
         };
-        // The storage answers in the order of the plan and repeats the final name, which holds the label.
+        // The storage answers in the order of the plan and repeats the final name, which holds the
+        // label.
         let Some(reported) = report
             .outputs
             .iter()
@@ -238,7 +242,8 @@ impl Engine {
         }));
     }
 
-    /// Ends tasks that have nothing left to do, tells those that read from them, and closes their blocks.
+    /// Ends tasks that have nothing left to do, tells those that read from them, and closes their
+    /// blocks.
     pub(crate) fn end_tasks(&mut self, now: Moment, number: RunNumber, effects: &mut Vec<Effect>) {
         for index in 0..self.plans.len() {
             let Some(work) = self.runs.get_mut(&number) else {
@@ -266,7 +271,8 @@ impl Engine {
         }
     }
 
-    /// Feeds every task of a run from rows: what its streams and feeders made and it has not consumed.
+    /// Feeds every task of a run from rows: what its streams and feeders made and it has not
+    /// consumed.
     pub(crate) fn feed_from_rows(&mut self, number: RunNumber) {
         let files: Vec<(StreamName, Item)> = self
             .files
@@ -315,13 +321,18 @@ fn names_label(stored: &StoredOutput, output: &ReportedOutput) -> bool {
 /// What the storage measured must be what the program reported.
 fn mismatch(report: &AttemptReport, stored: &[StoredOutput]) -> Option<String> {
     stored.iter().find_map(|stored| {
-        let reported = report.outputs.iter().find(|output| names_label(stored, output))?;
+        let reported = report
+            .outputs
+            .iter()
+            .find(|output| names_label(stored, output))?;
         let bytes_differ = reported.bytes.is_some_and(|bytes| bytes != stored.bytes);
-        let sums_differ = reported.adler32.is_some_and(|adler32| adler32 != stored.adler32);
+        let sums_differ = reported
+            .adler32
+            .is_some_and(|adler32| adler32 != stored.adler32);
         (bytes_differ || sums_differ).then(|| {
             format!(
-                "output {} is not what the program reported: {} bytes with adler32 {:08x} are there; the report must \
-                 be written after the file is complete",
+                "output {} is not what the program reported: {} bytes with adler32 {:08x} are \
+                 there; the report must be written after the file is complete",
                 reported.label, stored.bytes.0, stored.adler32
             )
         })

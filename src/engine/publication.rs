@@ -1,5 +1,6 @@
-//! Publication: outputs are gathered in blocks, a block closes when the task that fills it has ended for its run, and
-//! the news of it is written in the same batch. A test run publishes nothing.
+//! Publication: outputs are gathered in blocks, a block closes when the task that fills it has
+//! ended for its run, and the news of it is written in the same batch. A test run publishes
+//! nothing.
 
 use crate::{Effect, Engine};
 use model::dataset::{Block, BlockEvent, BlockState, Output};

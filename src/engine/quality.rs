@@ -1,5 +1,6 @@
-//! Quality: tests become a verdict, a verdict certifies the run's lumis or refuses them with a reason, and the good-run
-//! list follows. The list is whole each time, so writing it twice does no harm.
+//! Quality: tests become a verdict, a verdict certifies the run's lumis or refuses them with a
+//! reason, and the good-run list follows. The list is whole each time, so writing it twice does no
+//! harm.
 
 use crate::{Effect, Engine};
 use model::fact::Fact;
@@ -11,7 +12,8 @@ use model::time::{Moment, Span};
 use model::work::AttemptReport;
 use std::collections::BTreeMap;
 
-/// Statuses above these are a warning or an error, as in cms-sw/cmssw:DQMServices/Core/interface/DQMDefinitions.h.
+/// Statuses above these are a warning or an error, as in
+/// cms-sw/cmssw:DQMServices/Core/interface/DQMDefinitions.h.
 const STATUS_OK: u32 = 100;
 const STATUS_WARNING: u32 = 200;
 
@@ -123,8 +125,8 @@ impl Engine {
         format!("{{{}}}\n", lines.join(",\n "))
     }
 
-    /// The programs' own time on the longest chain of jobs that led to the run's verdict, counted from when its last
-    /// file was seen: what no scheduler could have saved.
+    /// The programs' own time on the longest chain of jobs that led to the run's verdict, counted
+    /// from when its last file was seen: what no scheduler could have saved.
     fn program_time_on_longest_chain(&self, number: RunNumber) -> Span {
         let from = self.runs[&number].run.last_file_seen_at;
         let made_by: BTreeMap<OutputId, JobId> = self
@@ -134,7 +136,8 @@ impl Engine {
             .map(|o| (o.id, o.job))
             .collect();
         let mut known: BTreeMap<JobId, Span> = BTreeMap::new();
-        // Ids grow in the order in which jobs are made, and a job is made after those it reads from or waits for.
+        // Ids grow in the order in which jobs are made, and a job is made after those it reads from
+        // or waits for.
         let mut decided = Span::ZERO;
         let mut longest = Span::ZERO;
         for job in self.jobs.values().filter(|job| job.run == number) {
@@ -161,7 +164,8 @@ impl Engine {
     }
 }
 
-/// The worst test decides; a test that could not run warns, and if none could run there is no verdict.
+/// The worst test decides; a test that could not run warns, and if none could run there is no
+/// verdict.
 fn verdict(tests: &[TestAnswer]) -> RunVerdict {
     let ran = tests.iter().filter(|test| test.status >= STATUS_OK);
     match ran.map(|test| test.status).max() {

@@ -1,7 +1,8 @@
 //! After a restart: everything that is not a row is derived from the rows (D4).
 //!
-//! The law, checked by the simulator at random steps: an engine restored from what it has recorded has the same
-//! fingerprint as the engine that recorded it, and wants nothing recorded at its first tick.
+//! The law, checked by the simulator at random steps: an engine restored from what it has recorded
+//! has the same fingerprint as the engine that recorded it, and wants nothing recorded at its first
+//! tick.
 
 use crate::arrival::item_of;
 use crate::outputs::item_of_output;
@@ -22,8 +23,8 @@ use std::collections::BTreeSet;
 type ConsumedSet = BTreeSet<(TaskPath, InputId)>;
 
 impl Engine {
-    /// An engine that knows what the rows say. Attempts under way are still under way: whoever restores says next
-    /// which of them are lost ([`crate::Input::AttemptsLost`]).
+    /// An engine that knows what the rows say. Attempts under way are still under way: whoever
+    /// restores says next which of them are lost ([`crate::Input::AttemptsLost`]).
     pub fn restore(setup: Setup, next_id: Option<i64>, rows: Rows, now: Moment) -> Self {
         let mut engine = Self::new(setup, next_id);
         for run in rows.runs {
@@ -213,7 +214,8 @@ impl Engine {
         }
     }
 
-    /// Which tasks have ended follows from their feeders; which are worth a look is said by whatever is unfinished.
+    /// Which tasks have ended follows from their feeders; which are worth a look is said by
+    /// whatever is unfinished.
     fn restore_ends(&mut self) {
         let numbers: Vec<RunNumber> = self.runs.keys().copied().collect();
         for number in numbers {

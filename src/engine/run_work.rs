@@ -1,5 +1,5 @@
-//! A run at work: its row, what has come for it, and how far each task is. Everything here but the row is derived, and
-//! `restore.rs` derives it again from the rows.
+//! A run at work: its row, what has come for it, and how far each task is. Everything here but the
+//! row is derived, and `restore.rs` derives it again from the rows.
 
 use model::frontier::Frontier;
 use model::ids::{BlockId, LumiNumber};
@@ -87,7 +87,8 @@ impl RunWork {
         }
     }
 
-    /// Compares what has come with what was announced for one lumi of one stream, and moves the frontier.
+    /// Compares what has come with what was announced for one lumi of one stream, and moves the
+    /// frontier.
     ///
     /// Returns the lumi's state before and after.
     pub(crate) fn account(
@@ -106,7 +107,8 @@ impl RunWork {
         });
         let before = entry.state;
         let event = expected.compare(entry.received);
-        // A lumi that was complete cannot become short: announcements are not replaced (bookkeeping.rs).
+        // A lumi that was complete cannot become short: announcements are not replaced
+        // (bookkeeping.rs).
         if let Ok(after) = before.next(event) {
             entry.state = after;
         }
@@ -125,8 +127,8 @@ impl RunWork {
         (before, after)
     }
 
-    /// Whether everything that was announced for the run is here: of every stream that was ever seen, and of at least
-    /// one if any lumi was announced.
+    /// Whether everything that was announced for the run is here: of every stream that was ever
+    /// seen, and of at least one if any lumi was announced.
     pub(crate) fn is_complete(&self) -> bool {
         let Some(last) = self.run.last_lumi else {
             return false;

@@ -1,4 +1,5 @@
-//! What an engine is born with: the pipelines as one list of tasks that know who feeds them and whom they feed.
+//! What an engine is born with: the pipelines as one list of tasks that know who feeds them and
+//! whom they feed.
 
 use model::budget::Budget;
 use model::ids::{AgentNumber, Epoch};

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 pub(crate) enum Timer {
     /// A job's pause after a failure is over.
     Backoff(JobId),
-    /// A splitter asked to be called again, or a release rule's wait is over: the task at this position of the list.
+    /// A splitter asked to be called again, or a release rule's wait is over: the task at this
+    /// position of the list.
     Look(RunNumber, usize),
 }
 

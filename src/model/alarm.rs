@@ -1,4 +1,5 @@
-//! Alarms: something a person should know. One per key; raised once, cleared once, never repeated by polling.
+//! Alarms: something a person should know. One per key; raised once, cleared once, never repeated
+//! by polling.
 
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! What a watcher says it has seen: typed facts, already read from names and sidecars (D22). Nothing here is believed
-//! yet; the engine decides.
+//! What a watcher says it has seen: typed facts, already read from names and sidecars (D22).
+//! Nothing here is believed yet; the engine decides.
 
 use crate::ids::{LumiNumber, RunNumber};
 use crate::lumi::Expected;

@@ -1,14 +1,17 @@
-//! Conditions as rows: payloads by hash, intervals of validity without an end, and what was decided on each run.
+//! Conditions as rows: payloads by hash, intervals of validity without an end, and what was decided
+//! on each run.
 //!
-//! An IOV ends where the next one begins; a later row with the same `since` replaces the earlier one, so a snapshot
-//! taken by insertion order reproduces the past (`CondDB`, cms-sw/cmssw:CondCore/Utilities/python/conddblib.py).
+//! An IOV ends where the next one begins; a later row with the same `since` replaces the earlier
+//! one, so a snapshot taken by insertion order reproduces the past (`CondDB`,
+//! cms-sw/cmssw:CondCore/Utilities/python/conddblib.py).
 
 use crate::ids::RunNumber;
 use crate::names::TagName;
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 
-/// A measured quantity in whole nano-units (1e-9 of its unit), so that decisions need no floating point (D4).
+/// A measured quantity in whole nano-units (1e-9 of its unit), so that decisions need no floating
+/// point (D4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasuredQuantity {
     /// Its name with its unit, e.g. `x0_cm`.

@@ -1,7 +1,7 @@
 //! What is worth recording: the closed list behind `Effect::Record`.
 //!
-//! A fact is the new whole value of one object, never a change (D4): within a batch only the last value of an object
-//! is written, and writing one twice does no harm.
+//! A fact is the new whole value of one object, never a change (D4): within a batch only the last
+//! value of an object is written, and writing one twice does no harm.
 
 use crate::alarm::Alarm;
 use crate::arrival::SetAside;

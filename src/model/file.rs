@@ -1,4 +1,5 @@
-//! A file of the detector that was accepted: identity is (profile, name), everything else are attributes (D10).
+//! A file of the detector that was accepted: identity is (profile, name), everything else are
+//! attributes (D10).
 
 use crate::arrival::Arrival;
 use crate::ids::FileId;
@@ -16,10 +17,11 @@ pub struct File {
 }
 
 impl File {
-    /// Whether a second sighting under the same name shows the same content, as far as attributes can tell.
+    /// Whether a second sighting under the same name shows the same content, as far as attributes
+    /// can tell.
     ///
-    /// A claimed checksum decides where both have one; otherwise size decides. Inode and mtime may differ: a copy that
-    /// is sent again is still the same file.
+    /// A claimed checksum decides where both have one; otherwise size decides. Inode and mtime may
+    /// differ: a copy that is sent again is still the same file.
     pub fn same_content(&self, other: &Arrival) -> bool {
         let mine = &self.arrival;
         mine.bytes == other.bytes

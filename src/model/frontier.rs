@@ -3,7 +3,8 @@
 use crate::ids::LumiNumber;
 use std::collections::BTreeSet;
 
-/// Closed lumis of one stream, kept as "all up to here" and the few that closed ahead of their turn.
+/// Closed lumis of one stream, kept as "all up to here" and the few that closed ahead of their
+/// turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
     reached: u32,
@@ -41,7 +42,8 @@ impl Frontier {
         lumi.0 <= self.reached || self.ahead.contains(&lumi.0)
     }
 
-    /// The first lumi that holds everything behind it back, if something behind it is closed already.
+    /// The first lumi that holds everything behind it back, if something behind it is closed
+    /// already.
     pub fn hole(&self) -> Option<LumiNumber> {
         (!self.ahead.is_empty()).then_some(LumiNumber(self.reached + 1))
     }

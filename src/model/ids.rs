@@ -1,7 +1,8 @@
 //! Identities: small typed integers, so that a file can never be taken for a job.
 //!
-//! Ids are given out by the engine (never by the database): ten bits of agent number, forty-three bits of counter, so
-//! every id stays below 2^53 and survives JavaScript. Run and lumi numbers come from the detector and are not ids of ours.
+//! Ids are given out by the engine (never by the database): ten bits of agent number, forty-three
+//! bits of counter, so every id stays below 2^53 and survives JavaScript. Run and lumi numbers come
+//! from the detector and are not ids of ours.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! A job: a piece of work with fixed input, and the attempts made at it.
 //!
-//! Only the engine makes attempts (D16). What an executor reports is classed by [`ExitClass`]; what follows from a
-//! class is data in the task's retry policy, never a comparison of texts.
+//! Only the engine makes attempts (D16). What an executor reports is classed by [`ExitClass`]; what
+//! follows from a class is data in the task's retry policy, never a comparison of texts.
 
 use crate::ids::{AttemptNumber, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use crate::names::TaskPath;
@@ -79,7 +79,8 @@ impl ExitClass {
         }
     }
 
-    /// Whether the attempt counts against the task's limit: an attempt that our own restart ended does not.
+    /// Whether the attempt counts against the task's limit: an attempt that our own restart ended
+    /// does not.
     pub fn costs_an_attempt(self) -> bool {
         self != Self::Lost
     }
@@ -277,7 +278,8 @@ pub struct Job {
     pub task: TaskPath,
     /// Who is served first.
     pub class: Class,
-    /// What it reads, in order. The first `consumed` of them are consumed by it; others are only read.
+    /// What it reads, in order. The first `consumed` of them are consumed by it; others are only
+    /// read.
     pub inputs: Vec<InputId>,
     /// How many of `inputs` it consumes.
     pub consumed: u32,

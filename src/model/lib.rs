@@ -1,8 +1,9 @@
-//! The words. Plain values and their legal steps: what a run, a lumi, a file, a job is, and how each may change.
+//! The words. Plain values and their legal steps: what a run, a lumi, a file, a job is, and how
+//! each may change.
 //!
-//! Everything in the house speaks these words and nothing here knows anybody. No clock is read, no file is opened, no
-//! thread is started; time comes in as a [`time::Moment`]. Serialisation exists only for the store's rows and the
-//! optional journal: strangers get the shapes of the room `view`.
+//! Everything in the house speaks these words and nothing here knows anybody. No clock is read, no
+//! file is opened, no thread is started; time comes in as a [`time::Moment`]. Serialisation exists
+//! only for the store's rows and the optional journal: strangers get the shapes of the room `view`.
 //!
 //! Reading order is the order of the `mod` lines.
 

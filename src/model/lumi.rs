@@ -1,6 +1,7 @@
 //! A lumi section: what was announced for it, what has come, and whether it is accounted for (D18).
 //!
-//! Announcements are rows of their own; what has come is counted from the files, so nothing is counted twice.
+//! Announcements are rows of their own; what has come is counted from the files, so nothing is
+//! counted twice.
 
 use crate::ids::{LumiNumber, RunNumber};
 use crate::step::IllegalStep;
@@ -13,7 +14,8 @@ pub enum Expected {
     /// Nobody has said.
     #[default]
     Unknown,
-    /// So many events were read out; the processed and lost events of each stream's sidecars add up to it.
+    /// So many events were read out; the processed and lost events of each stream's sidecars add up
+    /// to it.
     Events(u64),
     /// So many files a stream.
     Files(u64),

@@ -1,7 +1,8 @@
-//! Names: streams, pipelines, tasks, tags, datasets. Cheap to clone, compared by text, never confused with each other.
+//! Names: streams, pipelines, tasks, tags, datasets. Cheap to clone, compared by text, never
+//! confused with each other.
 //!
-//! A dataset's name is `/primary/processed/TIER`, with `/SIM` at the end when the data are simulated, so that real and
-//! simulated can be told apart by everybody who only sees the name.
+//! A dataset's name is `/primary/processed/TIER`, with `/SIM` at the end when the data are
+//! simulated, so that real and simulated can be told apart by everybody who only sees the name.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -82,7 +83,8 @@ impl fmt::Display for TaskPath {
     }
 }
 
-/// Where data come from. Real, simulated and replayed data are never in one histogram, dataset or list.
+/// Where data come from. Real, simulated and replayed data are never in one histogram, dataset or
+/// list.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -1,7 +1,8 @@
-//! Time, in two types that do not mix by accident: a [`Moment`] is a point, a [`Span`] is a difference (D20).
+//! Time, in two types that do not mix by accident: a [`Moment`] is a point, a [`Span`] is a
+//! difference (D20).
 //!
-//! A moment is nanoseconds since 1970 on the agent's own clock (monotonic, anchored to wall time once). This room never
-//! reads a clock: it is told.
+//! A moment is nanoseconds since 1970 on the agent's own clock (monotonic, anchored to wall time
+//! once). This room never reads a clock: it is told.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -150,8 +151,8 @@ impl fmt::Display for Span {
 }
 
 impl fmt::Display for Moment {
-    /// RFC 3339 in UTC with microseconds. Days to date after Howard Hinnant, "chrono-compatible low-level date
-    /// algorithms", `civil_from_days`.
+    /// RFC 3339 in UTC with microseconds. Days to date after Howard Hinnant, "chrono-compatible
+    /// low-level date algorithms", `civil_from_days`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.as_micros();
         let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));

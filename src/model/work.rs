@@ -1,5 +1,6 @@
-//! What travels between the engine and those who do the work: attempts to start, reports that come back, outputs to
-//! put in place. The same shapes serve local programs, batch systems and the simulator's models of both.
+//! What travels between the engine and those who do the work: attempts to start, reports that come
+//! back, outputs to put in place. The same shapes serve local programs, batch systems and the
+//! simulator's models of both.
 
 use crate::conditions::CandidateConstant;
 use crate::ids::{LumiNumber, RunNumber, Token};

@@ -1,5 +1,5 @@
-//! The store as its readers see it: questions of people and programs, answered from a pool of its own, so that no
-//! question ever makes the writer wait (D19).
+//! The store as its readers see it: questions of people and programs, answered from a pool of its
+//! own, so that no question ever makes the writer wait (D19).
 
 use crate::store::StoreError;
 use model::alarm::Alarm;

@@ -1,8 +1,9 @@
 //! An executor: whatever runs programs for us, from processes beside us to a batch system far away.
 //!
-//! Its final shape: submit in batches with tokens, status with three values, cancel, adopt, capabilities. What happens
-//! to an attempt comes back through the [`NewsSink`] given at construction, in any order, possibly twice; the engine
-//! sorts it out by token. Adapters repeat reads, never submissions (D16).
+//! Its final shape: submit in batches with tokens, status with three values, cancel, adopt,
+//! capabilities. What happens to an attempt comes back through the [`NewsSink`] given at
+//! construction, in any order, possibly twice; the engine sorts it out by token. Adapters repeat
+//! reads, never submissions (D16).
 
 use model::ids::Token;
 use model::work::{AttemptNews, AttemptSpec};
@@ -16,8 +17,8 @@ pub struct Capabilities {
     pub cores: u32,
     /// Attempts it takes in one call at best.
     pub bulk: u32,
-    /// Whether an attempt ends for certain when its agent's epoch is over, so that it may start before its record is
-    /// durable (D3).
+    /// Whether an attempt ends for certain when its agent's epoch is over, so that it may start
+    /// before its record is durable (D3).
     pub contained: bool,
     /// Whether attempts survive a restart of the agent and can be adopted.
     pub survives_restart: bool,
@@ -62,8 +63,8 @@ pub trait Executor: Send {
     /// What it can do; the same answer for its whole life.
     fn capabilities(&self) -> Capabilities;
 
-    /// Takes attempts. The answer has one entry for each, in order. An attempt whose token it already has is
-    /// `Accepted` and not started again.
+    /// Takes attempts. The answer has one entry for each, in order. An attempt whose token it
+    /// already has is `Accepted` and not started again.
     fn submit(&mut self, attempts: &[AttemptSpec]) -> Vec<Submitted>;
 
     /// Asks after attempts; one answer for each, in order.
@@ -72,10 +73,12 @@ pub trait Executor: Send {
     /// Ends attempts with everything they started. The end is reported as news like any other.
     fn cancel(&mut self, tokens: &[Token]);
 
-    /// Takes over attempts that an earlier process of this agent submitted; one answer for each, in order.
+    /// Takes over attempts that an earlier process of this agent submitted; one answer for each, in
+    /// order.
     fn adopt(&mut self, tokens: &[Token]) -> Vec<Status>;
 
-    /// The outputs of these attempts are recorded, or they have failed and that is recorded: their folders may go.
+    /// The outputs of these attempts are recorded, or they have failed and that is recorded: their
+    /// folders may go.
     fn forget(&mut self, tokens: &[Token]);
 
     /// Starts what a task will need soon (workers, at run start); a hint.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 /// A storage of outputs.
 pub trait Storage: Send + Sync {
-    /// Verifies, syncs and renames outputs, then syncs their folders. Once it has returned `Ok`, they survive a power
-    /// cut under their final names. Doing it again after a crash half-way gives the same answer.
+    /// Verifies, syncs and renames outputs, then syncs their folders. Once it has returned `Ok`,
+    /// they survive a power cut under their final names. Doing it again after a crash half-way
+    /// gives the same answer.
     fn commit(&self, plan: &CommitPlan) -> Result<Vec<StoredOutput>, CommitFailure>;
 
     /// The path of an output that is in place.

@@ -1,4 +1,5 @@
-//! The store as its one writer sees it: batches of facts under one fence, and the rows a restart needs.
+//! The store as its one writer sees it: batches of facts under one fence, and the rows a restart
+//! needs.
 
 use model::fact::Fact;
 use model::ids::Epoch;
@@ -61,7 +62,8 @@ pub enum StoreError {
         /// The epoch on record.
         theirs: Epoch,
     },
-    /// The storage under it can no longer be trusted: end the process with exit code 74 and recover (P10).
+    /// The storage under it can no longer be trusted: end the process with exit code 74 and recover
+    /// (P10).
     #[error(
         "{tried}: the disk under the store failed ({detail}); stopping, check it before a restart"
     )]
@@ -98,11 +100,12 @@ impl StoreError {
 
 /// The writing end: one per agent, behind one fence.
 pub trait Ledger: Send {
-    /// Raises this agent's epoch durably. Once it has returned, no batch of an older epoch can be committed.
+    /// Raises this agent's epoch durably. Once it has returned, no batch of an older epoch can be
+    /// committed.
     fn raise_epoch(&mut self) -> Result<Standing, StoreError>;
 
-    /// Commits a batch durably, or nothing of it. A batch that was committed before (result unknown to the caller)
-    /// returns `Ok` without writing again.
+    /// Commits a batch durably, or nothing of it. A batch that was committed before (result unknown
+    /// to the caller) returns `Ok` without writing again.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Reads what a restart needs: for now every row of this agent, until runs are archived (D12).

@@ -59,7 +59,8 @@ impl Queue {
         self.waiting += 1;
     }
 
-    /// Takes the job to serve next: live before offline, priority before slack, and the late lane in its share.
+    /// Takes the job to serve next: live before offline, priority before slack, and the late lane
+    /// in its share.
     pub fn pop(&mut self, now: Moment) -> Option<JobId> {
         let job = self.classes.values_mut().find_map(|class| class.pop(now))?;
         self.waiting -= 1;
@@ -138,7 +139,8 @@ impl ClassQueue {
         Some(job)
     }
 
-    /// Moves jobs at the head whose latest start has passed to the late lane; each moves once in its life.
+    /// Moves jobs at the head whose latest start has passed to the late lane; each moves once in
+    /// its life.
     fn retire_late(&mut self, now: Moment) {
         while let Some((_, latest_start, job, run)) = self.order.first().copied() {
             if latest_start >= now {
