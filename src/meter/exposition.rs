@@ -19,9 +19,18 @@ impl Gauge {
 impl Counter {
     fn name_and_help(self) -> (&'static str, &'static str) {
         match self {
-            Self::EngineInputs => ("tier0_engine_inputs", "Inputs that the engine stepped through."),
-            Self::StoreBatches => ("tier0_store_batches", "Batches of facts that became durable."),
-            Self::BudgetsMissed => ("tier0_budgets_missed", "Jobs whose output was out too late."),
+            Self::EngineInputs => (
+                "tier0_engine_inputs",
+                "Inputs that the engine stepped through.",
+            ),
+            Self::StoreBatches => (
+                "tier0_store_batches",
+                "Batches of facts that became durable.",
+            ),
+            Self::BudgetsMissed => (
+                "tier0_budgets_missed",
+                "Jobs whose output was out too late.",
+            ),
         }
     }
 }
@@ -47,27 +56,46 @@ fn write_all(
     if !series.is_empty() {
         writeln!(out, "# TYPE tier0_hop_seconds summary")?;
         writeln!(out, "# UNIT tier0_hop_seconds seconds")?;
-        writeln!(out, "# HELP tier0_hop_seconds Time that jobs took for each hop of the flow.")?;
+        writeln!(
+            out,
+            "# HELP tier0_hop_seconds Time that jobs took for each hop of the flow."
+        )?;
     }
     for one in series {
         let labels = format!("pipeline=\"{}\",hop=\"{}\"", one.pipeline, one.hop.as_str());
         let q = &one.quantiles;
-        for (quantile, span) in
-            [("0.5", q.p50), ("0.9", q.p90), ("0.99", q.p99), ("0.999", q.p999)]
-        {
+        for (quantile, span) in [
+            ("0.5", q.p50),
+            ("0.9", q.p90),
+            ("0.99", q.p99),
+            ("0.999", q.p999),
+        ] {
             let seconds = span.as_secs_f64();
-            writeln!(out, "tier0_hop_seconds{{{labels},quantile=\"{quantile}\"}} {seconds}")?;
+            writeln!(
+                out,
+                "tier0_hop_seconds{{{labels},quantile=\"{quantile}\"}} {seconds}"
+            )?;
         }
-        writeln!(out, "tier0_hop_seconds_sum{{{labels}}} {}", q.sum.as_secs_f64())?;
+        writeln!(
+            out,
+            "tier0_hop_seconds_sum{{{labels}}} {}",
+            q.sum.as_secs_f64()
+        )?;
         writeln!(out, "tier0_hop_seconds_count{{{labels}}} {}", q.count)?;
     }
     for (gauge, value) in gauges {
         let (name, help) = gauge.name_and_help();
-        writeln!(out, "# TYPE {name} gauge\n# HELP {name} {help}\n{name} {value}")?;
+        writeln!(
+            out,
+            "# TYPE {name} gauge\n# HELP {name} {help}\n{name} {value}"
+        )?;
     }
     for (counter, value) in counters {
         let (name, help) = counter.name_and_help();
-        writeln!(out, "# TYPE {name} counter\n# HELP {name} {help}\n{name}_total {value}")?;
+        writeln!(
+            out,
+            "# TYPE {name} counter\n# HELP {name} {help}\n{name}_total {value}"
+        )?;
     }
     writeln!(out, "# EOF")
 }

@@ -109,7 +109,10 @@ impl Meter {
         let made = hops.entry(key).or_insert_with(|| {
             let histogram = Histogram::new_with_bounds(1, LONGEST_US, DIGITS)
                 .expect("the bounds above are legal for two digits");
-            Arc::new(Mutex::new(Measured { histogram, sum: Span::ZERO }))
+            Arc::new(Mutex::new(Measured {
+                histogram,
+                sum: Span::ZERO,
+            }))
         });
         made.clone()
     }
@@ -148,7 +151,11 @@ impl Meter {
                     p999: at(0.999),
                     max: Span(histogram.max() as i64 * 1_000),
                 };
-                Series { pipeline: pipeline.clone(), hop: *hop, quantiles }
+                Series {
+                    pipeline: pipeline.clone(),
+                    hop: *hop,
+                    quantiles,
+                }
             })
             .collect()
     }
@@ -175,7 +182,10 @@ mod tests {
         let quantiles = series[0].quantiles;
         let close = |got: Span, ms: f64| (got.as_secs_f64() * 1e3 / ms - 1.0).abs() < 0.01;
         assert_eq!((series.len(), quantiles.count), (1, 1_000));
-        assert!(close(quantiles.p50, 500.0) && close(quantiles.p99, 990.0), "{quantiles:?}");
+        assert!(
+            close(quantiles.p50, 500.0) && close(quantiles.p99, 990.0),
+            "{quantiles:?}"
+        );
         assert_eq!(quantiles.sum, Span::from_millis(500_500));
     }
 
@@ -196,7 +206,10 @@ mod tests {
             "tier0_budgets_missed_total 1",
             "# EOF",
         ] {
-            assert!(text.lines().any(|got| got == line), "{line} is not in\n{text}");
+            assert!(
+                text.lines().any(|got| got == line),
+                "{line} is not in\n{text}"
+            );
         }
     }
 }
