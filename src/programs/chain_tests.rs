@@ -14,21 +14,21 @@ use crate::table::Table;
 use crate::{PROGRAMS, source};
 
 /// A replayed data set and the products made of it.
-struct Chain {
-    folder: tempfile::TempDir,
+pub(super) struct Chain {
+    pub(super) folder: tempfile::TempDir,
     options: InjectOptions,
     attempts: u32,
 }
 
 /// A product of a job.
 #[derive(Clone)]
-struct Product {
-    path: PathBuf,
+pub(super) struct Product {
+    pub(super) path: PathBuf,
     report: Value,
 }
 
 impl Chain {
-    fn new(data: &Path, change: impl FnOnce(&mut InjectOptions)) -> Self {
+    pub(super) fn new(data: &Path, change: impl FnOnce(&mut InjectOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = InjectOptions::new(folder.path().join("spool"), data.to_owned());
         change(&mut options);
@@ -41,7 +41,7 @@ impl Chain {
     }
 
     /// Stream files by run, in order of lumi.
-    fn files(&self) -> BTreeMap<u32, Vec<PathBuf>> {
+    pub(super) fn files(&self) -> BTreeMap<u32, Vec<PathBuf>> {
         let mut found: BTreeMap<u32, Vec<PathBuf>> = BTreeMap::new();
         for entry in std::fs::read_dir(&self.options.spool).unwrap() {
             let folder = entry.unwrap().path();
@@ -60,7 +60,7 @@ impl Chain {
     }
 
     /// Runs a job in a folder of its own; gives the report.
-    fn report(
+    pub(super) fn report(
         &mut self,
         program: &str,
         run: u32,
@@ -93,7 +93,7 @@ impl Chain {
     }
 
     /// Runs a job that must end well; gives its products by label.
-    fn products(
+    pub(super) fn products(
         &mut self,
         program: &str,
         run: u32,
@@ -205,7 +205,7 @@ fn values(paths: &[PathBuf], names: [&str; 2]) -> Vec<f64> {
     all
 }
 
-fn simulated(seed: u64) -> (tempfile::TempDir, PathBuf, Truth) {
+pub(super) fn simulated(seed: u64) -> (tempfile::TempDir, PathBuf, Truth) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sim.csv");
     let mut options = McOptions::new(path.clone(), folder.path().join("truth.json"), seed);
@@ -279,153 +279,6 @@ fn the_same_job_gives_the_same_bytes() {
             assert_eq!(bytes(product), bytes(&second[label]), "{program} {label}");
         }
     }
-}
-
-#[test]
-fn what_cannot_be_done_is_refused_with_class_and_reason() {
-    let (_folder, path, _) = simulated(3);
-    let mut chain = Chain::new(&path, |_| ());
-    let all = chain.files();
-    let run = *all.keys().next().unwrap();
-    let (file, other) = (all[&run][0].clone(), all[&(run + 1)][0].clone());
-    let broken = chain.folder.path().join("broken.dat");
-    let mut bytes = std::fs::read(&file).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(&broken, bytes).unwrap();
-    let reco = chain.products("express", run, std::slice::from_ref(&file), json!({}))["RECO"]
-        .path
-        .clone();
-    let mut check = |program: &str, inputs: &[&PathBuf], more: Value, class: &str, expect: &str| {
-        let inputs: Vec<PathBuf> = inputs.iter().map(|path| (*path).clone()).collect();
-        let (report, folder) = chain.report(program, run, &inputs, more);
-        assert_eq!(report["exit"]["class"], class, "{report}");
-        assert_ne!(report["exit"]["code"], 0);
-        let message = report["exit"]["message"].as_str().unwrap();
-        assert!(message.contains(expect), "{message:?} lacks {expect:?}");
-        assert_eq!(report["outputs"], json!([]));
-        assert_eq!(
-            std::fs::read_dir(folder).unwrap().count(),
-            0,
-            "a failed job left files"
-        );
-    };
-    let none = json!({});
-    check(
-        "express",
-        &[&broken],
-        none.clone(),
-        "input",
-        "adler32 of a frame payload at offset",
-    );
-    check(
-        "express",
-        &[&PathBuf::from("absent.dat")],
-        none.clone(),
-        "input",
-        "does not exist",
-    );
-    check(
-        "express",
-        &[&file, &other],
-        none.clone(),
-        "input",
-        "never mix them",
-    );
-    check(
-        "express",
-        &[&file, &file],
-        none.clone(),
-        "input",
-        "comes twice among the inputs",
-    );
-    check(
-        "express",
-        &[],
-        none.clone(),
-        "program",
-        "the job has no inputs",
-    );
-    let size = json!({"inputs": [{"path": file, "bytes": 5}]});
-    check("express", &[], size, "input", "the job says 5");
-    let sum = json!({"inputs": [{"path": file, "adler32": "00000001"}]});
-    check("express", &[], sum, "input", "the job says 00000001");
-    let count = json!({"inputs": [{"path": file, "events": 7}]});
-    check(
-        "express",
-        &[],
-        count,
-        "input",
-        "of events 200, the job says 7",
-    );
-    let real = json!({"parameters": {"label": "real"}});
-    check(
-        "express",
-        &[&file],
-        real,
-        "input",
-        "is simulated, this job works on real",
-    );
-    let word = json!({"parameters": {"label": "fake"}});
-    check(
-        "express",
-        &[&file],
-        word,
-        "program",
-        "it must be \"real\" or \"simulated\"",
-    );
-    let output = json!({"outputs": [{"label": "RAW", "path": "raw"}]});
-    check(
-        "express",
-        &[&file],
-        output,
-        "program",
-        "this program makes RECO, ALCA, DQM",
-    );
-    check(
-        "harvest",
-        &[&file],
-        none.clone(),
-        "input",
-        "not a readable Parquet file",
-    );
-    check(
-        "harvest",
-        &[&reco],
-        json!({"run": 5}),
-        "input",
-        "holds events of run 5",
-    );
-    check(
-        "harvest",
-        &[&reco],
-        json!({"run": null}),
-        "program",
-        "the job names no run",
-    );
-    check("dqm", &[&reco], none.clone(), "input", "not a DQM document");
-    let payload = chain_payload(&path, "{}");
-    let tags = json!({"conditions": {"tags": {"beamspot":
-        {"since": 1, "hash": "h", "path": payload}}}});
-    check(
-        "prompt",
-        &[&file],
-        tags,
-        "program",
-        "it has no number x0_cm",
-    );
-    check(
-        "prompt",
-        &[&file],
-        json!({"inputs": 5}),
-        "program",
-        "the job cannot be read",
-    );
-}
-
-fn chain_payload(beside: &Path, text: &str) -> PathBuf {
-    let path = beside.with_file_name("payload.json");
-    std::fs::write(&path, text).unwrap();
-    path
 }
 
 #[test]

@@ -30,17 +30,14 @@ mod worker;
 
 #[cfg(test)]
 mod chain_tests;
+#[cfg(test)]
+mod refusal_tests;
 
 use std::path::PathBuf;
 
 use arguments::Arguments;
 use mc::McOptions;
-use worker::{Program, say};
-
-/// Exit code of a command line that cannot be followed.
-const USAGE: i32 = 2;
-/// Argument that makes a program a warm worker.
-const WORKER: &str = "--tier0-worker";
+use worker::{Program, USAGE, WORKER, say};
 
 /// The programs that take jobs.
 const PROGRAMS: [Program; 4] = [

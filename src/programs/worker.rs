@@ -17,6 +17,10 @@ use serde_json::{Value, json};
 
 use crate::job::{Exit, ExitClass, JobError, JobFile, Made, Report};
 
+/// Exit code of a command line that cannot be followed.
+pub(crate) const USAGE: i32 = 2;
+/// Argument that makes a program a warm worker.
+pub(crate) const WORKER: &str = "--tier0-worker";
 /// Version of the line protocol.
 const PROTOCOL: u32 = 1;
 
@@ -77,12 +81,22 @@ impl Program {
 
     /// Runs as a process of its own; gives the exit code.
     pub(crate) fn process(self) -> i32 {
-        let report = match read_job() {
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let (Some(job), Some(report)) = (variable("TIER0_JOB"), variable("TIER0_REPORT")) else {
+            say(&format!(
+                "{} is started by an executor: set TIER0_JOB to the job file and TIER0_REPORT to \
+                 the report to write, or give {WORKER}",
+                self.name
+            ));
+            return USAGE;
+        };
+        let done = match read_job(&job) {
             Ok((job, folder)) => self.perform(job, &folder),
             Err(message) => {
+                let class = ExitClass::Program;
                 let exit = Exit {
-                    code: ExitClass::Program.code(),
-                    class: ExitClass::Program,
+                    code: class.code(),
+                    class,
                     message,
                 };
                 let (job, attempt) = (Value::Null, Value::Null);
@@ -95,11 +109,11 @@ impl Program {
                 }
             }
         };
-        if report.exit.class != ExitClass::Ok {
-            say(&format!("{}: {}", self.name, report.exit.message));
+        if done.exit.class != ExitClass::Ok {
+            say(&format!("{}: {}", self.name, done.exit.message));
         }
-        match write_report(&report) {
-            Ok(()) => report.exit.code,
+        match write_report(&done, report) {
+            Ok(()) => done.exit.code,
             Err(message) => {
                 say(&format!("{}: {message}", self.name));
                 ExitClass::Site.code()
@@ -158,22 +172,18 @@ fn linger(job: &JobFile) -> Result<(), JobError> {
     Ok(())
 }
 
-fn read_job() -> Result<(Value, PathBuf), String> {
-    let path = std::env::var_os("TIER0_JOB")
-        .ok_or("TIER0_JOB is not set; this program is started by an executor with a job file")?;
-    let path = PathBuf::from(path);
-    let at = |error: &dyn std::fmt::Display| format!("job file {}: {error}", path.display());
-    let bytes = std::fs::read(&path).map_err(|error| at(&error))?;
+fn read_job(path: &Path) -> Result<(Value, PathBuf), String> {
+    let at = |error: &dyn std::fmt::Display| {
+        format!("job file {}: {error}; check the executor", path.display())
+    };
+    let bytes = std::fs::read(path).map_err(|error| at(&error))?;
     let job = serde_json::from_slice(&bytes).map_err(|error| at(&error))?;
     let folder = std::env::current_dir().map_err(|error| at(&error))?;
     Ok((job, folder))
 }
 
 /// Writes the report beside its final name and renames it: nobody reads half a report.
-fn write_report(report: &Report) -> Result<(), String> {
-    let path = std::env::var_os("TIER0_REPORT")
-        .ok_or("TIER0_REPORT is not set; give the path of the report to write")?;
-    let path = PathBuf::from(path);
+fn write_report(report: &Report, path: PathBuf) -> Result<(), String> {
     let mut open = path.clone().into_os_string();
     open.push(".tmp");
     let text = serde_json::to_vec(report).expect("a report is numbers, words and lists");

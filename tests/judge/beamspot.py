@@ -1,11 +1,13 @@
 """Judge: independent fits of the beam spot, run by run, agree with the exported constants.
 
-    beamspot.py --source FILE.csv --conditions EXPORT.json [--needed TRACKS]
+    beamspot.py --source FILE.csv --published LIST.json|FOLDER --conditions EXPORT.json
+                [--needed TRACKS] [--drop-run N]... [--shift-vertex X,Y] [--subset]
 
 The fit is numpy's least squares on the source rows. Where an IOV of the tag `beamspot` begins, its
-payload must equal the fit of that run (to 1e-6 cm). A run joins the IOV of the runs before it exactly
-when it lies within 3 sigma of their weighted mean in both coordinates: a run that joined further away,
-or opened an IOV from nearer, is a disagreement. Runs with fewer tracks than --needed decide nothing.
+payload must equal the fit of that run (to 1e-6 cm). A run joins the IOV of the runs before it
+exactly when it lies within 3 sigma of their weighted mean in both coordinates: a run that joined
+from further away, or opened an IOV from nearer, is a disagreement. Runs with fewer tracks than
+--needed decide nothing.
 """
 
 import math
@@ -37,7 +39,7 @@ def look(source, conditions, needed):
     if not iovs:
         raise judging.CannotLook("no IOV of the tag beamspot in the export")
     sinces = {since: payload for since, (_, payload) in iovs}
-    runs, phi, dxy = judging.source_tracks(source)
+    runs, phi, dxy = source.tracks()
     disagreements, table, members = [], [], []
     for run in map(int, numpy.unique(runs)):
         mine = runs == run
@@ -78,6 +80,7 @@ def look(source, conditions, needed):
 
 
 if __name__ == "__main__":
-    args = judging.arguments(__doc__, "source", "published?", "conditions", "needed?")
-    needed_tracks = int(args.needed or NEEDED_TRACKS)
-    judging.judge("beamspot", lambda: look(args.source, args.conditions, needed_tracks))
+    parser = judging.arguments(__doc__, "published", "conditions")
+    parser.add_argument("--needed", type=int, default=NEEDED_TRACKS)
+    args = parser.parse_args()
+    judging.judge("beamspot", lambda: look(judging.Source(args), args.conditions, args.needed))

@@ -1,10 +1,9 @@
 """Judge: the set of (run, event) of the source equals that of each published event dataset.
 
-    events.py --source FILE --published LIST.json|FOLDER [--expect FILE.csv]
+    events.py --source FILE --published LIST.json|FOLDER [--drop-run N]... [--subset]
 
 Each event must be published exactly once in each tier. Files of one tier count together. With
-`--expect`, a CSV with the columns Run and Event that holds what remains after dropped runs or a
-fraction, the comparison is with that instead of the whole source.
+`--subset` (a fraction was played) every tier must hold the same events, all of them in the source.
 """
 
 import collections
@@ -13,7 +12,7 @@ import judging
 
 
 def look(source, published):
-    wanted = set(judging.source_rows(source))
+    wanted = source.pairs()
     tiers = collections.defaultdict(collections.Counter)
     disagreements = []
     files = 0
@@ -45,5 +44,5 @@ def look(source, published):
 
 
 if __name__ == "__main__":
-    args = judging.arguments(__doc__, "source", "published", "expect?")
-    judging.judge("events", lambda: look(args.expect or args.source, args.published))
+    args = judging.arguments(__doc__, "published").parse_args()
+    judging.judge("events", lambda: look(judging.Source(args), args.published))

@@ -1,8 +1,8 @@
 """What the judges share: reading sources and published lists, and giving a verdict.
 
 The judges confirm what the project claims from published files alone. They share no code with it:
-sources and Parquet files are read with numpy, pyarrow and uproot. Every judge prints one JSON line and
-exits 0 when it agrees, 1 when it does not, 2 when it could not look.
+sources and Parquet files are read with numpy, pyarrow and uproot. Every judge prints one JSON line
+and exits 0 when it agrees, 1 when it does not, 2 when it could not look.
 """
 
 import argparse
@@ -23,32 +23,61 @@ class CannotLook(Exception):
     """The arguments or files do not let a judge look at all."""
 
 
-def source_rows(path):
-    """(run, event) of every row of a data set, rows of one event counted once each row."""
-    path = pathlib.Path(path)
-    if path.suffix == ".root":
-        import uproot
+class Source:
+    """A data set as it was played: without dropped runs, with a shifted vertex, or a part of it."""
 
-        tree = uproot.open(path)["events"]
-        runs, events = (tree[name].array(library="np") for name in ("Run", "Event"))
-        return [(int(run), int(event)) for run, event in zip(runs, events)]
-    with open(path, newline="", encoding="utf-8") as file:
-        return [(int(row["Run"]), int(row["Event"])) for row in csv.DictReader(file)]
+    def __init__(self, args):
+        self.path = pathlib.Path(args.source)
+        self.dropped = set(args.drop_run)
+        self.shift = tuple(map(float, args.shift_vertex.split(",")))
+        # With --subset the replay chose events by itself: what is published says which.
+        self.only = published_pairs(args.published) if args.subset else None
+
+    def keeps(self, run, event):
+        """Whether an event of the data set was played."""
+        return run not in self.dropped and (self.only is None or (run, event) in self.only)
+
+    def pairs(self):
+        """The set of (run, event) that was played."""
+        return {pair for pair in self._all_pairs() if self.keeps(*pair)}
+
+    def _all_pairs(self):
+        if self.path.suffix == ".root":
+            import uproot
+
+            tree = uproot.open(self.path)["events"]
+            runs, events = (tree[name].array(library="np") for name in ("Run", "Event"))
+            return [(int(run), int(event)) for run, event in zip(runs, events)]
+        return [(int(row["Run"]), int(row["Event"])) for row in self._csv()]
+
+    def tracks(self):
+        """Arrays run, phi, dxy of every muon of a CSV data set, in radian and cm."""
+        rows = [row for row in self._csv() if self.keeps(int(row["Run"]), int(row["Event"]))]
+        if not rows or "dxy1" not in rows[0]:
+            raise CannotLook(f"{self.path} has no impact parameters")
+        columns = ([], [], [])
+        for row in rows:
+            for muon in "12":
+                columns[0].append(int(row["Run"]))
+                columns[1].append(float(row["phi" + muon]))
+                columns[2].append(float(row["dxy" + muon]))
+        run, phi, dxy = (numpy.array(column) for column in columns)
+        return run, phi, dxy - self.shift[0] * numpy.sin(phi) + self.shift[1] * numpy.cos(phi)
+
+    def _csv(self):
+        with open(self.path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
 
 
-def source_tracks(path):
-    """Arrays run, phi, dxy of every muon of a CSV data set, in radian and cm."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or "dxy1" not in rows[0]:
-        raise CannotLook(f"{path} has no impact parameters")
-    columns = ([], [], [])
-    for row in rows:
-        for muon in "12":
-            columns[0].append(int(row["Run"]))
-            columns[1].append(float(row["phi" + muon]))
-            columns[2].append(float(row["dxy" + muon]))
-    return tuple(numpy.array(column) for column in columns)
+def published_pairs(path):
+    """The set of (run, event) of all published event files."""
+    pairs = set()
+    for entry in filter(is_event_file, published(path)):
+        runs, events = read_columns(entry["path"], ("run", "event"))
+        pairs.update(zip(map(int, runs), map(int, events)))
+    if not pairs:
+        raise CannotLook("no event files among the published ones")
+    return pairs
 
 
 def published(path):
@@ -109,8 +138,8 @@ def half_width_68(values):
 
 
 def conditions(path):
-    """Exported constants by tag: lists of (since, payload) in order of since; the export is in order
-    of insertion and a later row of the same since wins."""
+    """Exported constants by tag: lists of (since, (hash, payload)) in order of since; the export is
+    in order of insertion and a later row of the same since wins."""
     with open(path, encoding="utf-8") as file:
         rows = json.load(file)
     tags = {}
@@ -128,11 +157,17 @@ def in_force(iovs, run):
 
 
 def arguments(about, *names):
-    """Reads --name PATH for each name; a name that ends in ? is optional."""
-    parser = argparse.ArgumentParser(description=about)
+    """The arguments of a judge: the source and how it was played, and --name PATH for each name."""
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--source", required=True, help="the data set that was played")
+    parser.add_argument("--drop-run", type=int, action="append", default=[], help="as played")
+    parser.add_argument("--shift-vertex", default="0,0", metavar="X,Y", help="as played, in cm")
+    parser.add_argument("--subset", action="store_true", help="a fraction was played")
     for name in names:
-        parser.add_argument("--" + name.rstrip("?"), required=not name.endswith("?"))
-    return parser.parse_args()
+        parser.add_argument("--" + name, required=True)
+    return parser
 
 
 def judge(name, look):
@@ -140,7 +175,8 @@ def judge(name, look):
     try:
         figures, disagreements = look()
     except (CannotLook, OSError, KeyError, ValueError) as error:
-        print(json.dumps({"judge": name, "agrees": None, "error": f"{type(error).__name__}: {error}"}))
+        reason = f"{type(error).__name__}: {error}"
+        print(json.dumps({"judge": name, "agrees": None, "error": reason}))
         sys.exit(2)
     verdict = {"judge": name, "agrees": not disagreements, **figures}
     verdict["disagreements"] = disagreements[:10]

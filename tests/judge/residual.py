@@ -1,6 +1,7 @@
 """Judge: the residual of the impact parameter before and after the corrections of prompt.
 
     residual.py --source FILE.csv --published LIST.json|FOLDER --conditions EXPORT.json
+                [--drop-run N]... [--shift-vertex X,Y] [--subset]
 
 Before: dxy less the prediction of one beam spot for all runs, fitted here from the source. After:
 dxy as published less the prediction of the exported constant in force, recomputed here; the
@@ -21,7 +22,7 @@ def predicted(x0, y0, phi):
 
 def look(source, published, conditions):
     iovs = judging.conditions(conditions).get("beamspot", [])
-    _, phi, dxy = judging.source_tracks(source)
+    _, phi, dxy = source.tracks()
     x0, y0, *_ = judging.fit_beamspot(phi, dxy)
     source_before = judging.half_width_68(dxy - predicted(x0, y0, phi))
     before, recomputed, stated, disagreements = [], [], [], []
@@ -42,8 +43,9 @@ def look(source, published, conditions):
                 own = dxy - predicted(*spot, phi)
                 worst = float(numpy.max(numpy.abs(own - said)))
                 if not worst <= TOLERANCE_CM:
-                    disagreements.append(f"{entry['path']}: run {run} muon {muon}: corrected values "
-                                         f"differ by up to {worst} cm from the exported constant")
+                    where = f"{entry['path']}: run {run} muon {muon}"
+                    disagreements.append(f"{where}: corrected values differ by up to {worst} cm "
+                                         "from the exported constant")
                 before.append(dxy - predicted(x0, y0, phi))
                 recomputed.append(own)
                 stated.append(said)
@@ -66,5 +68,5 @@ def look(source, published, conditions):
 
 
 if __name__ == "__main__":
-    args = judging.arguments(__doc__, "source", "published", "conditions")
-    judging.judge("residual", lambda: look(args.source, args.published, args.conditions))
+    args = judging.arguments(__doc__, "published", "conditions").parse_args()
+    judging.judge("residual", lambda: look(judging.Source(args), args.published, args.conditions))

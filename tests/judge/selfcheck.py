@@ -41,8 +41,10 @@ def make_source(path):
     return header, rows
 
 
-def make_conditions(source):
-    runs, phi, dxy = judging.source_tracks(source)
+def make_conditions(header, rows):
+    both = [(row[0], row[header.index("phi" + m)], row[header.index("dxy" + m)])
+            for row in rows for m in "12"]
+    runs, phi, dxy = map(numpy.array, zip(*both))
     export = []
     for since in (11, 13):
         mine = runs == since
@@ -73,9 +75,9 @@ def make_published(folder, header, rows, export):
     return listed
 
 
-def ask(judge, folder):
+def ask(judge, folder, more):
     command = [sys.executable, HERE / f"{judge}.py", "--source", folder / "source.csv",
-               "--published", folder / "list.json"]
+               "--published", folder / "list.json", *more]
     if judge != "events":
         command += ["--conditions", folder / "export.json"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -138,6 +140,11 @@ CASES = [
     ("residual", None, 0),
     ("beamspot", None, 0),
     ("events", lose_an_event, 1),
+    ("events", lose_an_event, 0, "--subset"),
+    ("events", rename_an_event, 1, "--subset"),
+    ("events", None, 1, "--drop-run", "12"),
+    ("residual", None, 1, "--shift-vertex", "0.001,0"),
+    ("beamspot", None, 1, "--shift-vertex", "0.001,0"),
     ("events", double_an_event, 1),
     ("events", rename_an_event, 1),
     ("events", miscount, 1),
@@ -152,20 +159,20 @@ CASES = [
 
 def main():
     wrong = 0
-    for judge, breakage, expect in CASES:
+    for judge, breakage, expect, *more in CASES:
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             header, rows = make_source(folder / "source.csv")
-            export = make_conditions(folder / "source.csv")
+            export = make_conditions(header, rows)
             listed = make_published(folder, header, rows, export)
             if breakage:
                 breakage(folder, listed, export)
             (folder / "list.json").write_text(json.dumps(listed), encoding="utf-8")
             (folder / "export.json").write_text(json.dumps(export), encoding="utf-8")
-            result = ask(judge, folder)
+            result = ask(judge, folder, more)
         ok = result.returncode == expect and result.stdout.count("\n") == 1
         wrong += not ok
-        what = breakage.__name__ if breakage else "good data"
+        what = " ".join([breakage.__name__ if breakage else "good data", *more])
         print(f"{'ok' if ok else 'WRONG'} {judge}: {what}: exit {result.returncode}")
         if not ok:
             print(result.stdout, result.stderr)
