@@ -189,11 +189,16 @@ pub fn fit(tracks: &[Track]) -> Result<BeamSpot, FitError> {
     Ok(last)
 }
 
-/// Half of the span that holds the middle 68 % of `residuals` (percentiles 15.87 to 84.13, linear
-/// between neighbours), in their unit; sorts them. Not a number when there are none.
+/// The share of a normal distribution below minus one standard deviation, per cent.
+const BELOW_ONE_SIGMA_PERCENT: f64 = 15.865_525_393_145_708;
+
+/// Half of the span that holds the middle 68.27 % of `residuals` (one standard deviation either
+/// way if they were normal; linear between neighbours), in their unit; sorts them. Not a number
+/// when there are none.
 pub fn half_width_68_cm(residuals: &mut [f64]) -> f64 {
     residuals.sort_by(f64::total_cmp);
-    (percentile(residuals, 84.13) - percentile(residuals, 15.87)) / 2.0
+    let above = percentile(residuals, 100.0 - BELOW_ONE_SIGMA_PERCENT);
+    (above - percentile(residuals, BELOW_ONE_SIGMA_PERCENT)) / 2.0
 }
 
 fn usable(track: &Track) -> bool {
@@ -373,9 +378,12 @@ mod tests {
             let got = half_width_68_cm(&mut values);
             assert!((got - expect).abs() < 1e-12, "{got} {expect}");
         };
-        check((0..=100).rev().map(f64::from).collect(), 34.13);
+        check(
+            (0..=100).rev().map(f64::from).collect(),
+            34.134_474_606_854_29,
+        );
         check(vec![4.0], 0.0);
-        check(vec![1.0, 0.0], 0.3413);
+        check(vec![1.0, 0.0], 0.341_344_746_068_542_9);
         assert!(half_width_68_cm(&mut []).is_nan());
     }
 }

@@ -107,7 +107,21 @@ impl PeakModel {
             return None;
         }
         let bin = ((mass_gev - low) / (high - low) * self.bins as f64) as usize;
+        // The division may round a mass on an edge into the neighbour; the edges decide.
+        if mass_gev < self.edge_gev(bin) {
+            return Some(bin - 1);
+        }
+        let bin = if mass_gev >= self.edge_gev(bin + 1) {
+            bin + 1
+        } else {
+            bin
+        };
         Some(bin.min(self.bins - 1))
+    }
+
+    /// Lower edge of a bin, GeV.
+    fn edge_gev(&self, bin: usize) -> f64 {
+        self.range_gev.0 + bin as f64 * self.bin_width_gev()
     }
 
     /// Bin contents of `masses_gev`; such histograms of one model add up bin by bin.

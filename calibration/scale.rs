@@ -305,7 +305,7 @@ fn step(free: &[usize], gradient: &[f64], second: &[Vec<f64>], damping: f64) -> 
 mod tests {
     use super::*;
 
-    /// The expected contents of a model, rounded, times `factor`.
+    /// The expected contents of a model, rounded.
     fn made(model: &PeakModel, parameters: &[f64]) -> Vec<u64> {
         let faddeeva = Faddeeva::new();
         (0..model.bins)
@@ -370,6 +370,51 @@ mod tests {
         let scale = scale_of(&fit(&PeakModel::Z_SMALL_SAMPLE, &counts).unwrap());
         assert!((scale.k - 91.1876 / 90.776).abs() < 1e-5, "{scale:?}");
         assert!(scale.k_err > 1e-5 && scale.k_err < 1e-4, "{scale:?}");
+    }
+
+    /// Z candidates of two real CMS runs of 2010 (first row of each event), and what iminuit 2.33
+    /// makes of them.
+    const RUN_148029: [u64; 60] = [
+        1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 2, 1, 1, 0, 0, 0, 2, 1, 0, 0, 1, 5, 1, 2, 2, 9, 7, 5, 7, 14,
+        12, 11, 11, 5, 11, 3, 4, 2, 4, 3, 2, 0, 1, 0, 2, 0, 0, 0, 2, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0,
+        0,
+    ];
+    const RUN_148031: [u64; 60] = [
+        1, 0, 1, 0, 1, 1, 2, 1, 1, 3, 2, 2, 2, 0, 4, 0, 0, 1, 4, 3, 3, 4, 5, 7, 5, 9, 7, 13, 11,
+        23, 28, 30, 26, 19, 18, 17, 14, 10, 10, 10, 6, 3, 0, 2, 1, 2, 1, 1, 1, 1, 2, 0, 0, 0, 0, 0,
+        0, 0, 0, 1,
+    ];
+
+    #[test]
+    fn two_real_runs_of_a_few_hundred_pairs() {
+        let check = |counts: &[u64], n: u64, mass: f64, mass_err: f64, sigma: f64, min2nll: f64| {
+            let peak = fit(&PeakModel::Z_SMALL_SAMPLE, counts).unwrap();
+            assert_eq!(peak.n_in_window, n);
+            assert!((peak.mass_gev - mass).abs() < 0.01 * mass_err, "{peak:?}");
+            assert!(
+                (peak.mass_err_gev / mass_err - 1.0).abs() < 0.01,
+                "{peak:?}"
+            );
+            assert!((peak.sigma_gev - sigma).abs() < 0.005, "{peak:?}");
+            assert!((peak.min2nll - min2nll).abs() < 0.001, "{peak:?}");
+            peak
+        };
+        let both: Vec<u64> = RUN_148029
+            .iter()
+            .zip(&RUN_148031)
+            .map(|(a, b)| a + b)
+            .collect();
+        let first = check(&RUN_148029, 140, 90.34725, 0.23630, 1.32102, 58.28428);
+        let second = check(&RUN_148031, 319, 90.96044, 0.16135, 1.39830, 58.82169);
+        let peak = check(&both, 459, 90.77112, 0.13535, 1.43193, 62.92780);
+        let scale = scale_of(&peak);
+        assert_eq!(
+            format!("{:.4} {:.4}", scale.k, scale.k_err),
+            "1.0046 0.0015"
+        );
+        let apart =
+            (second.mass_gev - first.mass_gev) / second.mass_err_gev.hypot(first.mass_err_gev);
+        assert_eq!(format!("{apart:.1}"), "2.1");
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Faddeeva {
     /// The Voigt profile at distance `x` from its peak: `sigma` > 0 is the Gaussian standard
     /// deviation, `gamma` >= 0 the half width at half maximum of the resonance (0: a Gaussian).
     ///
-    /// V = Re w(z) / (sigma sqrt(2 pi)), z = (x + i gamma) / (sigma sqrt 2); w' = -2zw + 2i/sqrt(pi).
+    /// V = Re w(z) / (sigma sqrt(2 pi)), z = (x + i gamma) / (sigma sqrt 2), and
+    /// w' = -2zw + 2i / sqrt(pi).
     pub fn voigt(&self, x: f64, sigma: f64, gamma: f64) -> Density {
         let unit = sigma * std::f64::consts::SQRT_2;
         let z = (x / unit, gamma / unit);

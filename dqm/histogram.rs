@@ -202,7 +202,8 @@ impl Histogram {
         self.fill_weighted(value, 1.0)
     }
 
-    /// Adds an entry. Infinite values go to the under- or overflow; what is not a number is refused.
+    /// Adds an entry. Infinite values go to the under- or overflow; what is not a number is
+    /// refused.
     pub fn fill_weighted(&mut self, value: f64, weight: f64) -> Result<(), HistogramError> {
         if value.is_nan() || !weight.is_finite() {
             let name = self.name.clone();

@@ -1,5 +1,5 @@
-//! Chi-square comparisons with a reference. In come two histograms booked alike; out come chi-square
-//! and degrees of freedom, from which the caller takes the probability it means.
+//! Chi-square comparisons with a reference. In come two histograms booked alike; out come
+//! chi-square and degrees of freedom, from which the caller takes the probability it means.
 
 use super::{CannotRun, Measured, positive_sum};
 use crate::chance::chi2_probability;

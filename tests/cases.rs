@@ -1,0 +1,214 @@
+//! The cases: real and worked-out problems with answers from outside tools, put to the public
+//! functions of this project. In come JSON files, told apart by their `kind`; out comes one line
+//! an item and a count, and a failure for any difference that is not listed with its reason.
+//!
+//! `TIER0_CASES` names another folder of cases, `TIER0_CASES_KINDS=a,b` restricts the kinds,
+//! `TIER0_DATA` is the folder of the data files that cases name, and `TIER0_REQUIRE_DATA=1` makes
+//! an item without its data a failure.
+
+#[path = "cases/adler32.rs"]
+mod adler32_sums;
+#[path = "cases/beamspot_d0phi.rs"]
+mod beamspot_d0phi;
+#[path = "cases/dqm_qtests.rs"]
+mod dqm_qtests;
+#[path = "cases/judging.rs"]
+mod judging;
+#[path = "cases/lumi_lists.rs"]
+mod lumi_lists;
+#[path = "cases/mass_profiles.rs"]
+mod mass_profiles;
+#[path = "cases/resonance_peaks.rs"]
+mod resonance_peaks;
+
+use judging::{Data, Item, Outcome};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Judges all items of a case file.
+type Judge = fn(&Value, &Data) -> Vec<Item>;
+
+/// Kinds with the functions that answer them.
+const KINDS: [(&str, Judge); 6] = [
+    ("adler32", adler32_sums::judge),
+    ("beamspot_d0phi", beamspot_d0phi::judge),
+    ("dqm_qtests", dqm_qtests::judge),
+    ("lumi_lists", lumi_lists::judge),
+    ("mass_profiles", mass_profiles::judge),
+    ("resonance_peaks", resonance_peaks::judge),
+];
+
+/// Kinds that nothing here answers yet: counted as not run, never as a failure. Whoever builds the
+/// answer moves the kind to the table above.
+const NOT_BUILT_YET: [&str; 12] = [
+    "beamspot_pv",
+    "closeout",
+    "millepede",
+    "pcl",
+    "retry",
+    "splitting/express",
+    "splitting/express_merge",
+    "splitting/generic",
+    "splitting/repack",
+    "splitting/repack_merge",
+    "state_machines",
+    "work_matching",
+];
+
+#[test]
+fn cases() {
+    let folder = std::env::var_os("TIER0_CASES").map_or_else(own_folder, PathBuf::from);
+    let data = Data(std::env::var_os("TIER0_DATA").map(PathBuf::from));
+    let require_data = std::env::var_os("TIER0_REQUIRE_DATA").is_some_and(|value| value == "1");
+    let kinds = std::env::var("TIER0_CASES_KINDS").ok();
+    let wanted = |kind: &str| {
+        kinds
+            .as_ref()
+            .is_none_or(|kinds| kinds.split(',').any(|one| one.trim() == kind))
+    };
+    let intended = intended_differences();
+    let files = json_files(&folder);
+    assert!(
+        !files.is_empty(),
+        "no case files in {}: nothing was judged",
+        folder.display()
+    );
+    let mut tally = Tally::default();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+        let case: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+        let kind = case["kind"].as_str().unwrap_or("(none)");
+        if wanted(kind) {
+            for item in judge(kind, &case, &data) {
+                tally.take(kind, &item, &intended);
+            }
+        }
+    }
+    let absent = tally.print_and_count_absent();
+    assert!(tally.differ == 0, "{} items differ", tally.differ);
+    let unjudged = require_data && absent > 0;
+    assert!(
+        !unjudged,
+        "{absent} items need data, and TIER0_REQUIRE_DATA=1"
+    );
+}
+
+fn judge(kind: &str, case: &Value, data: &Data) -> Vec<Item> {
+    if let Some((_, judge)) = KINDS.iter().find(|(known, _)| *known == kind) {
+        return judge(case, data);
+    }
+    if !NOT_BUILT_YET.contains(&kind) {
+        let message = format!("a kind that this runner does not know: {kind}");
+        return vec![Item {
+            id: "kind".to_owned(),
+            outcome: Outcome::Differs(message),
+        }];
+    }
+    let items = case["cases"].as_array().map_or(1, Vec::len);
+    let item = |place: usize| Item {
+        id: format!("item {place}"),
+        outcome: Outcome::NotBuilt,
+    };
+    (1..=items).map(item).collect()
+}
+
+/// What has been counted so far.
+#[derive(Default)]
+struct Tally {
+    ok: usize,
+    differ: usize,
+    not_built: BTreeMap<String, usize>,
+    /// Items by the data file they need.
+    absent: BTreeMap<String, usize>,
+}
+
+impl Tally {
+    fn take(&mut self, kind: &str, item: &Item, intended: &BTreeMap<String, String>) {
+        let id = format!("{kind}: {}", item.id);
+        match (&item.outcome, intended.get(&id)) {
+            (Outcome::Ok, _) => {
+                self.ok += 1;
+                println!("{id}: ok");
+            }
+            (Outcome::Differs(_), Some(reason)) => {
+                self.ok += 1;
+                println!("{id}: ok (differs on purpose: {reason})");
+            }
+            (Outcome::Differs(message), None) => {
+                self.differ += 1;
+                println!("{id}: DIFFERS, {message}");
+            }
+            (Outcome::NeedsData(file), _) => {
+                *self.absent.entry(file.clone()).or_default() += 1;
+                println!("{id}: not run, needs {file}");
+            }
+            (Outcome::NotBuilt, _) => {
+                *self.not_built.entry(kind.to_owned()).or_default() += 1;
+                println!("{id}: not run, not built yet");
+            }
+        }
+    }
+
+    /// Prints why items were not run, and the count as the last line; returns how many lack data.
+    fn print_and_count_absent(&self) -> usize {
+        for (kind, items) in &self.not_built {
+            println!("not run: {items} cases of kind {kind} are not built yet");
+        }
+        for (file, items) in &self.absent {
+            let set = file.split('/').next().unwrap_or(file);
+            println!("not run: {items} cases need {file} (tier0 data fetch {set})");
+        }
+        let absent: usize = self.absent.values().sum();
+        let not_run = absent + self.not_built.values().sum::<usize>();
+        println!(
+            "cases: {} ok, {} differ, {not_run} not run",
+            self.ok, self.differ
+        );
+        absent
+    }
+}
+
+/// The project's own copy of the cases.
+fn own_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+/// All `*.json` under a folder, in the order of their names.
+fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("the folder of cases {}: {error}", folder.display()));
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.expect("a listed entry can be read").path();
+        if path.is_dir() {
+            files.extend(json_files(&path));
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Ids and reasons of `differences.toml`: lines of `"id" = "reason"`, comments and blank lines.
+fn intended_differences() -> BTreeMap<String, String> {
+    let file = own_folder().join("differences.toml");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let pair = line.split_once("\" = \"").and_then(|(id, reason)| {
+                Some((
+                    id.strip_prefix('"')?.to_owned(),
+                    reason.strip_suffix('"')?.to_owned(),
+                ))
+            });
+            pair.unwrap_or_else(|| panic!("differences.toml: {line} is not \"id\" = \"reason\""))
+        })
+        .collect()
+}
