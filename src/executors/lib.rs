@@ -7,18 +7,18 @@
 //!
 //! Reading order is the order of the `mod` lines.
 
-mod wire;
 mod census;
-mod spawner;
-mod launcher;
 mod folders;
 mod job_file;
-mod report;
 mod judge;
-mod state;
-mod local;
 mod keeper;
+mod launcher;
+mod local;
+mod report;
+mod spawner;
+mod state;
 mod warm;
+mod wire;
 
 pub use census::{EndedProcesses, end_older_epochs};
 pub use folders::{Cleaner, attempt_folder, kept_folder};
