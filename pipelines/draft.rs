@@ -237,7 +237,8 @@ fn read_trigger<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Trigger> {
     }
 }
 
-fn read_budget<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Budget> {
+/// Reads a budget, also where a configuration overrides one.
+pub fn read_budget<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Budget> {
     let keys = reader.table(node, "a budget", &["seen_to_published", "target"])?;
     let span = keys
         .required(reader, "seen_to_published", "seen_to_published = \"60s\"")

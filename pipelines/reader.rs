@@ -72,6 +72,11 @@ impl<'d> Reader<'d> {
         self.found.borrow_mut().push(diagnosis);
     }
 
+    /// Notes mistakes that were found elsewhere.
+    pub fn note_all(&self, found: Vec<Diagnosis>) {
+        self.found.borrow_mut().extend(found);
+    }
+
     fn wrong_kind(&self, node: &Node, wanted: &str) {
         let message = format!("{wanted} is wanted here, this is {}", node.value.kind());
         self.mistake(node, "T004", message, format!("write {wanted}"));

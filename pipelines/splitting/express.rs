@@ -20,9 +20,11 @@ pub(super) fn split(
     closed: bool,
 ) -> Cut {
     let mut cut = Cut::default();
+    let end = end_of_closed(window, closed);
     let mut start = 0;
-    while let Some(first) = window.items.get(start) {
-        let rest = &window.items[start..];
+    while start < end {
+        let first = &window.items[start];
+        let rest = &window.items[start..end];
         let length = rest.partition_point(|item| item.lumi == first.lumi);
         // The first file speaks for a lumi that is not closed: its other files need no look.
         if window.is_whole(first, closed) {
@@ -34,6 +36,20 @@ pub(super) fn split(
         start += length;
     }
     cut
+}
+
+/// Behind this position nothing is closed. With a hole in front that is the end of the window: then
+/// every lumi in it is looked at, which are those in the making, because closed ones are cut when
+/// they close.
+fn end_of_closed(window: &Window<'_>, closed: bool) -> usize {
+    match window.frontier {
+        _ if closed => window.items.len(),
+        None => 0,
+        Some(frontier) if frontier.hole().is_some() => window.items.len(),
+        Some(frontier) => window
+            .items
+            .partition_point(|i| i.lumi.0 <= frontier.reached()),
+    }
 }
 
 /// Cuts one whole lumi, whose first file stands at `start` in the window.

@@ -1,0 +1,434 @@
+//! The configuration of one instance: what people typed, laid over each other, checked as a whole.
+//!
+//! In come a TOML file, `TIER0_CFG__section__key` settings of the environment and flags (each layer
+//! over the one before), out comes a [`Config`] of plain values or every mistake at once, each with
+//! its place. Every key is described in `config/tier0.toml`. Nothing is started or made here, and
+//! of the file system only the configuration file itself is read; `check.rs` looks at what it
+//! names.
+
+use model::budget::Budget;
+use model::ids::AgentNumber;
+use model::names::PipelineName;
+use pipelines::diagnosis::Diagnosis;
+use pipelines::document::{Document, Node, Value};
+use pipelines::draft::read_budget;
+use pipelines::reader::{Keys, Reader};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+#[path = "config_streams.rs"]
+mod streams;
+
+pub use streams::{Completion, StreamConfig, StreamKind, WatchHow};
+
+/// Beginning of the names of settings in the environment; other `TIER0_*` names mean other things
+/// (D23).
+pub const ENVIRONMENT_PREFIX: &str = "TIER0_CFG__";
+
+/// What each code of this room means, for `tier0 explain`.
+pub const EXPLANATIONS: &[(&str, &str)] = &[
+    (
+        "C001",
+        "A file or folder of the configuration cannot be read.",
+    ),
+    (
+        "C002",
+        "An address that cannot be listened on. Write host:port, as in \"127.0.0.1:8080\".",
+    ),
+    (
+        "C003",
+        "An address that others can reach, without api.allow_remote = true.",
+    ),
+    ("C004", "Settings of a stream that do not fit together."),
+    (
+        "C005",
+        "Two streams of one name, or with folders inside each other: files would be seen twice.",
+    ),
+    (
+        "C006",
+        "A program that a task or [programs] names and that cannot be started.",
+    ),
+    ("C007", "A pipeline that is named but not defined."),
+];
+
+/// The configuration of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Who it is and where it keeps things.
+    pub instance: InstanceConfig,
+    /// Where it answers.
+    pub api: ApiConfig,
+    /// What of this machine it uses.
+    pub local: LocalConfig,
+    /// Programs by the name that `{program:NAME}` means.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// Spool folders.
+    pub streams: Vec<StreamConfig>,
+    /// Which pipelines it runs.
+    pub pipelines: PipelinesConfig,
+}
+
+/// Who an instance is and where it keeps things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceConfig {
+    /// Shown on every screen.
+    pub name: String,
+    /// Which of the agents that share a register.
+    pub agent: AgentNumber,
+    /// Database, journal, socket.
+    pub state: PathBuf,
+    /// Folders of attempts.
+    pub work: PathBuf,
+    /// Published files.
+    pub storage: PathBuf,
+}
+
+/// Where an instance answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Address and port; port 0 is any free one.
+    pub listen: SocketAddr,
+    /// Whether the address may be one that other machines reach.
+    pub allow_remote: bool,
+    /// The unix socket of this machine's commands; none where switched off.
+    pub socket: Option<PathBuf>,
+}
+
+/// What of this machine an instance uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalConfig {
+    /// Processor cores for jobs; none for all there are.
+    pub cores: Option<u32>,
+    /// Attempt folders made ahead of need.
+    pub pool: u32,
+}
+
+/// Which pipelines an instance runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PipelinesConfig {
+    /// Definitions used instead of the embedded ones.
+    pub folder: Option<PathBuf>,
+    /// Pipelines used; none for all there are.
+    pub chosen: Option<Vec<PipelineName>>,
+    /// Budgets in place of those of the definitions.
+    pub budgets: BTreeMap<PipelineName, Budget>,
+}
+
+/// Every section with its keys, as in `config/tier0.toml`.
+const SECTIONS: &[(&str, &[&str])] = &[
+    ("instance", &["name", "agent", "state", "work", "storage"]),
+    ("api", &["listen", "allow_remote", "socket"]),
+    ("executor", &["local"]),
+    ("executor.local", &["cores", "pool"]),
+    ("programs", &[]),
+    (
+        "stream",
+        &[
+            "name",
+            "folder",
+            "profile",
+            "pattern",
+            "how",
+            "recursive",
+            "label",
+            "run",
+            "stream",
+            "run_type",
+            "completion",
+            "sidecar_suffix",
+            "quiet",
+            "scan_interval",
+            "poll_interval",
+        ],
+    ),
+    ("pipelines", &["folder", "use"]),
+];
+
+/// Cores of the largest machine we have heard of, with room.
+const CORES_MAX: u32 = 4_096;
+/// Attempt folders ahead: more only cost inodes.
+const POOL_MAX: u32 = 4_096;
+/// The layers of a configuration, laid over each other but not yet read.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    pub(crate) document: Document,
+    /// What paths of the file are relative to.
+    base: PathBuf,
+}
+
+/// Reads a configuration: the file if there is one, then the environment's settings, then flags.
+///
+/// `environment` may be the whole environment; `flags` are (path, value) like `("api.listen",
+/// "[::1]:0")`.
+pub fn load(
+    file: Option<&Path>,
+    environment: &[(String, String)],
+    flags: &[(String, String)],
+) -> Result<Config, Vec<Diagnosis>> {
+    Layers::from_file(file, environment, flags)?.config()
+}
+
+impl Layers {
+    /// Layers over a file, or over the defaults alone.
+    pub fn from_file(
+        file: Option<&Path>,
+        environment: &[(String, String)],
+        flags: &[(String, String)],
+    ) -> Result<Self, Vec<Diagnosis>> {
+        let Some(path) = file else {
+            return Self::over(Document::empty(), PathBuf::new(), environment, flags);
+        };
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let message = format!("the configuration could not be read: {error}");
+            let hint = "name a text file that exists with --config, or leave it out".to_owned();
+            vec![Diagnosis::without_place(&shown, "C001", message, hint)]
+        })?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self::over(Document::parse(&shown, &text)?, base, environment, flags)
+    }
+
+    /// Layers over a text; its paths are relative to `base`.
+    pub fn from_text(
+        file: &str,
+        text: &str,
+        base: &Path,
+        environment: &[(String, String)],
+        flags: &[(String, String)],
+    ) -> Result<Self, Vec<Diagnosis>> {
+        Self::over(
+            Document::parse(file, text)?,
+            base.to_owned(),
+            environment,
+            flags,
+        )
+    }
+
+    fn over(
+        mut document: Document,
+        base: PathBuf,
+        environment: &[(String, String)],
+        flags: &[(String, String)],
+    ) -> Result<Self, Vec<Diagnosis>> {
+        let mut found = Vec::new();
+        for (name, value) in environment {
+            let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else {
+                continue;
+            };
+            let path: Vec<&str> = path.split("__").collect();
+            let shown = format!("{name}={value}");
+            found.extend(document.lay_over("environment", &shown, &path, value).err());
+        }
+        for (name, value) in flags {
+            let path: Vec<&str> = name.split('.').collect();
+            let shown = format!("{name}={value}");
+            found.extend(document.lay_over("flags", &shown, &path, value).err());
+        }
+        if found.is_empty() {
+            Ok(Self { document, base })
+        } else {
+            Err(found.into_iter().map(|boxed| *boxed).collect())
+        }
+    }
+
+    /// The configuration, or every mistake in it.
+    pub fn config(&self) -> Result<Config, Vec<Diagnosis>> {
+        let reader = Reader::new(&self.document);
+        let config = self.read(&reader);
+        reader.finish(config)
+    }
+
+    /// Reads everything; nothing only where a mistake was noted.
+    pub(crate) fn read<'d>(&'d self, reader: &Reader<'d>) -> Option<Config> {
+        let sections = [
+            "instance",
+            "api",
+            "executor",
+            "programs",
+            "stream",
+            "pipelines",
+        ];
+        let root = reader.table(&self.document.root, "the configuration", &sections)?;
+        let instance = self.read_instance(reader, section(reader, &root, "instance"));
+        let api = self.read_api(reader, section(reader, &root, "api"), &instance.state);
+        let local = read_local(reader, section(reader, &root, "executor"));
+        let programs = root
+            .get("programs")
+            .map(|node| self.read_programs(reader, node));
+        let streams = root
+            .get("stream")
+            .map(|node| self.read_streams(reader, node));
+        let pipelines = self.read_pipelines(reader);
+        Some(Config {
+            instance,
+            api: api?,
+            local,
+            programs: programs.unwrap_or_default(),
+            streams: streams.unwrap_or_default(),
+            pipelines,
+        })
+    }
+
+    /// A path: as it is, or relative to the file that it was typed in.
+    fn path(&self, reader: &Reader<'_>, node: &Node) -> Option<PathBuf> {
+        let (Value::Text(text) | Value::Untyped(text)) = &node.value else {
+            let message = format!("a path is wanted here, this is {}", node.value.kind());
+            reader.mistake(node, "T004", message, "write it in quotes");
+            return None;
+        };
+        if text.is_empty() || text.contains('\0') {
+            reader.mistake(
+                node,
+                "T005",
+                "this is no path",
+                "write at least one character",
+            );
+            return None;
+        }
+        let in_file = node.source == 0;
+        Some(if in_file {
+            self.base.join(text)
+        } else {
+            PathBuf::from(text)
+        })
+    }
+
+    fn read_instance<'d>(&self, reader: &Reader<'d>, keys: Option<Keys<'d>>) -> InstanceConfig {
+        let get = |key: &str| keys.as_ref().and_then(|keys| keys.get(key));
+        let path = |key: &str| get(key).and_then(|node| self.path(reader, node));
+        let state = path("state").unwrap_or_else(|| self.base.join("state"));
+        let name = get("name").and_then(|node| reader.name(node, "."));
+        let agents = 0..=u32::from(AgentNumber::MAX);
+        let agent = get("agent")
+            .and_then(|node| reader.count_u32(node, agents))
+            .unwrap_or(0);
+        InstanceConfig {
+            name: name.unwrap_or("tier0").to_owned(),
+            agent: AgentNumber(u16::try_from(agent).expect("an agent number has ten bits")),
+            work: path("work").unwrap_or_else(|| state.join("work")),
+            storage: path("storage").unwrap_or_else(|| state.join("storage")),
+            state,
+        }
+    }
+
+    fn read_api<'d>(
+        &self,
+        reader: &Reader<'d>,
+        keys: Option<Keys<'d>>,
+        state: &Path,
+    ) -> Option<ApiConfig> {
+        let get = |key: &str| keys.as_ref().and_then(|keys| keys.get(key));
+        let allow_remote = get("allow_remote")
+            .and_then(|node| reader.flag(node))
+            .unwrap_or(false);
+        let socket = match get("socket") {
+            Some(node) => self.path(reader, node).filter(|_| !is_off(node)),
+            None => Some(state.join("tier0.sock")),
+        };
+        let listen = match get("listen") {
+            Some(node) => read_address(reader, node, allow_remote)?,
+            None => SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        Some(ApiConfig {
+            listen,
+            allow_remote,
+            socket,
+        })
+    }
+
+    fn read_programs<'d>(&self, reader: &Reader<'d>, node: &'d Node) -> BTreeMap<String, PathBuf> {
+        let entries = reader.entries(node, "programs").iter();
+        let read =
+            entries.filter_map(|(key, node)| Some((key.text.clone(), self.path(reader, node)?)));
+        read.collect()
+    }
+
+    /// The section of pipelines; every other key that holds a table is a pipeline's name.
+    pub(crate) fn read_pipelines<'d>(&'d self, reader: &Reader<'d>) -> PipelinesConfig {
+        let mut config = PipelinesConfig::default();
+        let Some(node) = self.document.root.get("pipelines") else {
+            return config;
+        };
+        for (key, node) in reader.entries(node, "[pipelines]") {
+            match (key.text.as_str(), &node.value) {
+                ("folder", _) => config.folder = self.path(reader, node),
+                ("use", Value::Untyped(names)) => {
+                    config.chosen = Some(names.split(',').map(PipelineName::new).collect());
+                }
+                ("use", _) => {
+                    let names = reader.one_or_more(node).iter();
+                    let names = names
+                        .filter_map(|n| reader.name(n, ""))
+                        .map(PipelineName::new);
+                    config.chosen = Some(names.collect());
+                }
+                (name, Value::Table(_)) => {
+                    let what = format!("[pipelines.{name}]");
+                    let budget = reader
+                        .table(node, &what, &["budget"])
+                        .and_then(|keys| keys.required(reader, "budget", "budget = { .. }"))
+                        .and_then(|node| read_budget(reader, node));
+                    config
+                        .budgets
+                        .extend(budget.map(|budget| (PipelineName::new(name), budget)));
+                }
+                _ => reader.unknown_key(key, "[pipelines]", keys_of("pipelines")),
+            }
+        }
+        config
+    }
+}
+
+/// The legal keys of a section.
+fn keys_of(section: &str) -> &'static [&'static str] {
+    let found = SECTIONS.iter().find(|(name, _)| *name == section);
+    found
+        .map(|(_, keys)| *keys)
+        .expect("every section that is read stands in the table")
+}
+
+/// A section, if it is there.
+fn section<'d>(reader: &Reader<'d>, root: &Keys<'d>, name: &str) -> Option<Keys<'d>> {
+    reader.table(root.get(name)?, &format!("[{name}]"), keys_of(name))
+}
+
+/// Whether a setting is the word that switches it off.
+fn is_off(node: &Node) -> bool {
+    matches!(&node.value, Value::Text(text) | Value::Untyped(text) if text == "off")
+}
+
+fn read_address(reader: &Reader<'_>, node: &Node, allow_remote: bool) -> Option<SocketAddr> {
+    let (Value::Text(text) | Value::Untyped(text)) = &node.value else {
+        let message = format!("an address is wanted here, this is {}", node.value.kind());
+        reader.mistake(node, "T004", message, "write \"127.0.0.1:8080\"");
+        return None;
+    };
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        let hint = "write an IP address and a port, as in \"127.0.0.1:8080\" or \"[::1]:8080\"";
+        reader.mistake(node, "C002", format!("{text:?} is no address"), hint);
+        return None;
+    };
+    if !address.ip().is_loopback() && !allow_remote {
+        let message = format!("{address} can be reached by other machines");
+        let hint = "listen on 127.0.0.1, or set allow_remote = true if that is meant";
+        reader.mistake(node, "C003", message, hint);
+    }
+    Some(address)
+}
+
+fn read_local<'d>(reader: &Reader<'d>, executor: Option<Keys<'d>>) -> LocalConfig {
+    let node = executor.and_then(|keys| keys.get("local"));
+    let keys = node.and_then(|n| reader.table(n, "[executor.local]", keys_of("executor.local")));
+    let get = |key: &str| keys.as_ref().and_then(|keys| keys.get(key));
+    let cores = get("cores").and_then(|node| reader.count_u32(node, 1..=CORES_MAX));
+    let pool = get("pool").and_then(|node| reader.count_u32(node, 0..=POOL_MAX));
+    LocalConfig {
+        cores,
+        pool: pool.unwrap_or(16),
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

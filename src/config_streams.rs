@@ -1,0 +1,273 @@
+//! The `[[stream]]` sections of a configuration: spool folders and how to read them.
+//!
+//! In come their tables, out come plain values, with what does not fit together noted at its place.
+//! The folders themselves are not looked at: a spool may appear after the instance.
+
+use super::{Layers, keys_of};
+use model::ids::RunNumber;
+use model::names::{DataLabel, ProfileName, StreamName};
+use model::run::RunType;
+use model::time::Span;
+use pipelines::document::Node;
+use pipelines::reader::{Keys, Reader};
+use std::path::{Path, PathBuf};
+
+/// Whose conventions a folder follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// CMS data acquisition: names and `.jsn` sidecars.
+    Cms,
+    /// Files named by a pattern.
+    Generic,
+}
+
+/// How a folder is watched; a periodic scan always backs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchHow {
+    /// Kernel events.
+    Inotify,
+    /// Looking again and again.
+    Poll,
+    /// Kernel events on local file systems, looking elsewhere.
+    Auto,
+}
+
+/// What says that a file is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// A second file beside it, of this suffix.
+    Sidecar {
+        /// With its dot: `.jsn`.
+        suffix: String,
+    },
+    /// It is renamed into the folder.
+    Rename,
+    /// Its writer closes it.
+    CloseWrite,
+    /// Its size has not changed for so long.
+    SizeStable {
+        /// How long.
+        quiet: Span,
+    },
+}
+
+/// One spool folder and how to read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// The profile's name: with a file's name it is the file's identity.
+    pub name: ProfileName,
+    /// The folder.
+    pub folder: PathBuf,
+    /// Whose conventions it follows.
+    pub kind: StreamKind,
+    /// How files are named; none where the conventions say.
+    pub pattern: Option<String>,
+    /// How it is watched.
+    pub how: WatchHow,
+    /// Whether folders below it are watched too.
+    pub recursive: bool,
+    /// Real or simulated.
+    pub label: DataLabel,
+    /// The run of files whose names have none.
+    pub run: Option<RunNumber>,
+    /// The stream of files whose names have none.
+    pub stream: Option<StreamName>,
+    /// What a run is for where nobody says.
+    pub run_type: RunType,
+    /// What says that a file is complete.
+    pub completion: Completion,
+    /// Shortest time between two scans.
+    pub scan_interval: Span,
+    /// Time between two looks where the folder is polled.
+    pub poll_interval: Span,
+}
+
+/// A scan walks every directory that changed (D13); more often it would be the load.
+pub(super) const SCAN_INTERVAL: Span = Span::from_secs(30);
+const POLL_INTERVAL: Span = Span::from_secs(1);
+/// Longer than any write that is still alive, shorter than anybody's patience.
+const QUIET: Span = Span::from_secs(10);
+
+impl Layers {
+    pub(super) fn read_streams<'d>(
+        &self,
+        reader: &Reader<'d>,
+        node: &'d Node,
+    ) -> Vec<StreamConfig> {
+        let mut streams: Vec<StreamConfig> = Vec::new();
+        for node in reader.list(node, "streams (written as [[stream]])") {
+            let Some(stream) = self.read_stream(reader, node) else {
+                continue;
+            };
+            let inside = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
+            if let Some(other) = streams.iter().find(|other| other.name == stream.name) {
+                let message = format!("a second stream is called \"{}\"", other.name);
+                let at = node.get("name").unwrap_or(node);
+                reader.mistake(at, "C005", message, "give each stream profile its own name");
+            } else if let Some(other) = streams
+                .iter()
+                .find(|other| inside(&other.folder, &stream.folder))
+            {
+                let message = format!(
+                    "its folder and that of \"{}\" lie in each other",
+                    other.name
+                );
+                let at = node.get("folder").unwrap_or(node);
+                reader.mistake(
+                    at,
+                    "C005",
+                    message,
+                    "give each stream profile its own folder",
+                );
+            }
+            streams.push(stream);
+        }
+        streams
+    }
+
+    fn read_stream<'d>(&self, reader: &Reader<'d>, node: &'d Node) -> Option<StreamConfig> {
+        let keys = reader.table(node, "[[stream]]", keys_of("stream"))?;
+        let name = keys
+            .required(reader, "name", "name = \"muons\"")
+            .and_then(|n| reader.name(n, ""));
+        let folder = keys
+            .required(reader, "folder", "folder = \"spool\"")
+            .and_then(|node| self.path(reader, node));
+        let labels = [DataLabel::Real, DataLabel::Simulated].map(|label| (label.as_str(), label));
+        let label = keys
+            .required(
+                reader,
+                "label",
+                "label = \"real\" or \"simulated\"; nobody guesses it",
+            )
+            .and_then(|node| reader.word(node, "label", &labels));
+        let word = |key: &str| keys.get(key);
+        let kinds = [("cms", StreamKind::Cms), ("generic", StreamKind::Generic)];
+        let kind = word("profile").map_or(Some(StreamKind::Generic), |n| {
+            reader.word(n, "profile", &kinds)
+        });
+        let hows = [
+            ("inotify", WatchHow::Inotify),
+            ("poll", WatchHow::Poll),
+            ("auto", WatchHow::Auto),
+        ];
+        let how = word("how").and_then(|n| reader.word(n, "way to watch", &hows));
+        let types = RunType::ALL.map(|kind| (kind.as_str(), kind));
+        let run_type = word("run_type").and_then(|n| reader.word(n, "type of run", &types));
+        let span = |key: &str, default| match keys.get(key) {
+            Some(node) => reader.span(node),
+            None => Some(default),
+        };
+        let (scan_interval, poll_interval) = (
+            span("scan_interval", SCAN_INTERVAL),
+            span("poll_interval", POLL_INTERVAL),
+        );
+        let kind = kind?;
+        let recursive = keys.get("recursive").and_then(|n| reader.flag(n));
+        let stream = StreamConfig {
+            name: ProfileName::new(name?),
+            folder: folder?,
+            kind,
+            pattern: keys
+                .get("pattern")
+                .and_then(|n| reader.text(n))
+                .map(str::to_owned),
+            how: how.unwrap_or(WatchHow::Auto),
+            recursive: recursive.unwrap_or(kind == StreamKind::Cms),
+            label: label?,
+            run: keys
+                .get("run")
+                .and_then(|n| reader.count_u32(n, 1..=u32::MAX))
+                .map(RunNumber),
+            stream: keys
+                .get("stream")
+                .and_then(|n| reader.name(n, ""))
+                .map(StreamName::new),
+            run_type: run_type.unwrap_or(RunType::Physics),
+            completion: read_completion(reader, &keys, kind)?,
+            scan_interval: scan_interval?,
+            poll_interval: poll_interval?,
+        };
+        check_stream(reader, &keys, &stream);
+        Some(stream)
+    }
+}
+
+fn read_completion<'d>(
+    reader: &Reader<'d>,
+    keys: &Keys<'d>,
+    kind: StreamKind,
+) -> Option<Completion> {
+    let quiet = match keys.get("quiet") {
+        Some(node) => reader.span(node)?,
+        None => QUIET,
+    };
+    let suffix = match keys.get("sidecar_suffix") {
+        Some(node) => reader.text(node)?,
+        None => ".jsn",
+    };
+    let sidecar = Completion::Sidecar {
+        suffix: suffix.to_owned(),
+    };
+    let Some(node) = keys.get("completion") else {
+        return Some(if kind == StreamKind::Cms {
+            sidecar
+        } else {
+            Completion::Rename
+        });
+    };
+    let words = [
+        ("sidecar", sidecar),
+        ("rename", Completion::Rename),
+        ("close_write", Completion::CloseWrite),
+        ("size_stable", Completion::SizeStable { quiet }),
+    ];
+    reader.word(node, "completion", &words)
+}
+
+/// What of one stream does not fit together.
+fn check_stream(reader: &Reader<'_>, keys: &Keys<'_>, stream: &StreamConfig) {
+    let sidecar = matches!(stream.completion, Completion::Sidecar { .. });
+    let mistake = |key: &str, message: &str, hint: &str| {
+        reader.mistake(keys.get(key).unwrap_or(keys.node), "C004", message, hint);
+    };
+    match stream.kind {
+        StreamKind::Cms if !sidecar => {
+            let hint = "remove it: the .jsn sidecar is the commit mark of a CMS file";
+            mistake(
+                "completion",
+                "CMS files are complete when their sidecar is there",
+                hint,
+            );
+        }
+        StreamKind::Cms => {
+            for key in ["pattern", "run", "stream"]
+                .into_iter()
+                .filter(|key| keys.get(key).is_some())
+            {
+                let hint = "remove it, or write profile = \"generic\"";
+                mistake(
+                    key,
+                    "CMS names say run, lumi and stream by themselves",
+                    hint,
+                );
+            }
+        }
+        StreamKind::Generic => {
+            for (word, given) in [
+                ("run", stream.run.is_some()),
+                ("stream", stream.stream.is_some()),
+            ] {
+                let captured = stream
+                    .pattern
+                    .as_ref()
+                    .is_some_and(|p| p.contains(&format!("{{{word}")));
+                if !captured && !given {
+                    let message = format!("nothing says which {word} its files belong to");
+                    let hint = format!("put {{{word}}} into the pattern, or set {word} = ..");
+                    mistake("pattern", &message, &hint);
+                }
+            }
+        }
+    }
+}
