@@ -2,7 +2,7 @@
 //! lists for each table in the order of their keys (which is also kind to the database's trees). Two jobs for one input
 //! within a batch are refused here, because keeping the last would hide them.
 
-use crate::rows::Row;
+use crate::rows::{Contents, Row, Table};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
@@ -17,24 +17,30 @@ use std::collections::BTreeMap;
 
 type Last<'a, T> = BTreeMap<<T as Row>::Key<'a>, &'a T>;
 
+/// Rows of one table, in the order of their keys.
+pub(crate) struct Rows<'a> {
+    pub(crate) table: Table,
+    pub(crate) rows: Vec<&'a dyn Contents>,
+}
+
 /// The last values of a batch, by table.
 #[derive(Default)]
 pub(crate) struct LastValues<'a> {
-    pub(crate) runs: Last<'a, Run>,
-    pub(crate) lumis: Last<'a, LumiRecord>,
-    pub(crate) files: Last<'a, File>,
-    pub(crate) set_aside: Last<'a, SetAside>,
-    pub(crate) jobs: Last<'a, Job>,
-    pub(crate) consumed: Last<'a, Consumed>,
-    pub(crate) failed_attempts: Last<'a, FailedAttempt>,
-    pub(crate) outputs: Last<'a, Output>,
-    pub(crate) blocks: Last<'a, Block>,
-    pub(crate) decisions: Last<'a, GateDecision>,
-    pub(crate) iovs: Last<'a, Iov>,
-    pub(crate) payloads: Last<'a, ConditionsPayload>,
-    pub(crate) quality: Last<'a, RunQuality>,
-    pub(crate) alarms: Last<'a, Alarm>,
-    pub(crate) messages: Last<'a, OutboxMessage>,
+    runs: Last<'a, Run>,
+    lumis: Last<'a, LumiRecord>,
+    files: Last<'a, File>,
+    set_aside: Last<'a, SetAside>,
+    jobs: Last<'a, Job>,
+    consumed: Last<'a, Consumed>,
+    failed_attempts: Last<'a, FailedAttempt>,
+    outputs: Last<'a, Output>,
+    blocks: Last<'a, Block>,
+    decisions: Last<'a, GateDecision>,
+    iovs: Last<'a, Iov>,
+    payloads: Last<'a, ConditionsPayload>,
+    quality: Last<'a, RunQuality>,
+    alarms: Last<'a, Alarm>,
+    messages: Last<'a, OutboxMessage>,
 }
 
 impl<'a> LastValues<'a> {
@@ -77,5 +83,37 @@ impl<'a> LastValues<'a> {
             Fact::MessageIs(message) => put(&mut self.messages, message),
         }
         Ok(())
+    }
+    /// The rows of each table that has any, in the order in which tables are written.
+    pub(crate) fn tables(&self) -> Vec<Rows<'a>> {
+        fn rows<'a, T: Row>(values: &Last<'a, T>) -> Rows<'a> {
+            let rows = values
+                .values()
+                .map(|value| *value as &dyn Contents)
+                .collect();
+            Rows {
+                table: T::TABLE,
+                rows,
+            }
+        }
+        let mut tables = vec![
+            rows(&self.runs),
+            rows(&self.lumis),
+            rows(&self.files),
+            rows(&self.set_aside),
+            rows(&self.jobs),
+            rows(&self.consumed),
+            rows(&self.failed_attempts),
+            rows(&self.outputs),
+            rows(&self.blocks),
+            rows(&self.decisions),
+            rows(&self.iovs),
+            rows(&self.payloads),
+            rows(&self.quality),
+            rows(&self.alarms),
+            rows(&self.messages),
+        ];
+        tables.retain(|rows| !rows.rows.is_empty());
+        tables
     }
 }

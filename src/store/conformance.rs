@@ -338,7 +338,10 @@ pub(crate) fn lists_come_in_pages(place: &impl Place) {
         (counts.jobs, counts.jobs_done, counts.jobs_failed),
         (20, 10, 0)
     );
-    assert_eq!(reader.run_counts(RunNumber(7)).unwrap(), RunCounts::default());
+    assert_eq!(
+        reader.run_counts(RunNumber(7)).unwrap(),
+        RunCounts::default()
+    );
     let standing = |only| reader.alarms(only).unwrap().len();
     assert_eq!((standing(false), standing(true)), (2, 1));
 }

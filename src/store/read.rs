@@ -3,22 +3,25 @@
 
 use crate::rows::Cell;
 use serde::de::DeserializeOwned;
-use sqlx::Row as _;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Arguments as _, Row as _};
 
-/// Binds cells to a statement, in order.
-pub(crate) fn bind(
-    mut query: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
+/// Cells as the driver takes them, in order.
+pub(crate) fn arguments(
     cells: impl IntoIterator<Item = Cell>,
-) -> sqlx::query::Query<'_, Sqlite, SqliteArguments> {
+) -> Result<SqliteArguments, sqlx::Error> {
+    let cells = cells.into_iter();
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(cells.size_hint().0, 0);
     for cell in cells {
-        query = match cell {
-            Cell::Nothing => query.bind(None::<i64>),
-            Cell::Number(number) => query.bind(number),
-            Cell::Text(text) => query.bind(text),
-        };
+        match cell {
+            Cell::Nothing => arguments.add(None::<i64>),
+            Cell::Number(number) => arguments.add(number),
+            Cell::Text(text) => arguments.add(text),
+        }
+        .map_err(sqlx::Error::Encode)?;
     }
-    query
+    Ok(arguments)
 }
 
 /// All rows of a query, in its order.
@@ -30,7 +33,7 @@ pub(crate) async fn bodies<T>(
 where
     T: DeserializeOwned + Send + Unpin,
 {
-    bind(sqlx::query(sql), cells)
+    sqlx::query_with(sql, arguments(cells)?)
         .try_map(|row| parse(&row))
         .fetch_all(connection)
         .await

@@ -4,7 +4,7 @@
 
 use crate::blocking::Blocking;
 use crate::errors::from_sqlite;
-use crate::read::{bind, bodies};
+use crate::read::{arguments, bodies};
 use crate::rows::Cell;
 use crate::sqlite::DATABASE_NAME;
 use crate::states::{self, JOB_DONE, JOB_FAILED, JOB_WORDS};
@@ -148,14 +148,14 @@ impl Catalogue for SqliteCatalogue {
         let counted = self.blocking.wait(async {
             // One transaction, so that files and jobs are counted at the same moment.
             let mut transaction = self.pool.begin().await?;
-            let files = bind(sqlx::query(files), [Cell::from(run)]);
+            let files = sqlx::query_with(files, arguments([Cell::from(run)])?);
             let files = files.fetch_one(&mut *transaction).await?;
             let mut counts = RunCounts {
                 files: files.try_get::<i64, _>(0)? as u64,
                 events_in: files.try_get::<i64, _>(1)? as u64,
                 ..RunCounts::default()
             };
-            let jobs = bind(sqlx::query(jobs), [Cell::from(run)]);
+            let jobs = sqlx::query_with(jobs, arguments([Cell::from(run)])?);
             for row in jobs.fetch_all(&mut *transaction).await? {
                 let (state, rows) = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)? as u64);
                 counts.jobs += rows;

@@ -90,8 +90,24 @@ pub(crate) struct Table {
     pub(crate) fixed: Option<&'static str>,
 }
 
+impl Table {
+    /// How many values a row has: the columns, `agent` before and `body` after them.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.len() + 2
+    }
+}
+
+/// What a row holds, whatever its kind.
+pub(crate) trait Contents {
+    /// Puts down the cells of the table's columns, in their order.
+    fn cells(&self, cells: &mut Vec<Cell>);
+
+    /// The whole value as JSON.
+    fn body(&self) -> serde_json::Result<String>;
+}
+
 /// A value that is kept as a row.
-pub(crate) trait Row: Serialize {
+pub(crate) trait Row: Contents {
     /// Where it goes.
     const TABLE: Table;
     /// Identity: of several values under one key only the last is written.
@@ -101,12 +117,18 @@ pub(crate) trait Row: Serialize {
 
     /// Its identity, which is also its place in a sorted list.
     fn key(&self) -> Self::Key<'_>;
-
-    /// The cells of `TABLE.columns`, in that order.
-    fn cells(&self, cells: &mut Vec<Cell>);
 }
 
-/// Implements [`Row`]: columns and cells stand side by side, so that they can be compared at a glance.
+/// Room for most bodies, so that a text does not grow in steps.
+const BODY_BYTES: usize = 1_024;
+
+fn to_json(value: &impl Serialize) -> serde_json::Result<String> {
+    let mut bytes = Vec::with_capacity(BODY_BYTES);
+    serde_json::to_writer(&mut bytes, value)?;
+    Ok(String::from_utf8(bytes).expect("JSON is written as UTF-8"))
+}
+
+/// Implements [`Row`] and [`Contents`]: columns and cells stand side by side, so that they can be compared at a glance.
 macro_rules! row {
     (
         $table:literal holds $kind:ty,
@@ -127,10 +149,16 @@ macro_rules! row {
                 let $of = self;
                 $key
             }
+        }
 
+        impl Contents for $kind {
             fn cells(&self, cells: &mut Vec<Cell>) {
                 let $it = self;
                 cells.extend([$(Cell::from($cell)),+]);
+            }
+
+            fn body(&self) -> serde_json::Result<String> {
+                to_json(self)
             }
         }
     };

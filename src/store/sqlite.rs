@@ -140,8 +140,13 @@ impl Ledger for SqliteLedger {
         })?;
         let mut connection = self.take_connection(&tried)?;
         let agent = i64::from(self.agent.0);
-        let writing = Writing::new(&tried, agent, &mut self.upserts, &mut connection);
-        self.blocking.wait(writing.commit(epoch, batch, &last))?;
+        let writing = Writing {
+            tried: &tried,
+            agent,
+            connection: &mut connection,
+        };
+        self.blocking
+            .wait(writing.commit(epoch, batch, &last, &mut self.upserts))?;
         self.connection = Some(connection);
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Dialect {
     }
 
     fn upsert(self, table: &Table, rows: usize) -> String {
-        let values = vec![self.values(table.columns.len() + 2); rows].join(",");
+        let values = vec![self.values(table.width()); rows].join(",");
         format!(
             "INSERT INTO {} (agent,{},body) VALUES {values}{}",
             table.name,

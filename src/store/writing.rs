@@ -1,17 +1,19 @@
 //! One batch on its way into the database: fence, rows, commit, in one transaction. In come the last values of a batch,
 //! out goes "durable" or why not. After an error the connection must not be used again.
+//!
+//! The driver keeps a thread for the database. While it works on one statement, the values of the next are put down
+//! here, so that JSON costs no time on a machine with a second core.
 
-use crate::batch::LastValues;
+use crate::batch::{LastValues, Rows};
 use crate::errors::from_sqlite;
-use crate::read::bind;
-use crate::rows::{Cell, Row};
+use crate::read::arguments;
+use crate::rows::{Cell, Contents, Table};
 use crate::upsert::Upserts;
 use model::ids::Epoch;
 use model::time::Moment;
 use ports::store::{Batch, StoreError};
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Row as _};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The first microsecond that is not before a moment: no restart may begin before what is on record (D20).
@@ -27,58 +29,101 @@ enum Fence {
     AlreadyDone,
 }
 
-/// One batch on its way.
-pub(crate) struct Writing<'w> {
-    tried: &'w str,
-    agent: i64,
-    upserts: &'w mut Upserts,
-    connection: &'w mut SqliteConnection,
+/// One statement, ready to run.
+struct Piece<'a> {
+    table: Table,
+    rows: &'a [&'a dyn Contents],
+    sql: Arc<str>,
+    arguments: SqliteArguments,
 }
 
-impl<'w> Writing<'w> {
-    /// With the words that begin every error, for one agent, on a connection without a transaction.
-    pub(crate) fn new(
-        tried: &'w str,
-        agent: i64,
-        upserts: &'w mut Upserts,
-        connection: &'w mut SqliteConnection,
-    ) -> Self {
-        Self {
-            tried,
-            agent,
-            upserts,
-            connection,
-        }
-    }
+/// Cuts the rows of a batch into statements, one at a time.
+struct Cutter<'a> {
+    agent: i64,
+    tables: &'a [Rows<'a>],
+    /// Rows of the first table that are cut already.
+    done: usize,
+    upserts: &'a mut Upserts,
+}
 
+impl<'a> Cutter<'a> {
+    /// The next statement; none after the last.
+    fn next(&mut self) -> Result<Option<Piece<'a>>, sqlx::Error> {
+        let Some((first, later)) = self.tables.split_first() else {
+            return Ok(None);
+        };
+        let (table, rest) = (first.table, &first.rows[self.done..]);
+        let rows = &rest[..Upserts::cut(rest.len())];
+        self.done += rows.len();
+        if rows.len() == rest.len() {
+            (self.tables, self.done) = (later, 0);
+        }
+        let mut cells = Vec::with_capacity(rows.len() * table.width());
+        for row in rows {
+            cells.push(Cell::Number(self.agent));
+            row.cells(&mut cells);
+            let body = row
+                .body()
+                .map_err(|error| sqlx::Error::Encode(error.into()))?;
+            cells.push(Cell::Text(body));
+        }
+        let sql = self.upserts.text(&table, rows.len());
+        Ok(Some(Piece {
+            table,
+            rows,
+            sql,
+            arguments: arguments(cells)?,
+        }))
+    }
+}
+
+/// One batch on its way.
+pub(crate) struct Writing<'w> {
+    /// The words that begin every error.
+    pub(crate) tried: &'w str,
+    /// Whose batch it is.
+    pub(crate) agent: i64,
+    /// A connection without a transaction.
+    pub(crate) connection: &'w mut SqliteConnection,
+}
+
+impl Writing<'_> {
     /// Commits the last values of a batch. After an error the connection may hold half a transaction: throw it away.
     pub(crate) async fn commit(
         mut self,
         epoch: Epoch,
         batch: &Batch,
         last: &LastValues<'_>,
+        upserts: &mut Upserts,
     ) -> Result<(), StoreError> {
-        self.execute("BEGIN").await?;
-        match self.fence(epoch, batch).await? {
+        let (agent, tried) = (self.agent, self.tried);
+        let tables = last.tables();
+        let mut cutter = Cutter {
+            agent,
+            tables: &tables,
+            done: 0,
+            upserts,
+        };
+        let failed = |error| from_sqlite(tried, error);
+        let (fence, first) =
+            tokio::join!(biased; self.begin(epoch, batch), async { cutter.next() });
+        match fence? {
             Fence::Open => {}
             Fence::AlreadyDone => return self.execute("ROLLBACK").await,
         }
-        self.write(&last.runs).await?;
-        self.write(&last.lumis).await?;
-        self.write(&last.files).await?;
-        self.write(&last.set_aside).await?;
-        self.write(&last.jobs).await?;
-        self.write(&last.consumed).await?;
-        self.write(&last.failed_attempts).await?;
-        self.write(&last.outputs).await?;
-        self.write(&last.blocks).await?;
-        self.write(&last.decisions).await?;
-        self.write(&last.iovs).await?;
-        self.write(&last.payloads).await?;
-        self.write(&last.quality).await?;
-        self.write(&last.alarms).await?;
-        self.write(&last.messages).await?;
+        let mut next = first.map_err(failed)?;
+        while let Some(piece) = next {
+            let (written, following) =
+                tokio::join!(biased; self.write(piece), async { cutter.next() });
+            written?;
+            next = following.map_err(failed)?;
+        }
         self.execute("COMMIT").await
+    }
+
+    async fn begin(&mut self, epoch: Epoch, batch: &Batch) -> Result<Fence, StoreError> {
+        self.execute("BEGIN").await?;
+        self.fence(epoch, batch).await
     }
 
     /// The fence of D2: only the next batch of the epoch that holds may pass, and only once.
@@ -124,43 +169,32 @@ impl<'w> Writing<'w> {
         }
     }
 
-    /// Writes the rows of one table, as few statements as there are powers of two in their number.
-    async fn write<T: Row>(&mut self, values: &BTreeMap<T::Key<'_>, &T>) -> Result<(), StoreError> {
-        let values: Vec<&T> = values.values().copied().collect();
-        let mut rest = values.as_slice();
-        while !rest.is_empty() {
-            let (rows, later) = rest.split_at(Upserts::cut(rest.len()));
-            let sql = AssertSqlSafe(self.upserts.text(&T::TABLE, rows.len()));
-            let mut cells = Vec::with_capacity(rows.len() * (T::TABLE.columns.len() + 2));
-            for value in rows {
-                cells.push(Cell::Number(self.agent));
-                value.cells(&mut cells);
-                cells.push(Cell::Text(self.body(value)?));
+    async fn write(&mut self, piece: Piece<'_>) -> Result<(), StoreError> {
+        let query = sqlx::query_with(AssertSqlSafe(piece.sql), piece.arguments);
+        let written = query.execute(&mut *self.connection).await;
+        let written = written
+            .map_err(|error| from_sqlite(self.tried, error))?
+            .rows_affected();
+        match piece.table.fixed {
+            Some(fixed) if written < piece.rows.len() as u64 => {
+                let refusal = self.refusal(piece.table, fixed, piece.rows).await;
+                let detail = refusal.map_err(|error| from_sqlite(self.tried, error))?;
+                Err(StoreError::Corrupt {
+                    tried: self.tried.to_owned(),
+                    detail,
+                })
             }
-            let written = bind(sqlx::query(sql), cells)
-                .execute(&mut *self.connection)
-                .await
-                .map_err(|error| from_sqlite(self.tried, error))?;
-            if let Some(fixed) = T::TABLE.fixed
-                && written.rows_affected() < rows.len() as u64
-            {
-                return Err(self.refusal(fixed, rows).await);
-            }
-            rest = later;
+            _ => Ok(()),
         }
-        Ok(())
-    }
-
-    fn body(&self, value: &impl serde::Serialize) -> Result<String, StoreError> {
-        serde_json::to_string(value).map_err(|error| StoreError::Other {
-            tried: self.tried.to_owned(),
-            detail: format!("a value has no JSON form: {error}"),
-        })
     }
 
     /// Names the row that was left as it is because its fixed column differs.
-    async fn refusal<T: Row>(&mut self, fixed: &str, rows: &[&T]) -> StoreError {
-        let table = T::TABLE;
+    async fn refusal(
+        &mut self,
+        table: Table,
+        fixed: &str,
+        rows: &[&dyn Contents],
+    ) -> Result<String, sqlx::Error> {
         let keys: Vec<String> = table.key.iter().map(|key| format!("{key} = ?")).collect();
         let keys = keys.join(" AND ");
         let sql: Arc<str> = format!(
@@ -173,31 +207,22 @@ impl<'w> Writing<'w> {
             let mut cells = Vec::new();
             row.cells(&mut cells);
             let sought = table.key.iter().chain([&fixed]).filter_map(place);
-            let sought: Vec<Cell> = sought.map(|place| cells[place].clone()).collect();
-            let query = bind(sqlx::query(AssertSqlSafe(sql.clone())), sought);
-            let found = query.fetch_optional(&mut *self.connection).await;
-            match found.and_then(|row| row.map(|row| row.try_get::<String, _>(0)).transpose()) {
-                Err(error) => return from_sqlite(self.tried, error),
-                Ok(None) => {}
-                Ok(Some(on_record)) => {
-                    let offered = self.body(row).unwrap_or_default();
-                    let detail = format!(
-                        "table {} has {on_record} on record and was offered {offered}: \
-                         the {fixed} of a row never changes",
-                        table.name
-                    );
-                    return StoreError::Corrupt {
-                        tried: self.tried.to_owned(),
-                        detail,
-                    };
-                }
+            let sought = arguments(sought.map(|place| cells[place].clone()))?;
+            let query = sqlx::query_with(AssertSqlSafe(sql.clone()), sought);
+            if let Some(found) = query.fetch_optional(&mut *self.connection).await? {
+                let (on_record, offered) = (found.try_get::<String, _>(0)?, row.body());
+                return Ok(format!(
+                    "table {} has {on_record} on record and was offered {}: the {fixed} of a row \
+                     never changes",
+                    table.name,
+                    offered.unwrap_or_default()
+                ));
             }
         }
-        let detail = format!("table {} refused a row that cannot be found", table.name);
-        StoreError::Corrupt {
-            tried: self.tried.to_owned(),
-            detail,
-        }
+        Ok(format!(
+            "table {} refused a row that cannot be found",
+            table.name
+        ))
     }
 
     async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
