@@ -1,1 +1,4 @@
 //! The tour of the house: one paragraph a room, in the order of the flow.
+
+pub mod cli;
+pub mod data;

@@ -1,0 +1,154 @@
+//! `tier0 calib`: tags, intervals, decisions, constants.
+//!
+//! In: the verb's arguments. Out: tables or documents. Must never round a constant: what programs
+//! read is printed as it is.
+
+use super::Desk;
+use super::client::{rows, shape};
+use super::outcome::{Exit, Failure};
+use super::table::{Table, or_dash, to_second};
+use clap::Subcommand;
+use view::conditions::{DecisionView, IovView, PayloadView, TagView};
+
+const EXAMPLES: &str = "\
+Examples:
+  tier0 calib tags
+  tier0 calib iovs beamspot
+  tier0 calib show beamspot
+  tier0 calib get 8c1f...";
+
+/// What can be done with conditions.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub enum CalibVerb {
+    /// List tags
+    #[command(after_help = "Examples:\n  tier0 calib tags --json")]
+    Tags,
+    /// List intervals of validity
+    #[command(
+        after_help = "Examples:\n  tier0 calib iovs\n  tier0 calib iovs beamspot --run 165617"
+    )]
+    Iovs {
+        /// Only of this tag
+        tag: Option<String>,
+        /// Only the one in force for this run
+        #[arg(long)]
+        run: Option<u32>,
+    },
+    /// Show what was decided on a tag, run by run, with what was measured
+    #[command(after_help = "Examples:\n  tier0 calib show beamspot --json")]
+    Show {
+        /// The tag
+        tag: String,
+        /// Only on this run
+        #[arg(long)]
+        run: Option<u32>,
+    },
+    /// Print a constant as programs read it
+    #[command(
+        after_help = "Examples:\n  tier0 calib get $(tier0 calib iovs beamspot --json | \
+                            jq -r .items[0].hash)"
+    )]
+    Get {
+        /// sha256 of the payload, as `calib iovs` shows it
+        hash: String,
+    },
+}
+
+pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
+    let client = desk.client()?;
+    let of = |run: &Option<u32>| run.map(|run| run.to_string());
+    let answer = match verb {
+        CalibVerb::Tags => client.get("tags", &[])?,
+        CalibVerb::Iovs { tag, run } => {
+            client.get("iovs", &[("tag", tag.clone()), ("run", of(run))])?
+        }
+        CalibVerb::Show { tag, run } => client.get(
+            "calibrations",
+            &[("tag", Some(tag.clone())), ("run", of(run))],
+        )?,
+        CalibVerb::Get { hash } => client.get(&format!("payloads/{}", plain(hash)?), &[])?,
+    };
+    if desk.common.json {
+        return desk.document(&answer);
+    }
+    match verb {
+        CalibVerb::Tags => tags(&rows(answer)?, desk),
+        CalibVerb::Iovs { .. } => iovs(&rows(answer)?, desk),
+        CalibVerb::Show { .. } => decisions(&rows(answer)?, desk),
+        CalibVerb::Get { .. } => {
+            let payload: PayloadView = shape(answer)?;
+            desk.out.write_all(payload.text.as_bytes())?;
+            Ok(Exit::Fine)
+        }
+    }
+}
+
+/// A hash may go into a path; anything else may not.
+fn plain(hash: &str) -> Result<&str, Failure> {
+    if !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(hash);
+    }
+    Err(Failure::Usage(format!(
+        "\"{hash}\" is no sha256 in hex; `tier0 calib iovs` shows them"
+    )))
+}
+
+fn tags(tags: &[TagView], desk: &mut Desk) -> Result<Exit, Failure> {
+    let mut table = Table::new(&["TAG", ">IOVS", "FIRST SINCE", "LAST SINCE", ">DECISIONS"]);
+    for tag in tags {
+        table.row(vec![
+            tag.tag.clone(),
+            tag.iovs.to_string(),
+            or_dash(tag.first_since),
+            or_dash(tag.last_since),
+            tag.decisions.to_string(),
+        ]);
+    }
+    table.write(desk.out, "no tags yet")?;
+    Ok(Exit::Fine)
+}
+
+fn iovs(iovs: &[IovView], desk: &mut Desk) -> Result<Exit, Failure> {
+    let mut table = Table::new(&["TAG", "SINCE", "INSERTED", "HASH"]);
+    for iov in iovs {
+        table.row(vec![
+            iov.tag.clone(),
+            iov.since.to_string(),
+            to_second(&iov.inserted_at),
+            iov.hash.clone(),
+        ]);
+    }
+    table.write(desk.out, "no intervals")?;
+    Ok(Exit::Fine)
+}
+
+fn decisions(decisions: &[DecisionView], desk: &mut Desk) -> Result<Exit, Failure> {
+    let mut table = Table::new(&["RUN", "OUTCOME", ">N", "MEASURED", "REASON"]);
+    for decision in decisions {
+        let measured: Vec<String> = decision
+            .values
+            .iter()
+            .map(|(name, value)| {
+                let error = decision.errors.get(name).copied().unwrap_or(0.0);
+                format!("{name} {value} +- {error}")
+            })
+            .collect();
+        table.row(vec![
+            decision.run.to_string(),
+            decision.outcome.clone(),
+            decision.n.to_string(),
+            if measured.is_empty() {
+                "-".to_owned()
+            } else {
+                measured.join(", ")
+            },
+            decision.reason.clone(),
+        ]);
+    }
+    table.write(
+        desk.out,
+        "no decisions on that tag; `tier0 calib tags` lists the tags",
+    )?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,191 @@
+//! `tier0 run`: list, show, start, stop.
+//!
+//! In: the verb's arguments. Out: tables or documents of the instance's answers. Must never wait
+//! for a run: it shows what is, and asks.
+
+use super::Desk;
+use super::client::{rows, shape};
+use super::outcome::{Exit, Failure};
+use super::table::{Table, facts, lumis, or_dash, seconds, to_second};
+use clap::Subcommand;
+use serde_json::json;
+use view::answer::ReplyView;
+use view::run::{RunDetailView, RunView};
+
+const EXAMPLES: &str = "\
+Examples:
+  tier0 run ls
+  tier0 run show 148031 --json
+  tier0 run start 148031 --run-type physics
+  tier0 run stop 148031 --last-lumi 20";
+
+/// What can be done with runs.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub enum RunVerb {
+    /// List runs
+    #[command(after_help = "Examples:\n  tier0 run ls\n  tier0 run ls --json --limit 10")]
+    Ls {
+        /// At most so many rows
+        #[arg(long, default_value_t = 1_000)]
+        limit: u64,
+    },
+    /// Show one run with its datasets and latencies
+    #[command(after_help = "Examples:\n  tier0 run show 148031")]
+    Show {
+        /// Number of the run
+        run: u32,
+    },
+    /// Say that a run begins
+    #[command(after_help = "Examples:\n  tier0 run start 148031\n  \
+                            tier0 run start 900001 --run-type test --label simulated")]
+    Start {
+        /// Number of the run
+        run: u32,
+        /// physics, cosmics, calibration or test
+        #[arg(long, default_value = "physics")]
+        run_type: String,
+        /// real or simulated
+        #[arg(long, default_value = "real")]
+        label: String,
+    },
+    /// Say that a run has ended
+    #[command(after_help = "Examples:\n  tier0 run stop 148031 --last-lumi 20")]
+    Stop {
+        /// Number of the run
+        run: u32,
+        /// Its last lumi
+        #[arg(long)]
+        last_lumi: u32,
+    },
+}
+
+pub(super) fn run(verb: &RunVerb, desk: &mut Desk) -> Result<Exit, Failure> {
+    let client = desk.client()?;
+    match verb {
+        RunVerb::Ls { limit } => {
+            let answer = client.list("runs", &[], *limit)?;
+            if desk.common.json {
+                return desk.document(&answer);
+            }
+            list(&rows(answer)?, desk)
+        }
+        RunVerb::Show { run } => {
+            let answer = client.get(&format!("runs/{run}"), &[])?;
+            if desk.common.json {
+                return desk.document(&answer);
+            }
+            show(&shape(answer)?, desk)
+        }
+        RunVerb::Start {
+            run,
+            run_type,
+            label,
+        } => {
+            let body = json!({ "run": run, "run_type": run_type, "label": label });
+            done(&client.post("runs", &body)?, desk)
+        }
+        RunVerb::Stop { run, last_lumi } => {
+            let body = json!({ "last_lumi": last_lumi });
+            done(&client.post(&format!("runs/{run}:stop"), &body)?, desk)
+        }
+    }
+}
+
+/// What the engine said to a command.
+pub(super) fn done(answer: &serde_json::Value, desk: &mut Desk) -> Result<Exit, Failure> {
+    if desk.common.json {
+        return desk.document(answer);
+    }
+    let reply: ReplyView = shape(answer.clone())?;
+    writeln!(desk.out, "{}", reply.done)?;
+    Ok(Exit::Fine)
+}
+
+fn list(runs: &[RunView], desk: &mut Desk) -> Result<Exit, Failure> {
+    let mut table = Table::new(&[
+        "RUN", "TYPE", "LABEL", "STATE", ">FILES", ">EVENTS", ">JOBS", ">DONE", ">FAILED", "OPENED",
+    ]);
+    for run in runs {
+        table.row(vec![
+            run.run.to_string(),
+            run.run_type.clone(),
+            run.label.clone(),
+            run.state.clone(),
+            run.counts.files.to_string(),
+            run.counts.events_in.to_string(),
+            run.counts.jobs.to_string(),
+            run.counts.jobs_done.to_string(),
+            run.counts.jobs_failed.to_string(),
+            to_second(&run.opened_at),
+        ]);
+    }
+    table.write(desk.out, "no runs")?;
+    Ok(Exit::Fine)
+}
+
+fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
+    let run = &detail.run;
+    let announced: Vec<(u32, u32)> = detail.lumis.iter().map(|l| (l.lumi, l.lumi)).collect();
+    facts(
+        desk.out,
+        &[
+            ("run", run.run.to_string()),
+            ("type", format!("{}, {}", run.run_type, run.label)),
+            ("state", run.state.clone()),
+            ("opened", format!("{} by {}", run.opened_at, run.started_by)),
+            ("last file seen", run.last_file_seen_at.clone()),
+            ("closed", or_dash(run.closed_at.as_ref())),
+            ("finished", or_dash(run.finished_at.as_ref())),
+            ("last lumi", or_dash(run.last_lumi)),
+            ("lumis ended", lumis(&joined(&announced))),
+            (
+                "pipelines",
+                format!("{} ({})", run.pipelines.join(", "), run.config_hash),
+            ),
+            (
+                "files",
+                format!("{}, {} events", run.counts.files, run.counts.events_in),
+            ),
+            (
+                "jobs",
+                format!(
+                    "{}, {} done, {} failed",
+                    run.counts.jobs, run.counts.jobs_done, run.counts.jobs_failed
+                ),
+            ),
+        ],
+    )?;
+    writeln!(desk.out)?;
+    super::datasets::table(&detail.datasets).write(desk.out, "no datasets yet")?;
+    writeln!(desk.out)?;
+    let mut table = Table::new(&[
+        "PIPELINE", ">JOBS", ">P50", ">P99", ">MAX", ">BUDGET", ">MISSED",
+    ]);
+    for row in &detail.latency {
+        table.row(vec![
+            or_dash(row.pipeline.as_ref()),
+            row.n.to_string(),
+            seconds(row.p50_s),
+            seconds(row.p99_s),
+            seconds(row.max_s),
+            or_dash(row.budget_s.map(seconds)),
+            or_dash(row.missed),
+        ]);
+    }
+    table.write(desk.out, "no job is done yet")?;
+    let failed = run.counts.jobs_failed > 0;
+    Ok(if failed { Exit::Problems } else { Exit::Fine })
+}
+
+/// Neighbouring ranges as one: 1, 2, 3 become 1-3.
+fn joined(ranges: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let mut joined: Vec<(u32, u32)> = Vec::new();
+    for &(first, last) in ranges {
+        match joined.last_mut() {
+            Some(before) if before.1 + 1 == first => before.1 = last,
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
