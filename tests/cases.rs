@@ -6,6 +6,11 @@
 //! `TIER0_DATA` is the folder of the data files that cases name, and `TIER0_REQUIRE_DATA=1` makes
 //! an item without its data a failure.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the report is what people run this for"
+)]
+
 #[path = "cases/adler32.rs"]
 mod adler32_sums;
 #[path = "cases/beamspot_d0phi.rs"]
@@ -76,8 +81,10 @@ fn cases() {
     );
     let mut tally = Tally::default();
     for file in files {
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
-        let case: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+        let text =
+            std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let case: Value =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let kind = case["kind"].as_str().unwrap_or("(none)");
         if wanted(kind) {
             for item in judge(kind, &case, &data) {
@@ -197,7 +204,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
 /// Ids and reasons of `differences.toml`: lines of `"id" = "reason"`, comments and blank lines.
 fn intended_differences() -> BTreeMap<String, String> {
     let file = own_folder().join("differences.toml");
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     let lines = text.lines().map(str::trim);
     lines
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
