@@ -1,4 +1,7 @@
 //! The tour of the house: one paragraph a room, in the order of the flow.
 
+pub mod config;
+pub mod check;
 pub mod cli;
 pub mod data;
+pub mod serve;

@@ -4,11 +4,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The spawner is this program too, and must stay small: it never gets as far as the command line.
-    let arguments: Vec<String> = std::env::args().skip(1).take(3).collect();
-    if let Some((first, rest)) = arguments.split_first()
-        && first == "spawner"
-    {
-        return ExitCode::from(executors::spawner_main(rest) as u8);
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "spawner") {
+        let rest: Vec<String> = arguments.map(|a| a.to_string_lossy().into_owned()).collect();
+        return ExitCode::from(executors::spawner_main(&rest) as u8);
     }
     let (mut out, mut talk) = (std::io::stdout(), std::io::stderr());
     ExitCode::from(tier0::cli::run(std::env::args_os(), &mut out, &mut talk))

@@ -73,7 +73,7 @@ impl Commands {
                 .map_err(|_| DoorError::NoAnswer {
                     waited_s: ANSWER_WAIT.as_secs(),
                 }),
-            Err(lanes::Refused::Full(_)) => Err(DoorError::Crowded),
+            Err(lanes::Refused::Full { .. }) => Err(DoorError::Crowded),
             Err(lanes::Refused::Closed(_)) => Err(DoorError::Stopping),
         };
         self.waiting.lock().tickets.remove(&ticket);

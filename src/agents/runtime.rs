@@ -77,6 +77,8 @@ pub struct Parts {
     pub meter: Arc<Meter>,
     /// The good-run list that people read.
     pub good_runs: PathBuf,
+    /// Called once when the engine has ended, for whatever reason.
+    pub on_end: Box<dyn FnOnce() + Send>,
 }
 
 /// What the loop tells about itself; written by the engine's thread, read by anybody, each value on
@@ -87,6 +89,10 @@ pub struct Status {
     pub queue_length: AtomicU64,
     /// Cores in use.
     pub cores_used: AtomicU64,
+    /// Runs that are not finished; told when nothing waits to become durable.
+    pub runs_live: AtomicU64,
+    /// Jobs that are neither done nor failed; told with `runs_live`.
+    pub jobs_live: AtomicU64,
     /// Inputs stepped since the start.
     pub inputs: AtomicU64,
     /// Batches committed since the start.
@@ -135,11 +141,6 @@ pub struct AgentHandle {
 }
 
 impl AgentHandle {
-    /// Whether the engine's thread has ended.
-    pub fn has_ended(&self) -> bool {
-        self.engine.is_finished()
-    }
-
     /// Waits until the agent has ended and says why.
     pub fn join(self) -> Result<(), AgentError> {
         drop(self.seen);
@@ -202,6 +203,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         status: status.clone(),
         stopping: false,
     };
+    let on_end = parts.on_end;
     let engine = spawn("engine", move || {
         let result = runtime.run();
         // The lanes of the performers are closed now; they end what they run and come home.
@@ -210,9 +212,11 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
             .chain([executor_thread, writer_thread])
         {
             if thread.join().is_err() {
+                on_end();
                 return Err(AgentError::Bug);
             }
         }
+        on_end();
         result
     })?;
     Ok(AgentHandle {
@@ -416,8 +420,8 @@ impl Runtime {
 
     fn observe(&mut self, observation: &engine::Observation) {
         let stamps = &observation.stamps;
-        let pipeline = observation.task.pipeline.as_str();
-        let mut hop = |hop: Hop, from: Option<Moment>, to: Option<Moment>| {
+        let pipeline = &observation.task.pipeline;
+        let hop = |hop: Hop, from: Option<Moment>, to: Option<Moment>| {
             if let (Some(from), Some(to)) = (from, to) {
                 self.meter.record(pipeline, hop, to.since(from));
             }
@@ -456,7 +460,7 @@ impl Runtime {
     fn try_give(&mut self, work: Work) -> Option<Work> {
         match work {
             Work::Executor(work) => match self.executor.offer(work) {
-                Err(Refused::Full(work)) => Some(Work::Executor(work)),
+                Err(Refused::Full { value, .. }) => Some(Work::Executor(value)),
                 Ok(()) | Err(Refused::Closed(_)) => None,
             },
             Work::Storage(work) => {
@@ -469,7 +473,7 @@ impl Runtime {
                     }
                 };
                 match self.storage[lane].offer(work) {
-                    Err(Refused::Full(work)) => Some(Work::Storage(work)),
+                    Err(Refused::Full { value, .. }) => Some(Work::Storage(value)),
                     Ok(()) | Err(Refused::Closed(_)) => None,
                 }
             }
@@ -485,11 +489,11 @@ impl Runtime {
         }
         // Attempts whose end is durable: nothing under way mentions them any more.
         if self.batches.is_settled() && !self.finished.is_empty() {
-            let out: BTreeSet<Token> = self.engine.tokens_out().into_iter().collect();
+            let engine = &self.engine;
             let over: Vec<Token> = self
                 .finished
                 .iter()
-                .filter(|token| !out.contains(token))
+                .filter(|token| !engine.is_out(**token))
                 .copied()
                 .collect();
             for token in over {

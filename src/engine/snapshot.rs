@@ -45,11 +45,16 @@ impl Engine {
         self.cores_used
     }
 
-    /// Whether any run is not finished.
-    pub fn has_open_runs(&self) -> bool {
-        self.runs
-            .values()
-            .any(|work| !matches!(work.run.state, model::run::RunState::Finished { .. }))
+    /// Runs that are not finished, and jobs that are neither done nor failed.
+    pub fn live(&self) -> (u64, u64) {
+        let finished = |work: &&crate::RunWork| {
+            !matches!(work.run.state, model::run::RunState::Finished { .. })
+        };
+        let runs = self.runs.values().filter(finished);
+        runs.fold((0, 0), |(runs, jobs), work| {
+            let live: u32 = work.tasks.values().map(|task| task.live_jobs).sum();
+            (runs + 1, jobs + u64::from(live))
+        })
     }
 
     /// The good-run list as it is now.

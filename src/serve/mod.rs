@@ -1,0 +1,273 @@
+//! The only place where adapters meet ports: a checked configuration becomes a running instance. Nothing binds, opens
+//! or starts before all of it is valid.
+//!
+//! The order of a start: lock and raise the epoch (from here on no older instance can write), end what an older epoch
+//! left, read the rows, go to work, open the windows, and only then look at the spool folders.
+
+mod profiles;
+mod windows;
+
+use crate::check::Checked;
+use agents::clock::SystemClock;
+use agents::commands::Commands;
+use agents::runtime::{AgentHandle, Message, Parts};
+use engine::{Input, Setup};
+use executors::{LocalExecutor, LocalLimits, LocalOptions};
+use lanes::{Sender, Wait};
+use meter::Meter;
+use model::arrival::Seen;
+use model::ids::Token;
+use model::names::FileName;
+use pipelines::definition::Definition;
+use ports::executor::{Executor, NewsSink};
+use ports::storage::Storage;
+use ports::store::Ledger;
+use sha2::Digest;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use storage::PosixStorage;
+use store::{SqliteCatalogue, SqliteLedger};
+use watch::WatchHandle;
+
+/// Why an instance did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder could not be made.
+    #[error("making the folder {path}: {source}; name another one or mend its permissions")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The program cannot find itself.
+    #[error("finding the path of this program: {0}; start it by its full path")]
+    Myself(std::io::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] ports::store::StoreError),
+    /// The storage of outputs.
+    #[error("clearing the storage of outputs: {0}")]
+    Storage(String),
+    /// The agent.
+    #[error(transparent)]
+    Agent(#[from] agents::runtime::AgentError),
+    /// A window.
+    #[error(transparent)]
+    Window(#[from] api::ServeError),
+    /// A stream profile.
+    #[error("stream {name}: {detail}")]
+    Stream {
+        /// Which.
+        name: String,
+        /// What is wrong, and what to do.
+        detail: String,
+    },
+}
+
+/// A running instance. Dropping it without [`Instance::stop`] ends it as a crash would.
+pub struct Instance {
+    agent: AgentHandle,
+    watchers: Vec<WatchHandle>,
+    server: api::ServerHandle,
+    state: PathBuf,
+    ended: Arc<tokio::sync::Notify>,
+}
+
+/// Files and records go to the engine's lane; it waits when the engine has enough, and the folder is the buffer.
+struct SpoolToEngine(Sender<Message, Wait>);
+
+impl watch::SeenSink for SpoolToEngine {
+    fn seen(&self, seen: Seen) {
+        // A closed lane means that the instance stops; the next start scans the folder.
+        let _ = self.0.send(Message::Input(Input::Seen(seen)));
+    }
+}
+
+impl Instance {
+    /// Starts an instance. `program` is the path of this binary: it becomes the spawner and `{tier0}`.
+    pub fn start(checked: Checked, program: &Path) -> Result<Self, StartError> {
+        let config = &checked.config;
+        let places = &config.instance;
+        let conditions = places.state.join("conditions");
+        for path in [&places.state, &places.work, &places.storage, &conditions] {
+            std::fs::create_dir_all(path)
+                .map_err(|source| StartError::Folder { path: path.clone(), source })?;
+        }
+        let mut ledger = SqliteLedger::open(&places.state, places.agent)?;
+        let standing = ledger.raise_epoch()?;
+        let rows = ledger.restore()?;
+        let clock = SystemClock::start(standing.moment);
+        let setup = Setup {
+            agent: places.agent,
+            epoch: standing.epoch,
+            config_hash: hash_of(&checked.definitions),
+            definitions: fill_programs(&checked.definitions, program, &config.programs),
+            cores: config.local.cores.unwrap_or_else(all_cores),
+            default_run_type: config
+                .streams
+                .first()
+                .map_or(model::run::RunType::Physics, |stream| stream.run_type),
+        };
+        let storage = open_storage(places, &rows)?;
+        let meter = Arc::new(Meter::new());
+        let local = local_options(&checked, &setup, program, clock);
+        let identity = windows::Identity::of(&setup, clock);
+        let ended = Arc::new(tokio::sync::Notify::new());
+        let end = ended.clone();
+        let agent = agents::runtime::start(Parts {
+            setup,
+            standing,
+            rows,
+            ledger: Box::new(ledger),
+            executor: Box::new(move |sink| start_local(local, sink)),
+            storage,
+            clock,
+            meter: meter.clone(),
+            good_runs: places.state.join("good-runs.json"),
+            on_end: Box::new(move || end.notify_one()),
+        })?;
+        let catalogue = Arc::new(SqliteCatalogue::open(&places.state)?);
+        let parts = windows::parts(catalogue, &agent, meter, identity);
+        let server = api::serve(&windows::listen(config), parts)?;
+        let watchers = start_watchers(&checked, &agent, clock)?;
+        Ok(Self { agent, watchers, server, state: places.state.clone(), ended })
+    }
+
+    /// The address that the API answers on.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.server.address
+    }
+
+    /// The folder of the instance's state.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The door for commands.
+    pub fn commands(&self) -> Commands {
+        self.agent.commands.clone()
+    }
+
+    /// Notified when the engine has ended by itself: [`Instance::stop`] says why.
+    pub fn ended(&self) -> Arc<tokio::sync::Notify> {
+        self.ended.clone()
+    }
+
+    /// Waits until every watcher has looked through its folder once.
+    pub fn wait_until_scanned(&self) {
+        for watcher in &self.watchers {
+            watcher.wait_ready(None);
+        }
+    }
+
+    /// Stops: watchers first, then the engine (what it decided is recorded), then the windows.
+    pub fn stop(self) -> Result<(), agents::runtime::AgentError> {
+        // An engine that has ended already cannot be asked; `join` says why it did.
+        let _ = self.agent.commands.stop();
+        for watcher in self.watchers {
+            // A watcher that failed said so when it did; stopping goes on.
+            let _ = watcher.stop_and_join();
+        }
+        let result = self.agent.join();
+        self.server.stop();
+        result
+    }
+}
+
+fn all_cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)
+}
+
+/// The first 16 hex digits of a sha256 over the definitions in force.
+fn hash_of(definitions: &[Definition]) -> String {
+    let digest = sha2::Sha256::digest(format!("{definitions:?}"));
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `{tier0}` is this program, `{program:NAME}` what the configuration says.
+fn fill_programs(
+    definitions: &[Definition],
+    myself: &Path,
+    programs: &BTreeMap<String, PathBuf>,
+) -> Vec<Definition> {
+    let fill = |argument: &String| {
+        let named = argument.strip_prefix("{program:").and_then(|rest| rest.strip_suffix('}'));
+        match named {
+            Some(name) => programs.get(name).map_or(argument.clone(), |p| p.display().to_string()),
+            None if argument == "{tier0}" => myself.display().to_string(),
+            None => argument.clone(),
+        }
+    };
+    let mut filled = definitions.to_vec();
+    for task in filled.iter_mut().flat_map(|definition| &mut definition.tasks) {
+        task.program = task.program.iter().map(fill).collect();
+    }
+    filled
+}
+
+/// Opens the storage and removes what losing attempts left.
+fn open_storage(
+    places: &crate::config::InstanceConfig,
+    rows: &ports::store::Rows,
+) -> Result<Arc<dyn Storage>, StartError> {
+    let work = places.work.clone();
+    let folder = move |token: Token| executors::attempt_folder(&work, token);
+    let failed = |failure: model::work::CommitFailure| StartError::Storage(failure.message);
+    let storage = PosixStorage::new(&places.storage, Box::new(folder)).map_err(failed)?;
+    let known: BTreeSet<&FileName> = rows.outputs.iter().map(|output| &output.name).collect();
+    storage.collect_garbage(&|name| known.contains(name)).map_err(failed)?;
+    Ok(Arc::new(storage))
+}
+
+fn local_options(
+    checked: &Checked,
+    setup: &Setup,
+    program: &Path,
+    clock: SystemClock,
+) -> impl FnOnce(Arc<dyn NewsSink>) -> LocalOptions + use<> {
+    let config = checked.config.clone();
+    let (epoch, cores, spawner) = (setup.epoch, setup.cores, program.to_owned());
+    move |sink| LocalOptions {
+        work_dir: config.instance.work.clone(),
+        epoch,
+        cores,
+        spawner,
+        spool: config.streams.iter().map(|s| (s.name.clone(), s.folder.clone())).collect(),
+        storage: config.instance.storage.clone(),
+        conditions: config.instance.state.join("conditions"),
+        environment: BTreeMap::new(),
+        limits: LocalLimits { folders_ahead: config.local.pool as usize, ..Default::default() },
+        clock: Arc::new(clock),
+        sink,
+    }
+}
+
+fn start_local(
+    options: impl FnOnce(Arc<dyn NewsSink>) -> LocalOptions,
+    sink: Arc<dyn NewsSink>,
+) -> Result<Box<dyn Executor>, String> {
+    match LocalExecutor::new(options(sink)) {
+        Ok(executor) => Ok(Box::new(executor)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn start_watchers(
+    checked: &Checked,
+    agent: &AgentHandle,
+    clock: SystemClock,
+) -> Result<Vec<WatchHandle>, StartError> {
+    let mut watchers = Vec::new();
+    for stream in &checked.config.streams {
+        let failed = |detail: String| StartError::Stream { name: stream.name.to_string(), detail };
+        let profile = profiles::profile_of(stream).map_err(failed)?;
+        let sink = Box::new(SpoolToEngine(agent.seen.clone()));
+        let watcher = watch::start(profile, Arc::new(clock), sink)
+            .map_err(|error| failed(error.to_string()))?;
+        watchers.push(watcher);
+    }
+    Ok(watchers)
+}

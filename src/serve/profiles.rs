@@ -1,0 +1,38 @@
+//! A stream of the configuration becomes a profile of the watcher.
+
+use crate::config::{Completion, StreamConfig, StreamKind, WatchHow};
+use watch::{FileCompletion, How, NamePattern, Profile};
+
+/// The watcher's profile for a configured stream, or what does not fit together.
+pub(super) fn profile_of(stream: &StreamConfig) -> Result<Profile, String> {
+    let name = stream.name.as_str();
+    let mut profile = match stream.kind {
+        StreamKind::Cms => Profile::cms(name, &stream.folder, stream.label),
+        StreamKind::Generic => Profile::generic(name, &stream.folder, stream.label),
+    };
+    profile.how = match stream.how {
+        WatchHow::Inotify => How::Inotify,
+        WatchHow::Poll => How::Poll,
+        WatchHow::Auto => How::Auto,
+    };
+    profile.recursive = stream.recursive;
+    profile.scan_interval_min = stream.scan_interval;
+    profile.poll_interval = stream.poll_interval;
+    if let Some(pattern) = &stream.pattern {
+        profile.pattern = NamePattern::parse(pattern).map_err(|error| error.to_string())?;
+    }
+    if stream.run.is_some() {
+        profile.run = stream.run;
+    }
+    if stream.stream.is_some() {
+        profile.stream.clone_from(&stream.stream);
+    }
+    profile.completion = match &stream.completion {
+        Completion::Sidecar { suffix } => FileCompletion::Sidecar { suffix: suffix.clone() },
+        Completion::Rename => FileCompletion::Rename,
+        Completion::CloseWrite => FileCompletion::CloseWrite,
+        Completion::SizeStable { quiet } => FileCompletion::SizeStable { quiet: *quiet },
+    };
+    profile.check()?;
+    Ok(profile)
+}
