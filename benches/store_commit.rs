@@ -1,6 +1,7 @@
-//! How fast facts become durable: batches of (file, job, consumed) through the store, beside the database's own limit for
-//! as many rows in one plain multi-row insert. Stores lie in the folder for temporary files: choose the disk to measure
-//! with `TMPDIR`. Prints, first, whole commits with their tails, then what criterion makes of single batches.
+//! How fast facts become durable: batches of (file, job, consumed) through the store, beside the
+//! database's own limit for as many rows in one plain multi-row insert. Stores lie in the folder
+//! for temporary files: choose the disk to measure with `TMPDIR`. Prints, first, whole commits with
+//! their tails and a restart, then what criterion makes of single batches.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use model::arrival::{Arrival, Checksum, Counts};
@@ -9,6 +10,7 @@ use model::file::File;
 use model::ids::{AgentNumber, AttemptNumber, FileId, JobId, LumiNumber, RunNumber};
 use model::job::{Class, InputId, Job, JobState, Stamps};
 use model::names::{DataLabel, TaskPath};
+use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::Moment;
 use model::units::Bytes;
 use ports::store::{Batch, Ledger};
@@ -47,7 +49,10 @@ impl Source {
         self.number += 1;
         let first = self.next;
         self.next += 2 * files;
-        let facts = (0..files).flat_map(|k| triple(first + 2 * k)).collect();
+        let mut facts: Vec<Fact> = (0..files).flat_map(|k| triple(first + 2 * k)).collect();
+        if self.number == 1 {
+            facts.push(Fact::RunIs(run()));
+        }
         Batch {
             number: self.number,
             next_id: self.next,
@@ -58,6 +63,23 @@ impl Source {
 
     fn commit(&mut self, batch: &Batch) {
         self.ledger.commit(batch).expect("a new batch is committed");
+    }
+}
+
+/// The run of all files, open, so that a restart needs them.
+fn run() -> Run {
+    Run {
+        number: RunNumber(402_144),
+        run_type: RunType::Physics,
+        label: DataLabel::Simulated,
+        started_by: StartedBy::FirstFile,
+        opened_at: Moment(1),
+        pipelines: vec!["express".into()],
+        config_hash: String::new(),
+        last_lumi: None,
+        announced_events: None,
+        last_file_seen_at: Moment(1),
+        state: RunState::Open,
     }
 }
 
@@ -170,6 +192,27 @@ fn report(what: &str, rows: i64, mut times: Vec<Duration>) {
     );
 }
 
+/// Prints what a restart costs after those commits.
+#[expect(
+    clippy::print_stdout,
+    reason = "a bench reports on its standard output"
+)]
+fn restored(source: &mut Source) {
+    let begin = Instant::now();
+    let rows = source
+        .ledger
+        .restore()
+        .expect("what was committed can be read");
+    let (n, time) = (
+        rows.files.len() + rows.jobs.len() + rows.consumed.len(),
+        begin.elapsed(),
+    );
+    println!(
+        "      restore of {n} rows: {:.0} ms",
+        time.as_secs_f64() * 1e3
+    );
+}
+
 /// Commits so many batches of so many files, ours and raw.
 fn tails(files: i64, batches: i64) {
     let rows = files * ROWS_PER_FILE;
@@ -181,6 +224,7 @@ fn tails(files: i64, batches: i64) {
         begin.elapsed()
     });
     report("ours", rows, ours.collect());
+    restored(&mut source);
     let (_dir, mut table) = raw_table(rows);
     let body = mean_body();
     let raw = (0..batches).map(|_| {

@@ -1,6 +1,7 @@
-//! A batch of facts, sorted into rows: of several values of one object only the last is kept. In comes a batch, out go
-//! lists for each table in the order of their keys (which is also kind to the database's trees). Two jobs for one input
-//! within a batch are refused here, because keeping the last would hide them.
+//! A batch of facts, sorted into rows: of several values of one object only the last is kept. In
+//! comes a batch, out go lists for each table in the order of their keys (which is also kind to the
+//! database's trees). Two jobs for one input within a batch are refused here, because keeping the
+//! last would hide them.
 
 use crate::rows::{Contents, Row, Table};
 use model::alarm::Alarm;

@@ -1,5 +1,6 @@
-//! The asynchronous driver behind a blocking door: futures come in, their results go out. One small runtime per handle,
-//! driven by whoever waits; it must not be entered from asynchronous code (use the runtime's blocking threads).
+//! The asynchronous driver behind a blocking door: futures come in, their results go out. One small
+//! runtime per handle, driven by whoever waits; it must not be entered from asynchronous code (use
+//! the runtime's blocking threads).
 
 use ports::store::StoreError;
 use tokio::runtime::{Builder, Runtime};

@@ -1,6 +1,6 @@
-//! What every database behind the ports must do, as functions over a place that gives out handles. In comes a place with
-//! an empty store, out goes a panic that says what was broken. The oracle is a map kept in memory, written without any of
-//! the room's own keys.
+//! What every database behind the ports must do, as functions over a place that gives out handles.
+//! In comes a place with an empty store, out goes a panic that says what was broken. The oracle is
+//! a map kept in memory, written without any of the room's own keys.
 
 use crate::samples::{self, KINDS, fact};
 use model::fact::Fact;
@@ -11,7 +11,8 @@ use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::{Batch, Ledger, Rows, StoreError};
 use std::collections::BTreeMap;
 
-/// A store that can be opened more than once, as two instances would that both believe to be the one.
+/// A store that can be opened more than once, as two instances would that both believe to be the
+/// one.
 pub(crate) trait Place {
     /// A writing handle whose epoch is not raised yet.
     fn ledger(&self) -> Box<dyn Ledger>;
@@ -96,7 +97,7 @@ impl Oracle {
     }
 }
 
-/// What a fact speaks of, in words. Texts sort as their tables do, where no list below is sorted by number.
+/// What a fact speaks of, in words; lists whose keys are texts are in the order of these words.
 fn identity(fact: &Fact) -> String {
     match fact {
         Fact::RunIs(r) => format!("run {}", r.number),
@@ -212,7 +213,8 @@ pub(crate) fn the_last_value_wins(place: &impl Place) {
     assert_eq!(reader.jobs(None, None, ALL).unwrap().len(), 2);
 }
 
-/// One job for each input, one id for each name, one output for each label: a batch that says otherwise leaves nothing.
+/// One job for each input, one id for each name, one output for each label: a batch that says
+/// otherwise leaves nothing.
 pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place) {
     let mut ledger = begun(place);
     let first = vec![fact(5, 1, 0), fact(2, 1, 0), fact(7, 0, 0)];
@@ -230,7 +232,8 @@ pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place
         consumed.job = JobId(98);
         Fact::ConsumedIs(consumed)
     }];
-    let rows_with = |fact: Fact| vec![samples_job(9), fact, fact_after()];
+    // Rows written before and after the bad one: neither may stay.
+    let rows_with = |bad: Fact| vec![fact(4, 9, 0), bad, fact(12, 0, 0)];
     let check = |ledger: &mut dyn Ledger, facts: Vec<Fact>, part: &str| {
         let refused = ledger.commit(&batch(3, facts)).unwrap_err();
         assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
@@ -249,14 +252,6 @@ pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place
     assert_eq!(reader.quality().unwrap(), []);
     ledger.commit(&batch(3, rows_with(fact(5, 2, 0)))).unwrap();
     assert_eq!(reader.jobs(None, None, ALL).unwrap().len(), 1);
-}
-
-fn samples_job(key: u8) -> Fact {
-    fact(4, key, 0)
-}
-
-fn fact_after() -> Fact {
-    fact(12, 0, 0)
 }
 
 /// Every question is answered with what was committed, in order, in pages.

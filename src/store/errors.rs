@@ -1,10 +1,12 @@
-//! What the driver says, in the words of the port. In come errors of SQLite through its driver, out go `StoreError`s
-//! that say whether the same batch is tried again. An error that is not understood is never taken for a harmless one.
+//! What the driver says, in the words of the port. In come errors of SQLite through its driver, out
+//! go `StoreError`s that say whether the same batch is tried again. An error that is not understood
+//! is never taken for a harmless one.
 
 use ports::store::StoreError;
 use sqlx::migrate::MigrateError;
 
-/// Result codes of SQLite (<https://www.sqlite.org/rescode.html>); the low byte is the primary code.
+/// Result codes of SQLite (<https://www.sqlite.org/rescode.html>); the low byte is the primary
+/// code.
 mod code {
     pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
@@ -14,7 +16,8 @@ mod code {
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
     pub(super) const NOTADB: i32 = 26;
-    /// The shared-memory file could not grow: what a full disk looks like before anything is written.
+    /// The shared-memory file could not grow: what a full disk looks like before anything is
+    /// written.
     pub(super) const IOERR_SHMSIZE: i32 = IOERR | (19 << 8);
 }
 

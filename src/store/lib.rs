@@ -1,9 +1,11 @@
-//! The store: rows of state in SQL, behind the ports `Ledger` (one writer, one fence) and `Catalogue` (readers).
+//! The store: rows of state in SQL, behind the ports `Ledger` (one writer, one fence) and
+//! `Catalogue` (readers).
 //!
-//! Facts come in by batches and go out as rows after a restart; between them stands a database that must keep what it
-//! said it kept. Each batch is one transaction that begins with the fence (D2), each fact is one upsert of a whole value
-//! (D4), and each row carries its value as JSON beside the columns that questions need. Callers block; the asynchronous
-//! driver stays inside. Nothing here decides anything: a row that contradicts another is refused, never mended.
+//! Facts come in by batches and go out as rows after a restart; between them stands a database that
+//! must keep what it said it kept. Each batch is one transaction that begins with the fence (D2),
+//! each fact is one upsert of a whole value (D4), and each row carries its value as JSON beside the
+//! columns that questions need. Callers block; the asynchronous driver stays inside. Nothing here
+//! decides anything: a row that contradicts another is refused, never mended.
 //!
 //! Reading order is the order of the `mod` lines.
 

@@ -1,5 +1,6 @@
-//! The lock on the state folder: exactly one process writes a SQLite store (D8). In comes the folder, out goes a guard;
-//! the lock ends with the process that holds it, however it ends. Readers do not need it.
+//! The lock on the state folder: exactly one process writes a SQLite store (D8). In comes the
+//! folder, out goes a guard; the lock ends with the process that holds it, however it ends. Readers
+//! do not need it.
 
 use ports::store::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};

@@ -1,5 +1,6 @@
-//! The yardstick: what the database does with the same number of rows when nothing of ours stands between. Rows of ready
-//! texts come in, durable transactions go out. It knows no fence, no upsert and no model, and is never used for work.
+//! The yardstick: what the database does with the same number of rows when nothing of ours stands
+//! between. Rows of ready texts come in, durable transactions go out. It knows no fence, no upsert
+//! and no model, and is never used for work.
 
 use crate::blocking::Blocking;
 use crate::errors::from_sqlite;
@@ -20,7 +21,8 @@ pub struct RawTable {
 }
 
 impl RawTable {
-    /// Makes the table in a file of its own (`raw.db`), for transactions of so many rows (1 to 5,000).
+    /// Makes the table in a file of its own (`raw.db`), for transactions of so many rows (1 to
+    /// 5,000).
     pub fn open(dir: &Path, rows: usize) -> Result<Self, StoreError> {
         let tried = format!("open {}", dir.join("raw.db").display());
         let blocking = Blocking::new(&tried)?;

@@ -1,5 +1,6 @@
-//! Reading bodies back. In comes a query whose only column is `body`, out go values of the model. A body that cannot be
-//! read, an unknown state among them, is an error that quotes it; it is never skipped.
+//! Reading bodies back. In comes a query whose only column is `body`, out go values of the model. A
+//! body that cannot be read, an unknown state among them, is an error that quotes it; it is never
+//! skipped.
 
 use crate::rows::Cell;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
-//! The catalogue on SQLite: questions answered from a pool of connections that can only read. In come questions, out go
-//! values of the model. The writer never waits for a reader, nor a reader for the writer (WAL), and every answer shows
-//! committed rows only.
+//! The catalogue on SQLite: questions answered from a pool of connections that can only read. In
+//! come questions, out go values of the model. The writer never waits for a reader, nor a reader
+//! for the writer (WAL), and every answer shows committed rows only.
 
 use crate::blocking::Blocking;
 use crate::errors::from_sqlite;
@@ -30,13 +30,14 @@ use std::time::Duration;
 const CONNECTIONS_MAX: u32 = 4;
 /// How long a question waits for its turn before it is told that the store is busy.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a statement waits for a lock, which readers meet only while the writer recovers after a crash.
+/// How long a statement waits for a lock, which readers meet only while the writer recovers after a
+/// crash.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows of one answer, at most.
 const ROWS_MAX: u32 = 10_000;
 
-/// The reading end of the store on SQLite. Calls block; they may come from any thread, but not from inside an
-/// asynchronous task (use `spawn_blocking`).
+/// The reading end of the store on SQLite. Calls block; they may come from any thread, but not from
+/// inside an asynchronous task (use `spawn_blocking`).
 #[derive(Debug)]
 pub struct SqliteCatalogue {
     pool: SqlitePool,
@@ -46,7 +47,8 @@ pub struct SqliteCatalogue {
 }
 
 impl SqliteCatalogue {
-    /// Opens the store in a state folder for reading. Its writer may be at work or not; it must have been there once.
+    /// Opens the store in a state folder for reading. Its writer may be at work or not; it must
+    /// have been there once.
     pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
         let path = state_dir.join(DATABASE_NAME);
         let store = path.display().to_string();

@@ -1,5 +1,6 @@
-//! Each kind of fact as a row: its table, its key, and the plain columns beside the body. In come values of the model,
-//! out go cells in the order of the table's columns. No SQL is written here and no value is changed on its way.
+//! Each kind of fact as a row: its table, its key, and the plain columns beside the body. In come
+//! values of the model, out go cells in the order of the table's columns. No SQL is written here
+//! and no value is changed on its way.
 
 use crate::states;
 use model::alarm::Alarm;
@@ -86,7 +87,8 @@ pub(crate) struct Table {
     pub(crate) columns: &'static [&'static str],
     /// Columns of the key.
     pub(crate) key: &'static [&'static str],
-    /// A column that may never change once the row exists: another value under the same key is refused.
+    /// A column that may never change once the row exists: another value under the same key is
+    /// refused.
     pub(crate) fixed: Option<&'static str>,
 }
 
@@ -128,7 +130,8 @@ fn to_json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(String::from_utf8(bytes).expect("JSON is written as UTF-8"))
 }
 
-/// Implements [`Row`] and [`Contents`]: columns and cells stand side by side, so that they can be compared at a glance.
+/// Implements [`Row`] and [`Contents`]: columns and cells stand side by side, so that they can be
+/// compared at a glance.
 macro_rules! row {
     (
         $table:literal holds $kind:ty,

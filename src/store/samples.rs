@@ -1,6 +1,6 @@
-//! Facts for tests: every kind, by small numbers. The key decides which object a fact speaks of, the value everything
-//! else, so that equal keys meet and unequal values differ. Nothing here contradicts itself: a file's name follows from
-//! its id, an input's job from the input.
+//! Facts for tests: every kind, by small numbers. The key decides which object a fact speaks of,
+//! the value everything else, so that equal keys meet and unequal values differ. Nothing here
+//! contradicts itself: a file's name follows from its id, an input's job from the input.
 
 use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};

@@ -1,8 +1,10 @@
-//! The ledger on SQLite: one file, one writing connection, one fence. In come batches, out goes "durable" or why not.
+//! The ledger on SQLite: one file, one writing connection, one fence. In come batches, out goes
+//! "durable" or why not.
 //!
-//! The file `tier0.db` lies in the state folder beside the lock. It is written ahead (WAL) and synced at every commit
-//! (`synchronous = FULL`), so that "committed" survives a loss of power. Whatever went wrong with a connection, the next
-//! call begins on a new one: half a transaction can never leak into the next batch.
+//! The file `tier0.db` lies in the state folder beside the lock. It is written ahead (WAL) and
+//! synced at every commit (`synchronous = FULL`), so that "committed" survives a loss of power.
+//! Whatever went wrong with a connection, the next call begins on a new one: half a transaction can
+//! never leak into the next batch.
 
 use crate::batch::LastValues;
 use crate::blocking::Blocking;
@@ -25,16 +27,20 @@ use std::time::Duration;
 /// Name of the database's file in the state folder.
 pub(crate) const DATABASE_NAME: &str = "tier0.db";
 
-/// How long a statement waits for a foreign lock (a person's shell, a backup) before the batch is tried again.
+/// How long a statement waits for a foreign lock (a person's shell, a backup) before the batch is
+/// tried again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Pages of 4 KiB in the write-ahead file after which a commit also moves them into the database: 16 MiB.
+/// Pages of 4 KiB in the write-ahead file after which a commit also moves them into the database: 8
+/// MiB.
 ///
-/// The default of 4 MiB moves hot pages (ends of tables and indexes) too often; much more makes that one commit long.
-const CHECKPOINT_PAGES: i64 = 4_000;
+/// That commit waits for the move and one more sync: some 20 to 40 ms on a disk of 400 MB/s, so the
+/// number bounds the longest commit. Fewer pages would move the hot ones (ends of tables and
+/// indexes) more often than needed.
+const CHECKPOINT_PAGES: i64 = 2_000;
 
-/// Pages kept in memory by the writing connection, in KiB (negative by SQLite's rule): 32 MiB hold the inner nodes and
-/// hot ends of all indexes.
+/// Pages kept in memory by the writing connection, in KiB (negative by SQLite's rule): 32 MiB hold
+/// the inner nodes and hot ends of all indexes.
 const CACHE_KIB: i64 = -32_768;
 
 /// The writing end of the store on SQLite.
@@ -52,7 +58,8 @@ pub struct SqliteLedger {
 }
 
 impl SqliteLedger {
-    /// Opens (or makes) the store in a state folder, takes the folder's lock and brings the tables up to date.
+    /// Opens (or makes) the store in a state folder, takes the folder's lock and brings the tables
+    /// up to date.
     ///
     /// A second process gets an error that names the first.
     pub fn open(state_dir: &Path, agent: AgentNumber) -> Result<Self, StoreError> {
@@ -77,6 +84,7 @@ impl SqliteLedger {
             _lock: lock,
         };
         let mut connection = ledger.take_connection(&tried)?;
+        // The files are compiled in; a new one is noticed when this room is compiled again.
         let migrated = ledger
             .blocking
             .wait(sqlx::migrate!("./migrations").run(&mut connection));
@@ -85,7 +93,8 @@ impl SqliteLedger {
         Ok(ledger)
     }
 
-    /// The connection, or a new one after an error. Whoever took it puts it back only when all went well.
+    /// The connection, or a new one after an error. Whoever took it puts it back only when all went
+    /// well.
     fn take_connection(&mut self, tried: &str) -> Result<SqliteConnection, StoreError> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);

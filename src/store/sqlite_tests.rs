@@ -1,5 +1,5 @@
-//! SQLite against the conformance suite, and what only SQLite has: the lock, the file, a full disk, a foreign lock, a
-//! process that is killed.
+//! SQLite against the conformance suite, and what only SQLite has: the lock, the file, a full disk,
+//! a foreign lock, a process that is killed.
 
 use super::*;
 use crate::conformance::{self, Oracle, Place};

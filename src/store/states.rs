@@ -1,5 +1,6 @@
-//! Small numbers for states, the one place where they are given (D11). In come states, out go the numbers that columns
-//! and indexes hold. A number, once given, must never change its meaning: rows outlive programs.
+//! Small numbers for states, the one place where they are given (D11). In come states, out go the
+//! numbers that columns and indexes hold. A number, once given, must never change its meaning: rows
+//! outlive programs.
 
 use model::alarm::Severity;
 use model::dataset::BlockState;

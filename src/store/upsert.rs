@@ -1,5 +1,6 @@
-//! One helper for all upserts: the text of a multi-row statement in the dialect of a database, made once per table and
-//! number of rows and kept. In come tables, out goes SQL. No other place in the room may spell an upsert.
+//! One helper for all upserts: the text of a multi-row statement in the dialect of a database, made
+//! once per table and number of rows and kept. In come tables, out goes SQL. No other place in the
+//! room may spell an upsert.
 
 use crate::rows::Table;
 use std::collections::BTreeMap;
@@ -13,8 +14,9 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// Rows of one statement, at most: enough to hide the way to the driver's thread (about 20 us), few enough to keep
-    /// every statement's text and values small. 512 rows of 14 columns stay below SQLite's 32,766 values.
+    /// Rows of one statement, at most: enough to hide the way to the driver's thread (about 20 us),
+    /// few enough to keep every statement's text and values small. 512 rows of 14 columns stay
+    /// below SQLite's 32,766 values.
     const ROWS_MAX: usize = 512;
 
     /// One row's values, to be repeated.
@@ -24,8 +26,8 @@ impl Dialect {
         }
     }
 
-    /// What happens to a row whose key exists already: its value is replaced, unless a fixed column differs. Then the
-    /// row is left as it is and not counted as changed.
+    /// What happens to a row whose key exists already: its value is replaced, unless a fixed column
+    /// differs. Then the row is left as it is and not counted as changed.
     fn on_conflict(self, table: &Table) -> String {
         let columns = ["agent"].iter().chain(table.columns).chain(&["body"]);
         let changed = columns.filter(|column| {
@@ -56,8 +58,8 @@ impl Dialect {
 
 /// Texts of upserts, made once.
 ///
-/// Rows are cut into powers of two, so that there are only ten texts for each table and every one of them is prepared
-/// once by the driver, whatever the size of a batch.
+/// Rows are cut into powers of two, so that there are only ten texts for each table and every one
+/// of them is prepared once by the driver, whatever the size of a batch.
 #[derive(Debug)]
 pub(crate) struct Upserts {
     dialect: Dialect,

@@ -1,8 +1,9 @@
-//! One batch on its way into the database: fence, rows, commit, in one transaction. In come the last values of a batch,
-//! out goes "durable" or why not. After an error the connection must not be used again.
+//! One batch on its way into the database: fence, rows, commit, in one transaction. In come the
+//! last values of a batch, out goes "durable" or why not. After an error the connection must not be
+//! used again.
 //!
-//! The driver keeps a thread for the database. While it works on one statement, the values of the next are put down
-//! here, so that JSON costs no time on a machine with a second core.
+//! The driver keeps a thread for the database. While it works on one statement, the values of the
+//! next are put down here, so that JSON costs no time on a machine with a second core.
 
 use crate::batch::{LastValues, Rows};
 use crate::errors::from_sqlite;
@@ -16,7 +17,8 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Row as _};
 use std::sync::Arc;
 
-/// The first microsecond that is not before a moment: no restart may begin before what is on record (D20).
+/// The first microsecond that is not before a moment: no restart may begin before what is on record
+/// (D20).
 fn micros_not_before(moment: Moment) -> i64 {
     moment.as_micros() + i64::from(moment.0.rem_euclid(1_000) != 0)
 }
@@ -88,7 +90,8 @@ pub(crate) struct Writing<'w> {
 }
 
 impl Writing<'_> {
-    /// Commits the last values of a batch. After an error the connection may hold half a transaction: throw it away.
+    /// Commits the last values of a batch. After an error the connection may hold half a
+    /// transaction: throw it away.
     pub(crate) async fn commit(
         mut self,
         epoch: Epoch,

@@ -1,11 +1,13 @@
 -- Ledger and register, first issue.
 --
--- Only what SQLite, MariaDB and PostgreSQL all take: BIGINT, VARCHAR and TEXT; times in microseconds since 1970 UTC;
--- no generated keys, no partial indexes. Texts compare byte by byte: SQLite does so by itself; the others get it with
--- the database (collation utf8mb4_bin, locale C), where the names below fit into the longest index key.
+-- Only what SQLite, MariaDB and PostgreSQL all take: BIGINT, VARCHAR and TEXT; times in
+-- microseconds since 1970 UTC; no generated keys, no partial indexes. Texts compare byte by byte:
+-- SQLite does so by itself; the others get it with the database (collation utf8mb4_bin, locale C),
+-- where the names below fit into the longest index key.
 --
--- Every row holds the whole value in `body` (JSON of the room `model`), which is what a restart reads. The columns
--- before it exist for keys, indexes and questions. `agent` is the agent that wrote the row last.
+-- Every row holds the whole value in `body` (JSON of the room `model`), which is what a restart
+-- reads. The columns before it exist for keys, indexes and questions. `agent` is the agent that
+-- wrote the row last.
 
 CREATE TABLE agent (
     id BIGINT NOT NULL PRIMARY KEY,
@@ -144,8 +146,8 @@ CREATE TABLE decision (
     PRIMARY KEY (tag, run)
 );
 
--- The sequence belongs to the key: a later row with the same `since` replaces the earlier one when it is read, while
--- the earlier one stays, so that a snapshot of the past can be taken.
+-- The sequence belongs to the key: a later row with the same `since` replaces the earlier one when
+-- it is read, while the earlier one stays, so that a snapshot of the past can be taken.
 CREATE TABLE iov (
     agent BIGINT NOT NULL,
     tag VARCHAR(128) NOT NULL,
@@ -193,7 +195,8 @@ CREATE TABLE message (
     body TEXT NOT NULL
 );
 
--- The words behind the small numbers, for whoever asks in SQL. The room's states.rs gives the numbers; a test compares.
+-- The words behind the small numbers, for whoever asks in SQL. The room's states.rs gives the
+-- numbers; a test compares.
 CREATE TABLE state_name (
     object VARCHAR(32) NOT NULL,
     state BIGINT NOT NULL,
