@@ -1,8 +1,9 @@
-//! Protects: handing one value from the watcher to the engine costs below 1 us while the engine is awake, and a batch
-//! moves at 100 ns a value or less, with urgent and data lanes behind one wake-up.
+//! Protects: handing one value from the watcher to the engine costs below 1 us while the engine is
+//! awake, and a batch moves at 100 ns a value or less, with urgent and data lanes behind one
+//! wake-up.
 //!
-//! In: nothing. Out: criterion's lines. The sleeping case (park, wake) is dominated by the scheduler and is measured
-//! end to end by `tier0 bench arrival`, not here.
+//! In: nothing. Out: criterion's lines. The sleeping case (park, wake) is dominated by the
+//! scheduler and is measured end to end by `tier0 bench arrival`, not here.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;

@@ -1,7 +1,8 @@
 //! A lane that keeps at most one value a key: a newer value replaces the one that still waits.
 //!
-//! In: keyed values. Out: for each key the newest value, in the order in which the keys began to wait. The last value
-//! sent for a key always arrives; older ones may not. For progress, gauges and board updates, never for facts.
+//! In: keyed values. Out: for each key the newest value, in the order in which the keys began to
+//! wait. The last value sent for a key always arrives; older ones may not. For progress, gauges and
+//! board updates, never for facts.
 
 use crate::lane::Refused;
 use crate::receiver::{Lane, Receiver};
@@ -34,8 +35,8 @@ impl<K, T> Clone for CoalesceSender<K, T> {
 }
 
 impl<K: Ord, T> CoalesceSender<K, T> {
-    /// Puts a value into the lane, in place of one of the same key that still waits; never waits itself. Refuses only
-    /// when as many *other* keys wait as the lane holds.
+    /// Puts a value into the lane, in place of one of the same key that still waits; never waits
+    /// itself. Refuses only when as many *other* keys wait as the lane holds.
     pub fn put(&self, key: K, value: T) -> Result<(), Refused<T>> {
         let mut waiting = self.waiting.lock();
         if let Some(slot) = waiting.get(&key) {
@@ -47,7 +48,8 @@ impl<K: Ord, T> CoalesceSender<K, T> {
         }
         let capacity = self.inner.capacity().expect("every lane is made bounded");
         if waiting.len() > 2 * capacity {
-            // Keys whose value was taken leave their empty slot behind; this keeps them from piling up.
+            // Keys whose value was taken leave their empty slot behind; this keeps them from piling
+            // up.
             waiting.retain(|_, slot| slot.lock().is_some());
         }
         let slot = Arc::new(Mutex::new(Some(value)));

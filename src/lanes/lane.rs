@@ -1,25 +1,29 @@
-//! The sending ends of plain lanes: [`wait`] makes its sender wait for room, [`refuse`] gives the value back.
+//! The sending ends of plain lanes: [`wait`] makes its sender wait for room, [`refuse`] gives the
+//! value back.
 //!
-//! In: values. Out: the same values in order of each sender, to one [`Receiver`]. A lane never drops a value it took
-//! and never takes more than its capacity.
+//! In: values. Out: the same values in order of each sender, to one [`Receiver`]. A lane never
+//! drops a value it took and never takes more than its capacity.
 
 use crate::receiver::{Lane, Receiver};
 use crossbeam_channel as channel;
 use std::marker::PhantomData;
 use thiserror::Error;
 
-/// Overflow policy: the sender waits for room. For what must not be lost and may slow its source down.
+/// Overflow policy: the sender waits for room. For what must not be lost and may slow its source
+/// down.
 #[derive(Clone, Copy, Debug)]
 pub enum Wait {}
 
-/// Overflow policy: the sender gets the value back at once. For callers who can say "busy" to somebody.
+/// Overflow policy: the sender gets the value back at once. For callers who can say "busy" to
+/// somebody.
 #[derive(Clone, Copy, Debug)]
 pub enum Refuse {}
 
 /// The receiver is gone; the value is given back.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error(
-    "could not send into a lane: its receiver is gone, so its agent has stopped; stop sending or start the agent again"
+    "could not send into a lane: its receiver is gone, so its agent has stopped; stop sending or \
+    start the agent again"
 )]
 pub struct Closed<T>(pub T);
 
@@ -28,7 +32,8 @@ pub struct Closed<T>(pub T);
 pub enum Refused<T> {
     /// No room.
     #[error(
-        "could not send into a lane: it holds {capacity} values already and its policy is to refuse; try again later"
+        "could not send into a lane: it holds {capacity} values already and its policy is to \
+        refuse; try again later"
     )]
     Full {
         /// The value that was not taken.
@@ -38,7 +43,8 @@ pub enum Refused<T> {
     },
     /// The receiver is gone.
     #[error(
-        "could not send into a lane: its receiver is gone, so its agent has stopped; stop sending or start the agent again"
+        "could not send into a lane: its receiver is gone, so its agent has stopped; stop sending \
+        or start the agent again"
     )]
     Closed(T),
 }

@@ -1,7 +1,8 @@
 //! A place for the newest value only: writers replace it, readers see it or wait for the next one.
 //!
-//! For snapshots (counters, a board, a configuration): a slow reader misses values and never delays the writer. Plain
-//! mutex and condition variable: the writer holds the lock for the swap of one pointer.
+//! For snapshots (counters, a board, a configuration): a slow reader misses values and never delays
+//! the writer. Plain mutex and condition variable: the writer holds the lock for the swap of one
+//! pointer.
 
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;

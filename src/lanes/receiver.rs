@@ -1,8 +1,10 @@
-//! The receiving end: one thread takes batches from one lane or several, urgent lanes first, with one wake-up for all.
+//! The receiving end: one thread takes batches from one lane or several, urgent lanes first, with
+//! one wake-up for all.
 //!
-//! In: lanes. Out: batches in a vector of the caller. Within a lane the order of sending is kept; between data lanes
-//! the turn goes round, so none starves another; urgent lanes always come first, so commands overtake data. It never
-//! returns empty-handed before the deadline unless every lane is closed and drained.
+//! In: lanes. Out: batches in a vector of the caller. Within a lane the order of sending is kept;
+//! between data lanes the turn goes round, so none starves another; urgent lanes always come first,
+//! so commands overtake data. It never returns empty-handed before the deadline unless every lane
+//! is closed and drained.
 
 use crate::coalesce::Slot;
 use crossbeam_channel as channel;
@@ -60,7 +62,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Puts several receivers behind one wake-up: what `urgent` holds is taken before anything of `data`.
+    /// Puts several receivers behind one wake-up: what `urgent` holds is taken before anything of
+    /// `data`.
     ///
     /// A lane that was urgent in one of `data` stays urgent.
     pub fn joined(urgent: Vec<Self>, data: Vec<Self>) -> Self {
@@ -85,8 +88,9 @@ impl<T> Receiver<T> {
         self.urgent.iter().chain(&self.data).map(Lane::depth).sum()
     }
 
-    /// Appends what is there to `out`, at most `max` values (at least 1), urgent ones first; waits for the first value
-    /// until `deadline`, for ever without one. Says how many were taken: zero only when the deadline passed.
+    /// Appends what is there to `out`, at most `max` values (at least 1), urgent ones first; waits
+    /// for the first value until `deadline`, for ever without one. Says how many were taken: zero
+    /// only when the deadline passed.
     pub fn recv_batch(
         &mut self,
         out: &mut Vec<T>,
@@ -109,7 +113,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// As [`Self::recv_batch`], but leaves the data lanes alone: for a taker that has enough to do already.
+    /// As [`Self::recv_batch`], but leaves the data lanes alone: for a taker that has enough to do
+    /// already.
     pub fn recv_urgent_batch(
         &mut self,
         out: &mut Vec<T>,
@@ -128,7 +133,8 @@ impl<T> Receiver<T> {
         self.recv_batch(&mut one, 1, deadline).map(|_| one.pop())
     }
 
-    /// Takes without waiting, and forgets lanes that are closed and empty: they would be "ready" for ever.
+    /// Takes without waiting, and forgets lanes that are closed and empty: they would be "ready"
+    /// for ever.
     fn take_what_is_there(&mut self, out: &mut Vec<T>, max: usize) -> usize {
         let mut room = max;
         self.urgent.retain(|lane| drain(lane, out, &mut room));
@@ -243,7 +249,8 @@ mod tests {
 
     #[test]
     fn one_sleeper_is_woken_by_every_lane() {
-        // Answered one by one, so that the receiver is asleep (or about to be) at each sending: a lost wake-up hangs.
+        // Answered one by one, so that the receiver is asleep (or about to be) at each sending: a
+        // lost wake-up hangs.
         let (urgent, first) = refuse(1);
         let (left, second) = wait(1);
         let (right, third) = wait(1);

@@ -1,0 +1,356 @@
+//! The watcher's thread: wait, look, tell. Events come before listings, so a large scan does not
+//! delay a new file by more than one folder. Between events it sleeps until the next scan or the
+//! next look that is due.
+
+use crate::disk;
+use crate::inotify::InotifySource;
+use crate::known::{FolderId, ROOT};
+use crate::poll::PollSource;
+use crate::profile::{How, Profile};
+use crate::sight::{Counters, SeenSink, Spool, Witness};
+use crate::source::{Happening, Source, Stop, Woken};
+use crate::trouble::WatchError;
+use model::names::ProfileName;
+use model::time::{Moment, Span};
+use ports::clock::Clock;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// A scan may take a twentieth of the time.
+const SCAN_COST_FACTOR: i64 = 20;
+/// However much the last one cost (a full sink counts, too), a scan comes at least so often.
+const SCAN_INTERVAL_MAX: Span = Span::from_secs(600);
+/// Folders are visited for so long before events are asked for again.
+const SLICE: Span = Span::from_millis(2);
+
+/// A running watcher. Its owner joins it; dropping it stops and joins, too.
+#[derive(Debug)]
+pub struct WatchHandle {
+    profile: ProfileName,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+    counters: lanes::LatestReader<Counters>,
+}
+
+/// Starts to watch: a thread of its own, named after the profile, tells `sink` what it sees.
+pub fn start(
+    profile: Profile,
+    clock: Arc<dyn Clock>,
+    sink: Box<dyn SeenSink>,
+) -> Result<WatchHandle, WatchError> {
+    let name = profile.name.clone();
+    let wrong = |why: String| WatchError::Profile {
+        profile: name.clone(),
+        why,
+    };
+    profile.check().map_err(wrong)?;
+    let missing = |source| WatchError::Folder {
+        profile: name.clone(),
+        folder: profile.folder.clone(),
+        source,
+    };
+    // Listed once for the error's sake: a folder that cannot be read is better said now than in an
+    // alarm.
+    std::fs::read_dir(&profile.folder).map_err(missing)?;
+    let (source, stop) = choose_source(&profile)?;
+    let spool = Spool::new(profile, clock, sink).map_err(|error| wrong(error.to_string()))?;
+    let (publish, counters) = lanes::latest(Counters::default());
+    let line = Line {
+        next_scan: spool.clock.now(),
+        spool,
+        source,
+        pending: VecDeque::new(),
+        scan: None,
+        publisher: Publisher {
+            last: Counters::default(),
+            publish,
+        },
+    };
+    let thread = std::thread::Builder::new()
+        .name(format!("watch {name}"))
+        .spawn(move || line.run())
+        .map_err(|source| WatchError::NoThread {
+            profile: name.clone(),
+            source,
+        })?;
+    Ok(WatchHandle {
+        profile: name,
+        stop,
+        thread: Some(thread),
+        counters,
+    })
+}
+
+fn choose_source(profile: &Profile) -> Result<(Box<dyn Source>, Stop), WatchError> {
+    let path = profile.folder.as_os_str().as_bytes();
+    let remote = || disk::is_remote(path).unwrap_or(false);
+    let kernel = match profile.how {
+        How::Inotify => true,
+        How::Poll => false,
+        How::Auto => !remote(),
+    };
+    if kernel {
+        let watched = InotifySource::new().and_then(|mut source| {
+            source.watch(ROOT, path)?;
+            Ok(source)
+        });
+        match watched {
+            Ok(source) => {
+                let stop = source.stop();
+                return Ok((Box::new(source), stop));
+            }
+            // Out of watches, say: polling is slower, but it works.
+            Err(_) if profile.how == How::Auto => {}
+            Err(errno) => {
+                return Err(WatchError::NoEvents {
+                    profile: profile.name.clone(),
+                    folder: profile.folder.clone(),
+                    source: errno.into(),
+                });
+            }
+        }
+    }
+    let polling = PollSource::new(&profile.folder, profile.recursive, profile.poll_interval);
+    let source = polling.map_err(|error| WatchError::NoPolling {
+        profile: profile.name.clone(),
+        why: error.to_string(),
+    })?;
+    let stop = source.stop();
+    Ok((Box::new(source), stop))
+}
+
+impl WatchHandle {
+    /// How things stand.
+    pub fn counters(&self) -> Counters {
+        (*self.counters.get()).clone()
+    }
+
+    /// Waits until everything that lay there at the start has been told; `false` if the deadline
+    /// passes or the watcher ends before.
+    pub fn wait_ready(&self, deadline: Option<Instant>) -> bool {
+        let mut reader = self.counters.clone();
+        let mut newest = reader.get();
+        while !newest.ready && !newest.ended {
+            match reader.changed(deadline) {
+                Some(counters) => newest = counters,
+                None => return false,
+            }
+        }
+        newest.ready
+    }
+
+    /// Ends the watcher and waits for its thread. The sink's other end must still take (or be
+    /// closed) meanwhile.
+    pub fn stop_and_join(mut self) -> Result<(), WatchError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), WatchError> {
+        self.stop.ask();
+        match self.thread.take().map(JoinHandle::join) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(_)) => Err(WatchError::Died {
+                profile: self.profile.clone(),
+            }),
+        }
+    }
+}
+
+impl Drop for WatchHandle {
+    fn drop(&mut self) {
+        // Nobody is left to be told that it died; the panic's message is in the log.
+        drop(self.end());
+    }
+}
+
+/// Shows the counters to other threads; says goodbye however the thread ends.
+struct Publisher {
+    last: Counters,
+    publish: lanes::LatestSender<Counters>,
+}
+
+impl Publisher {
+    fn show(&mut self, counters: &Counters) {
+        if *counters != self.last {
+            self.last.clone_from(counters);
+            self.publish.set(counters.clone());
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.publish.set(Counters {
+            ended: true,
+            ..self.last.clone()
+        });
+    }
+}
+
+/// A scan under way: every folder is among the pending ones until it has been visited.
+struct Scan {
+    cost: Span,
+    force: bool,
+}
+
+struct Line {
+    spool: Spool,
+    source: Box<dyn Source>,
+    /// Folders to visit, and whether they must be listed.
+    pending: VecDeque<(FolderId, bool)>,
+    scan: Option<Scan>,
+    next_scan: Moment,
+    publisher: Publisher,
+}
+
+impl Line {
+    fn run(mut self) {
+        self.begin_scan(true);
+        let mut happenings = Vec::new();
+        loop {
+            let woken = self.source.wait(self.rest(), &mut happenings);
+            let now = self.spool.clock.now();
+            if woken == Woken::Stop {
+                return;
+            }
+            for happening in happenings.drain(..) {
+                self.handle(happening, now);
+            }
+            self.look_at_due(now);
+            self.visit_pending();
+            if self.pending.is_empty()
+                && self.scan.is_none()
+                && self.spool.clock.now() >= self.next_scan
+            {
+                self.begin_scan(false);
+            }
+            self.show();
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn rest(&self) -> Span {
+        if !self.pending.is_empty() {
+            return Span::ZERO;
+        }
+        let due = self
+            .spool
+            .due
+            .first()
+            .map_or(Moment::END_OF_TIME, |(at, ..)| *at);
+        due.min(self.next_scan).since(self.spool.clock.now())
+    }
+
+    fn handle(&mut self, happening: Happening, now: Moment) {
+        match happening {
+            Happening::Entry {
+                folder,
+                name,
+                witness,
+            } => {
+                self.spool.look(folder, &name, witness, now);
+            }
+            Happening::FolderMade { parent, name } => {
+                if let Some((folder, _)) = self.spool.enter(parent, &name, now) {
+                    // At once: what was written before the watch stood is waiting in it.
+                    // It may be another folder of the same name, so it is watched anew.
+                    self.spool
+                        .tree
+                        .change(folder, |known| known.watched = false);
+                    self.visit(folder, true);
+                }
+            }
+            Happening::FolderGone(folder) => {
+                self.spool
+                    .tree
+                    .change(folder, |known| known.watched = false);
+                // It says itself whether it is gone or has been made again.
+                self.visit(folder, true);
+            }
+            Happening::FolderChanged(folder) => self.pending.push_back((folder, true)),
+            Happening::Overflow => {
+                self.spool.counters.overflow_total += 1;
+                self.begin_scan(true);
+            }
+        }
+    }
+
+    fn look_at_due(&mut self, now: Moment) {
+        while self.spool.due.first().is_some_and(|(at, ..)| *at <= now) {
+            let (_, folder, name) = self.spool.due.pop_first().expect("there is a first");
+            self.spool.look(folder, &name, Witness::Looked, now);
+        }
+    }
+
+    /// Visits a folder; those found in it are next.
+    fn visit(&mut self, folder: FolderId, force: bool) {
+        for below in self
+            .spool
+            .visit(&mut *self.source, folder, force)
+            .into_iter()
+            .rev()
+        {
+            self.pending.push_front((below, true));
+        }
+    }
+
+    fn visit_pending(&mut self) {
+        let began = self.spool.clock.now();
+        let mut spent = Span::ZERO;
+        while spent < SLICE
+            && let Some((folder, force)) = self.pending.pop_front()
+        {
+            self.visit(folder, force);
+            spent = self.spool.clock.now().since(began);
+        }
+        let Some(scan) = &mut self.scan else { return };
+        scan.cost += spent;
+        if !self.pending.is_empty() {
+            return;
+        }
+        let times_cost = Span(scan.cost.0.saturating_mul(SCAN_COST_FACTOR));
+        let rest = self
+            .spool
+            .profile
+            .scan_interval_min
+            .max(times_cost.min(SCAN_INTERVAL_MAX));
+        self.next_scan = self.spool.clock.now() + rest;
+        self.spool.counters.scans_total += 1;
+        // Only a scan that listed everything says that everything was seen.
+        self.spool.counters.ready |= scan.force;
+        self.scan = None;
+    }
+
+    /// Puts every folder among the pending ones.
+    fn begin_scan(&mut self, force: bool) {
+        let forced = force || self.scan.as_ref().is_some_and(|scan| scan.force);
+        let mut wanted: BTreeMap<FolderId, bool> =
+            self.pending
+                .drain(..)
+                .fold(BTreeMap::new(), |mut wanted, (folder, force)| {
+                    *wanted.entry(folder).or_insert(force) |= force;
+                    wanted
+                });
+        for folder in self.spool.tree.in_order() {
+            *wanted.entry(folder).or_insert(force) |= force;
+        }
+        self.pending.extend(wanted);
+        let cost = self.scan.take().map_or(Span::ZERO, |scan| scan.cost);
+        self.scan = Some(Scan {
+            cost,
+            force: forced,
+        });
+    }
+
+    fn show(&mut self) {
+        let counters = &mut self.spool.counters;
+        let sums = self.spool.tree.sums();
+        counters.folders = sums.folders;
+        counters.folders_unwatched = sums.folders - sums.watched;
+        counters.waiting = sums.open;
+        self.publisher.show(counters);
+    }
+}
