@@ -65,6 +65,8 @@ impl Engine {
             }
             if !work.streams.contains_key(&stream) {
                 work.meet_stream(&stream);
+                // All that was announced may be here at once: lumis without events need no file.
+                self.conclude.insert(number);
             }
             work.receive(arrival);
         }

@@ -99,7 +99,7 @@ impl Engine {
             return;
         };
         let known = &self.runs[&number].run;
-        if known.label != begin.label || (known.run_type != run_type && self.has_jobs(number)) {
+        if known.label != begin.label || (known.run_type != run_type && self.is_settled(number)) {
             let text = format!(
                 "The begin-of-run record calls run {number} {run_type} and {}; it is at work as {} \
                  and {}. It goes on as it is. Check the record; take the data again under another \
@@ -118,11 +118,10 @@ impl Engine {
         }
     }
 
-    fn has_jobs(&self, number: RunNumber) -> bool {
-        self.runs[&number]
-            .tasks
-            .values()
-            .any(|task| task.made_jobs > 0)
+    /// Whether it is too late to say what a run is for: jobs were made, or its data are complete.
+    fn is_settled(&self, number: RunNumber) -> bool {
+        let work = &self.runs[&number];
+        work.run.state.is_closed() || work.tasks.values().any(|task| task.made_jobs > 0)
     }
 
     /// A file came before the record that says what the run is for: nothing was cut yet, so pin

@@ -176,7 +176,7 @@ impl Engine {
             class: plan.class,
             inputs,
             consumed,
-            lumis: ranges(items.iter().map(|item| (item.lumi, item.last_lumi))),
+            lumis: ranges(items.iter().flat_map(|item| self.lumis_of(item))),
             deadline: plan.budget.map(|budget| budget.deadline(seen)),
             failures: 0,
             last_error: None,
@@ -202,6 +202,14 @@ impl Engine {
         self.jobs.insert(id, job);
         self.changed_jobs.insert(id);
         id
+    }
+
+    /// The lumis an input holds: those of an output need not follow each other.
+    fn lumis_of(&self, item: &Item) -> Vec<(LumiNumber, LumiNumber)> {
+        match item.id {
+            InputId::File(_) => vec![(item.lumi, item.last_lumi)],
+            InputId::Output(id) => self.outputs[&id].lumis.clone(),
+        }
     }
 
     /// An input that no job can work on: a job that has failed, so that it is visible, accounted

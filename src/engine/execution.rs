@@ -203,28 +203,31 @@ impl Engine {
             self.attempt_failed(now, id, report.class, &report.message, effects);
             return;
         }
-        if let Some(missing) = self.missing_output(id, &report) {
-            let message = format!(
-                "the program reported success without its output {missing}; make it write and \
-                 report every output that the task declares"
-            );
+        if let Some(message) = self.broken_contract(id, &report) {
             self.attempt_failed(now, id, ExitClass::Program, &message, effects);
             return;
         }
         self.store_outputs(now, token, report, effects);
     }
 
-    /// The first declared output that a report does not have.
-    fn missing_output(&self, id: JobId, report: &AttemptReport) -> Option<String> {
+    /// What a report of success lacks or has twice: every declared output is reported once.
+    fn broken_contract(&self, id: JobId, report: &AttemptReport) -> Option<String> {
         let index = self.plan_of(self.jobs.get(&id)?)?;
-        let wanted = &self.plans[index].attempt.outputs;
-        let missing = wanted.iter().find(|wanted| {
-            !report
-                .outputs
-                .iter()
-                .any(|output| output.label == wanted.label)
-        });
-        missing.map(|wanted| wanted.label.to_string())
+        self.plans[index].attempt.outputs.iter().find_map(|wanted| {
+            let label = &wanted.label;
+            let reported = report.outputs.iter().filter(|output| output.label == *label);
+            match reported.count() {
+                1 => None,
+                0 => Some(format!(
+                    "the program reported success without its output {label}; make it write and \
+                     report every output that the task declares"
+                )),
+                times => Some(format!(
+                    "the program reported its output {label} {times} times; make it report each \
+                     output that the task declares once"
+                )),
+            }
+        })
     }
 
     fn free_cores(&mut self, id: JobId) {

@@ -128,15 +128,21 @@ impl RunWork {
     }
 
     /// Whether everything that was announced for the run is here: of every stream that was ever
-    /// seen, and of at least one if any lumi was announced.
+    /// seen, and of at least one unless nothing was announced or somebody declared that no more
+    /// will come.
     pub(crate) fn is_complete(&self) -> bool {
         let Some(last) = self.run.last_lumi else {
             return false;
         };
-        (last == 0 || !self.streams.is_empty())
-            && self
-                .streams
-                .values()
-                .all(|work| work.frontier.reached() >= last)
+        if self.streams.is_empty() {
+            return (1..=last).all(|lumi| self.is_declared(LumiNumber(lumi)));
+        }
+        let mut streams = self.streams.values();
+        streams.all(|work| work.frontier.reached() >= last)
+    }
+
+    fn is_declared(&self, lumi: LumiNumber) -> bool {
+        let record = self.lumis.get(&lumi);
+        record.is_some_and(|record| record.expected == Expected::Declared)
     }
 }

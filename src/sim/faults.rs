@@ -1,0 +1,110 @@
+//! What may go wrong in one seed, and how often: drawn from the seed, so that every seed is a world of its own.
+//!
+//! In comes chance, out come rates in thousandths. Each class is switched on in about two of three seeds ("swarm
+//! testing", Groce et al., ISSTA 2012: leaving features out finds more). A *gentle* seed has only faults that must not
+//! change any result, so that its constants can be compared with those of an undisturbed pass; a *harsh* one has them all.
+
+use crate::random::Random;
+
+/// Rates in thousandths, and switches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// Whether results may differ from those of an undisturbed pass.
+    pub(crate) harsh: bool,
+    /// The process dies, per turn.
+    pub(crate) crash: u64,
+    /// The store is busy, per commit.
+    pub(crate) busy: u64,
+    /// The result of a commit is not known, per commit.
+    pub(crate) unknown: u64,
+    /// A commit takes seconds, per commit.
+    pub(crate) slow_commit: u64,
+    /// An attempt fails so that another may help, per attempt.
+    pub(crate) transient: u64,
+    /// An attempt is lost with its executor, per attempt.
+    pub(crate) lost: u64,
+    /// An attempt fails for good, per attempt; harsh.
+    pub(crate) permanent: u64,
+    /// A report lacks an output, per report; harsh.
+    pub(crate) missing_output: u64,
+    /// A report names an output twice, per report; harsh.
+    pub(crate) output_twice: u64,
+    /// What is stored is not what was reported, per report; harsh.
+    pub(crate) mismatch: u64,
+    /// News come twice, per news.
+    pub(crate) duplicate_news: u64,
+    /// News come late, per news.
+    pub(crate) late_news: u64,
+    /// News of an ended epoch reach the next one, per news under way at a crash.
+    pub(crate) old_news: u64,
+    /// Outputs cannot be put in place, per commit of outputs.
+    pub(crate) storage: u64,
+    /// A sighting is moved out of its order, per sighting.
+    pub(crate) disorder: u64,
+    /// A sighting is held back until the faults end, per sighting.
+    pub(crate) held: u64,
+    /// A file is reported again, per file.
+    pub(crate) resent: u64,
+    /// A file is reported again with other content, per file.
+    pub(crate) conflict: u64,
+    /// Something that cannot be taken lies in the spool, per file.
+    pub(crate) unreadable: u64,
+    /// A file too many for its lumi, per run; harsh.
+    pub(crate) surplus: u64,
+    /// A file of the other label, per run.
+    pub(crate) wrong_label: u64,
+    /// Somebody asks for something, per turn.
+    pub(crate) command: u64,
+    /// A run is stopped before its data are here, per run; harsh.
+    pub(crate) early_stop: u64,
+    /// A run is seen as a whole only after later ones, per run; harsh.
+    pub(crate) postponed: u64,
+    /// After a crash everything is reported in any order, ends before data too; harsh.
+    pub(crate) any_order: bool,
+}
+
+impl Faults {
+    /// Draws the faults of a seed.
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let harsh = random.per_mille(400);
+        let mut rate = |most: u64| {
+            let on = random.per_mille(650);
+            let rate = 1 + random.below(most);
+            if on { rate } else { 0 }
+        };
+        let mut faults = Self {
+            harsh,
+            crash: rate(25),
+            busy: rate(200),
+            unknown: rate(150),
+            slow_commit: rate(50),
+            transient: rate(300),
+            lost: rate(100),
+            permanent: rate(80),
+            missing_output: rate(40),
+            output_twice: rate(100),
+            mismatch: rate(40),
+            duplicate_news: rate(200),
+            late_news: rate(200),
+            old_news: rate(500),
+            storage: rate(150),
+            disorder: rate(400),
+            held: rate(150),
+            resent: rate(200),
+            conflict: rate(100),
+            unreadable: rate(100),
+            surplus: rate(150),
+            wrong_label: rate(400),
+            command: rate(60),
+            early_stop: rate(250),
+            postponed: rate(300),
+            any_order: random.per_mille(500),
+        };
+        if !harsh {
+            (faults.permanent, faults.missing_output, faults.mismatch) = (0, 0, 0);
+            (faults.surplus, faults.early_stop, faults.output_twice) = (0, 0, 0);
+            (faults.postponed, faults.any_order) = (0, false);
+        }
+        faults
+    }
+}

@@ -1,0 +1,73 @@
+//! The modelled operators: valid and invalid questions at any moment, answered or refused, never harmful.
+
+use crate::world::World;
+use engine::Input;
+use model::command::Command;
+use model::ids::{JobId, RunNumber};
+use model::run::RunType;
+
+impl World {
+    /// Now and then somebody asks for something.
+    pub(crate) fn ask_something(&mut self) -> Result<(), String> {
+        if self.healed || !self.random.per_mille(self.faults.command) {
+            return Ok(());
+        }
+        let Some(command) = self.command() else {
+            return Ok(());
+        };
+        self.story.tell(self.now, || format!("asked {command:?}"));
+        let ticket = self.turns;
+        self.step(Input::Asked { ticket, command })
+    }
+
+    fn command(&mut self) -> Option<Command> {
+        let known: Vec<_> = self.store.tables.runs.values().collect();
+        let run = self
+            .random
+            .pick(&known)
+            .map(|run| (run.number, run.run_type, run.label));
+        match self.random.below(5) {
+            0 => {
+                let failed = self.store.tables.failed_jobs();
+                let job = *self.random.pick(&failed)?;
+                self.story.count("asked to retry a failed job");
+                Some(Command::JobRetry { job })
+            }
+            1 => {
+                self.story.count("asked to retry some job");
+                let jobs: Vec<JobId> = self.store.tables.jobs.keys().copied().collect();
+                let job = self.random.pick(&jobs).copied().unwrap_or(JobId(7));
+                Some(Command::JobRetry { job })
+            }
+            2 => {
+                self.story.count("asked to start a known run");
+                let (run, run_type, label) = run?;
+                let run_type = if self.random.per_mille(500) {
+                    run_type
+                } else {
+                    RunType::Test
+                };
+                Some(Command::RunStart {
+                    run,
+                    run_type,
+                    label,
+                })
+            }
+            3 => {
+                self.story.count("asked to stop an unknown run");
+                let (run, last_lumi) = (RunNumber(u32::MAX), 3);
+                Some(Command::RunStop { run, last_lumi })
+            }
+            _ => {
+                let (run, ..) = run?;
+                let early = self.faults.early_stop;
+                if !self.random.per_mille(early) {
+                    return None;
+                }
+                self.story.count("asked to stop a run early");
+                let last_lumi = self.random.below(6) as u32;
+                Some(Command::RunStop { run, last_lumi })
+            }
+        }
+    }
+}

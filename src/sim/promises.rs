@@ -1,0 +1,289 @@
+//! What must hold, whatever happens: checked while the world runs, and once it is quiet.
+//!
+//! In comes a world, out comes the sentence that says which promise is broken. It changes nothing in the world.
+
+use crate::tables::Tables;
+use crate::world::World;
+use engine::{Effect, Input};
+use model::ids::{JobId, LumiNumber, RunNumber};
+use model::job::{InputId, JobState};
+use model::names::{DataLabel, TagName};
+use model::run::{Run, RunState, RunType};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+/// The whole engine is looked over once in so many turns, and the law of D4 is asked once in so many.
+const CHECK_EVERY: u64 = 16;
+const LAW_EVERY: u64 = 48;
+
+/// Decisions and intervals as they must be, whatever the faults: (tag, run) to outcome and count, (tag, since) to hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConstantsOf {
+    decisions: BTreeMap<(TagName, RunNumber), (&'static str, u64)>,
+    iovs: BTreeMap<(TagName, RunNumber), String>,
+}
+
+impl ConstantsOf {
+    pub(crate) fn of(tables: &Tables) -> Self {
+        let decision = |d: &model::conditions::GateDecision| (d.outcome.as_str(), d.n);
+        let decisions = tables.decisions.iter();
+        let iovs = tables.iovs.iter();
+        Self {
+            decisions: decisions
+                .map(|(key, d)| (key.clone(), decision(d)))
+                .collect(),
+            iovs: iovs
+                .map(|(key, iov)| (key.clone(), iov.hash.clone()))
+                .collect(),
+        }
+    }
+}
+
+impl ConstantsOf {
+    /// Where two passes differ, in words; none if nowhere.
+    pub(crate) fn differ(&self, undisturbed: &Self) -> Option<String> {
+        let decisions = first_difference(&self.decisions, &undisturbed.decisions);
+        decisions.or_else(|| first_difference(&self.iovs, &undisturbed.iovs))
+    }
+}
+
+fn first_difference<K: Ord + Debug, V: PartialEq + Debug>(
+    got: &BTreeMap<K, V>,
+    undisturbed: &BTreeMap<K, V>,
+) -> Option<String> {
+    let keys: BTreeSet<&K> = got.keys().chain(undisturbed.keys()).collect();
+    let key = keys
+        .into_iter()
+        .find(|key| got.get(key) != undisturbed.get(key))?;
+    let (got, expected) = (got.get(key), undisturbed.get(key));
+    Some(format!(
+        "the faults made {key:?} {got:?}, undisturbed it is {expected:?}"
+    ))
+}
+
+impl World {
+    /// After a turn.
+    pub(crate) fn check_turn(&mut self) -> Result<(), String> {
+        if self.random.below(CHECK_EVERY) == 0 {
+            self.check_engine()?;
+            self.check_closed_runs()?;
+        }
+        if self.random.below(LAW_EVERY) == 0 {
+            self.check_law()?;
+        }
+        Ok(())
+    }
+
+    fn check_engine(&self) -> Result<(), String> {
+        match self.engine.check().first() {
+            None => Ok(()),
+            Some(broken) => Err(format!("{}: {}", broken.invariant, broken.what)),
+        }
+    }
+
+    /// D4: what a restart makes of what was recorded is what the engine is, and it has nothing to add.
+    fn check_law(&mut self) -> Result<(), String> {
+        self.story.count("the law was asked");
+        let mut restored = self.restored();
+        if restored.fingerprint() != self.engine.fingerprint() {
+            return Err("D4: an engine restored from what was recorded is another one".to_owned());
+        }
+        let mut effects = Vec::new();
+        restored.step(self.now, Input::Tick, &mut effects);
+        let new = |effect: &&Effect| matches!(effect, Effect::Record(_) | Effect::Start(_));
+        match effects.iter().find(new) {
+            Some(effect) => Err(format!(
+                "D4: a restored engine wants more at once: {effect:?}"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// I14, seen from outside: a run that closes has every file that the detector wrote for it.
+    fn check_closed_runs(&self) -> Result<(), String> {
+        if self.faults.harsh {
+            return Ok(());
+        }
+        for plan in &self.detector.runs {
+            let run = self.shadow.runs.get(&plan.number);
+            if !run.is_some_and(|run| run.state.is_closed()) {
+                continue;
+            }
+            let here: BTreeSet<_> = self
+                .shadow
+                .file_names
+                .keys()
+                .map(|(_, name)| name)
+                .collect();
+            let missing = plan
+                .files
+                .iter()
+                .find(|name| !here.contains(*name) && self.detector.events_of(name) > 0);
+            if let Some(name) = missing {
+                return Err(format!("I14: run {} closed without {name}", plan.number));
+            }
+        }
+        Ok(())
+    }
+
+    /// When nothing more will happen.
+    pub(crate) fn check_end(&mut self) -> Result<(), String> {
+        self.check_engine()?;
+        self.check_law()?;
+        self.storage.check(&self.store.tables)?;
+        self.check_files()?;
+        self.check_labels()?;
+        self.check_live()?;
+        if !self.faults.harsh {
+            self.check_coverage()?;
+        }
+        Ok(())
+    }
+
+    /// I1: whatever the detector wrote is in the store, under its name.
+    fn check_files(&self) -> Result<(), String> {
+        let here: BTreeSet<_> = self
+            .store
+            .tables
+            .file_names
+            .keys()
+            .map(|(_, n)| n)
+            .collect();
+        for plan in &self.detector.runs {
+            if let Some(name) = plan.files.iter().find(|name| !here.contains(*name)) {
+                return Err(format!("I1: {name} is not in the store"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Real and simulated never mix; test runs and simulated ones reach no good-run list; test runs publish nothing.
+    fn check_labels(&self) -> Result<(), String> {
+        let tables = &self.store.tables;
+        for output in tables.outputs.values() {
+            let run = &tables.runs[&output.run];
+            let simulated = run.label == DataLabel::Simulated;
+            if output.dataset.is_simulated() != simulated {
+                return Err(format!(
+                    "{} is {} and in {}",
+                    output.name, run.label, output.dataset
+                ));
+            }
+            if run.run_type == RunType::Test && output.block.is_some() {
+                return Err(format!("{} of a test run is published", output.name));
+            }
+        }
+        for quality in tables.quality.values().filter(|q| !q.certified.is_empty()) {
+            let run = &tables.runs[&quality.run];
+            if run.label == DataLabel::Simulated || run.run_type == RunType::Test {
+                return Err(format!("run {} is certified", run.number));
+            }
+        }
+        Ok(())
+    }
+
+    /// I8: everything has ended, or waits for a reason that is told.
+    fn check_live(&self) -> Result<(), String> {
+        let engine = &self.engine;
+        let (queued, cores, out) = (
+            engine.queue_length(),
+            engine.cores_used(),
+            engine.jobs_out().len(),
+        );
+        if (queued, cores, out) != (0, 0, 0) {
+            return Err(format!(
+                "liveness: {queued} jobs wait, {cores} cores are used, {out} attempts are out"
+            ));
+        }
+        let waits = engine.waits(self.now);
+        for plan in &self.detector.runs {
+            let run = self.store.tables.runs.get(&plan.number);
+            if run.is_some_and(|run| matches!(run.state, RunState::Finished { .. })) {
+                continue;
+            }
+            let told = waits.iter().find(|wait| wait.run == plan.number);
+            match told {
+                Some(_) if self.has_surplus() => {}
+                Some(wait) => {
+                    let word = run.map_or("unknown", |run| run.state.word());
+                    let reason = &wait.reason;
+                    return Err(format!("liveness: run {} is {word}: {reason}", plan.number));
+                }
+                None => return Err(format!("liveness: run {} waits for nothing", plan.number)),
+            }
+        }
+        Ok(())
+    }
+
+    /// I4: every file was taken once by every task that reads it, and each dataset has all events and all lumis.
+    fn check_coverage(&self) -> Result<(), String> {
+        let tables = &self.store.tables;
+        let done = |job: &JobId| matches!(tables.jobs[job].state, JobState::Done { .. });
+        if let Some(row) = tables.consumed.values().find(|row| !done(&row.job)) {
+            return Err(format!("I4: {:?} of {} has no winner", row.input, row.task));
+        }
+        for run in tables.runs.values() {
+            self.check_run_coverage(run)?;
+        }
+        Ok(())
+    }
+
+    fn check_run_coverage(&self, run: &Run) -> Result<(), String> {
+        let tables = &self.store.tables;
+        for (pipeline, stream) in crate::definitions::READERS {
+            if !run.pipelines.iter().any(|p| p.as_str() == pipeline) {
+                continue;
+            }
+            let files = tables.files.values().filter(|file| {
+                let arrival = &file.arrival;
+                let read = arrival.run == run.number && arrival.stream.as_str() == stream;
+                read && !file.late && !arrival.empty
+            });
+            let (mut events, mut lumis) = (0, BTreeSet::new());
+            for file in files {
+                events += file.arrival.counts.map_or(0, |counts| counts.accepted);
+                lumis.insert(file.arrival.lumi);
+                let takers = tables.consumed.values().filter(|row| {
+                    row.input == InputId::File(file.id) && row.task.pipeline.as_str() == pipeline
+                });
+                let takers = takers.count();
+                if takers != 1 {
+                    let name = &file.arrival.name;
+                    return Err(format!("I4: {pipeline} took {name} {takers} times"));
+                }
+            }
+            self.check_datasets(run, pipeline, events, &lumis)?;
+        }
+        Ok(())
+    }
+
+    fn check_datasets(
+        &self,
+        run: &Run,
+        pipeline: &str,
+        events: u64,
+        lumis: &BTreeSet<LumiNumber>,
+    ) -> Result<(), String> {
+        let mut made: BTreeMap<&str, (u64, BTreeSet<LumiNumber>)> = BTreeMap::new();
+        for output in self.store.tables.outputs.values() {
+            if output.run == run.number && output.task.pipeline.as_str() == pipeline {
+                let entry = made.entry(output.dataset.as_str()).or_default();
+                entry.0 += output.events.0;
+                let lumis = output.lumis.iter().flat_map(|(a, b)| a.0..=b.0);
+                entry.1.extend(lumis.map(LumiNumber));
+            }
+        }
+        for (dataset, (out, covered)) in &made {
+            if *out != events || covered != lumis {
+                let number = run.number;
+                return Err(format!(
+                    "I4: run {number} has {events} events in {lumis:?}, {dataset} has {out} in {covered:?}"
+                ));
+            }
+        }
+        if made.is_empty() && !lumis.is_empty() {
+            return Err(format!("I4: {pipeline} made nothing of run {}", run.number));
+        }
+        Ok(())
+    }
+}

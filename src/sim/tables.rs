@@ -1,0 +1,241 @@
+//! State rows in memory: what a store holds after some facts, and which facts no store may ever take (D2, D4, D10).
+//!
+//! In come facts, out come rows or the sentence that says which promise a fact breaks. Used twice: as the model store's
+//! durable content, and as the shadow of everything the engine has said, durable or not.
+
+use model::alarm::Alarm;
+use model::arrival::{Refusal, SetAside};
+use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::dataset::{Block, BlockState, Output};
+use model::fact::{Consumed, Fact, OutboxMessage};
+use model::file::File;
+use model::ids::{
+    AttemptNumber, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
+};
+use model::job::{FailedAttempt, InputId, Job, JobState};
+use model::lumi::LumiRecord;
+use model::names::{FileName, OutputLabel, ProfileName, TagName, TaskPath};
+use model::quality::RunQuality;
+use model::rows::Rows;
+use model::run::{Run, RunState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Messages of which there is one for each object, ever.
+const ONCE: [&str; 6] = [
+    "run.started",
+    "run.closed",
+    "run.finished",
+    "output.published",
+    "block.closed",
+    "conditions.published",
+];
+
+/// Rows by key.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) runs: BTreeMap<RunNumber, Run>,
+    pub(crate) lumis: BTreeMap<(RunNumber, LumiNumber), LumiRecord>,
+    pub(crate) files: BTreeMap<FileId, File>,
+    pub(crate) file_names: BTreeMap<(ProfileName, FileName), FileId>,
+    set_aside: BTreeMap<(ProfileName, FileName, Refusal), SetAside>,
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    pub(crate) consumed: BTreeMap<(TaskPath, InputId), Consumed>,
+    pub(crate) outputs: BTreeMap<OutputId, Output>,
+    winners: BTreeMap<(JobId, OutputLabel), OutputId>,
+    blocks: BTreeMap<BlockId, Block>,
+    pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
+    pub(crate) iovs: BTreeMap<(TagName, RunNumber), Iov>,
+    payloads: BTreeMap<String, ConditionsPayload>,
+    pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
+    alarms: BTreeMap<String, Alarm>,
+    messages: BTreeMap<MessageId, OutboxMessage>,
+    said: BTreeSet<(&'static str, String)>,
+    failed: BTreeMap<(JobId, AttemptNumber), FailedAttempt>,
+}
+
+impl Tables {
+    /// Takes a fact in, or says which promise it breaks.
+    pub(crate) fn apply(&mut self, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::FileIs(file) => self.take_file(file),
+            Fact::SetAsideIs(item) => {
+                let key = (item.profile.clone(), item.name.clone(), item.refusal);
+                once(&mut self.set_aside, key, item, "set aside twice")
+            }
+            Fact::RunIs(run) => self.take_run(run),
+            Fact::LumiIs(record) => {
+                let key = (record.run, record.lumi);
+                once(&mut self.lumis, key, record, "an announcement was replaced")
+            }
+            Fact::JobIs(job) => self.take_job(job),
+            Fact::ConsumedIs(row) => {
+                let key = (row.task.clone(), row.input);
+                let broken = "I4: an input was consumed twice";
+                once(&mut self.consumed, key, row, broken)
+            }
+            Fact::AttemptFailedIs(attempt) => {
+                let key = (attempt.job, attempt.attempt);
+                once(&mut self.failed, key, attempt, "an attempt failed twice")
+            }
+            Fact::OutputIs(output) => self.take_output(output),
+            Fact::BlockIs(block) => self.take_block(block),
+            Fact::DecisionIs(decision) => {
+                let key = (decision.tag.clone(), decision.run);
+                let broken = "a constant was decided twice";
+                once(&mut self.decisions, key, decision, broken)
+            }
+            Fact::IovIs(iov) => {
+                let key = (iov.tag.clone(), iov.since);
+                once(&mut self.iovs, key, iov, "an interval was released twice")
+            }
+            Fact::PayloadIs(payload) => {
+                let key = payload.hash.clone();
+                once(&mut self.payloads, key, payload, "a payload was rewritten")
+            }
+            Fact::QualityIs(quality) => {
+                let broken = "a run was judged twice";
+                once(&mut self.quality, quality.run, quality, broken)
+            }
+            Fact::AlarmIs(alarm) => {
+                self.alarms.insert(alarm.key.clone(), alarm.clone());
+                Ok(())
+            }
+            Fact::MessageIs(message) => self.take_message(message),
+        }
+    }
+
+    fn take_file(&mut self, file: &File) -> Result<(), String> {
+        let key = (file.arrival.profile.clone(), file.arrival.name.clone());
+        once(
+            &mut self.file_names,
+            key,
+            &file.id,
+            "I1: a name was accepted twice",
+        )?;
+        once(
+            &mut self.files,
+            file.id,
+            file,
+            "I1: an accepted file was rewritten",
+        )
+    }
+
+    fn take_run(&mut self, run: &Run) -> Result<(), String> {
+        let rank = |state: &RunState| match state {
+            RunState::Open => 0,
+            RunState::Ending => 1,
+            RunState::Closed { .. } => 2,
+            RunState::Finished { .. } => 3,
+        };
+        let before = self.runs.insert(run.number, run.clone());
+        match before.filter(|before| rank(&before.state) > rank(&run.state)) {
+            Some(before) => Err(format!(
+                "run {} went back from {} to {}",
+                run.number,
+                before.state.word(),
+                run.state.word()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn take_job(&mut self, job: &Job) -> Result<(), String> {
+        let before = self.jobs.insert(job.id, job.clone());
+        let Some(before) = before else {
+            return Ok(());
+        };
+        let won = matches!(before.state, JobState::Done { .. });
+        if (won && before.state != job.state) || job.state.attempt() < before.state.attempt() {
+            let (from, to) = (before.state, job.state);
+            return Err(format!("I3: job {} went from {from:?} to {to:?}", job.id));
+        }
+        if (before.inputs != job.inputs) || (before.task != job.task) {
+            return Err(format!("job {} was given other work", job.id));
+        }
+        Ok(())
+    }
+
+    fn take_output(&mut self, output: &Output) -> Result<(), String> {
+        let key = (output.job, output.label.clone());
+        once(&mut self.winners, key, &output.id, "I3: a second winner")?;
+        once(
+            &mut self.outputs,
+            output.id,
+            output,
+            "I3: an output was rewritten",
+        )
+    }
+
+    fn take_block(&mut self, block: &Block) -> Result<(), String> {
+        let before = self.blocks.insert(block.id, block.clone());
+        match before.filter(|before| before.state != BlockState::Open && before != block) {
+            Some(before) => Err(format!("closed block {} changed", before.id)),
+            None => Ok(()),
+        }
+    }
+
+    fn take_message(&mut self, message: &OutboxMessage) -> Result<(), String> {
+        let broken = "a message's number was used twice";
+        once(&mut self.messages, message.id, message, broken)?;
+        let Some(kind) = ONCE.iter().find(|kind| **kind == message.kind) else {
+            return Ok(());
+        };
+        if self.said.insert((kind, message.subject.clone())) {
+            Ok(())
+        } else {
+            Err(format!("{kind} was said twice of {}", message.subject))
+        }
+    }
+
+    /// What a restart reads.
+    pub(crate) fn rows(&self) -> Rows {
+        fn values<K, V: Clone>(table: &BTreeMap<K, V>) -> Vec<V> {
+            table.values().cloned().collect()
+        }
+        let alarms = self.alarms.values();
+        Rows {
+            runs: values(&self.runs),
+            lumis: values(&self.lumis),
+            files: values(&self.files),
+            set_aside: values(&self.set_aside),
+            jobs: values(&self.jobs),
+            consumed: values(&self.consumed),
+            outputs: values(&self.outputs),
+            blocks: values(&self.blocks),
+            decisions: values(&self.decisions),
+            iovs: values(&self.iovs),
+            payloads: values(&self.payloads),
+            quality: values(&self.quality),
+            alarms: alarms
+                .filter(|alarm| alarm.cleared_at.is_none())
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// Jobs that have failed for good.
+    pub(crate) fn failed_jobs(&self) -> Vec<JobId> {
+        let failed = |job: &&Job| matches!(job.state, JobState::Failed { .. });
+        self.jobs
+            .values()
+            .filter(failed)
+            .map(|job| job.id)
+            .collect()
+    }
+}
+
+/// Takes a row whose value never changes.
+fn once<K, V>(table: &mut BTreeMap<K, V>, key: K, value: &V, broken: &str) -> Result<(), String>
+where
+    K: Ord + std::fmt::Debug,
+    V: Clone + PartialEq + std::fmt::Debug,
+{
+    match table.get(&key) {
+        Some(known) if known == value => Ok(()),
+        Some(known) => Err(format!("{broken}: {key:?} is {known:?}, now {value:?}")),
+        None => {
+            table.insert(key, value.clone());
+            Ok(())
+        }
+    }
+}
