@@ -194,6 +194,8 @@ pub(crate) fn shape<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
 
     #[test]
     fn servers_can_be_named_in_three_ways() {
@@ -207,5 +209,68 @@ mod tests {
         check("", None);
         check("http://", None);
         check("http://host/below", None);
+    }
+
+    /// A server of five rows in pages of two; everything else is refused.
+    fn pages() -> String {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", socket.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in socket.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let n = stream.read(&mut request).unwrap();
+                let line = String::from_utf8_lossy(&request[..n]).into_owned();
+                let asked = |name: &str| {
+                    let (_, rest) = line.split_once(&format!("{name}="))?;
+                    rest.split(['&', ' ']).next()?.parse::<i64>().ok()
+                };
+                let (after, limit) = (asked("after").unwrap_or(0), asked("limit").unwrap_or(2));
+                let rows: Vec<i64> = (after + 1..=5).take(limit.min(2) as usize).collect();
+                let (status, body) = if line.contains("/api/v1/rows") {
+                    let next = rows.last().filter(|last| **last < 5);
+                    (
+                        200,
+                        json!({ "schema": 1, "items": rows, "next_after": next }),
+                    )
+                } else {
+                    let problem = Problem::new(409, "refused", "Refused", "no".into(), "later");
+                    (409, serde_json::to_value(problem).unwrap())
+                };
+                let body = body.to_string();
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n");
+                write!(stream, "{head}connection: close\r\n\r\n{body}").unwrap();
+            }
+        });
+        base
+    }
+
+    #[test]
+    fn a_list_is_read_to_its_end_or_its_limit_and_a_no_is_a_no() {
+        let common = Common {
+            config: None,
+            server: Some(pages()),
+            state: None,
+            json: false,
+            quiet: false,
+            verbose: false,
+        };
+        let client = Client::find(&common).unwrap();
+        let check = |limit: u64, expect: &[i64]| {
+            let answer = client.list("rows", &[("run", None)], limit).unwrap();
+            assert_eq!(answer["items"], json!(expect), "limit {limit}");
+            assert_eq!(answer["schema"], 1);
+        };
+        check(1, &[1]);
+        check(3, &[1, 2, 3]);
+        check(5, &[1, 2, 3, 4, 5]);
+        check(100, &[1, 2, 3, 4, 5]);
+        match client.post("elsewhere", &json!({})) {
+            Err(failure @ Failure::Problem(_)) => {
+                assert_eq!(failure.to_string(), "no\nhint: later");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

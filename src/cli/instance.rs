@@ -42,8 +42,9 @@ pub struct CheckArgs {
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) =
-        text.split_once('=').ok_or_else(|| "write KEY=VALUE, as in api.listen=..".to_owned())?;
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| "write KEY=VALUE, as in api.listen=..".to_owned())?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -67,9 +68,17 @@ fn checked(settings: &[(String, String)], desk: &mut Desk) -> Result<Checked, Fa
 /// `tier0 check`.
 pub(super) fn check_all(arguments: &CheckArgs, desk: &mut Desk) -> Result<Exit, Failure> {
     let checked = checked(&arguments.settings, desk)?;
-    let names: Vec<String> = checked.definitions.iter().map(|d| d.name.to_string()).collect();
-    let streams: Vec<String> =
-        checked.config.streams.iter().map(|stream| stream.name.to_string()).collect();
+    let names: Vec<String> = checked
+        .definitions
+        .iter()
+        .map(|d| d.name.to_string())
+        .collect();
+    let streams: Vec<String> = checked
+        .config
+        .streams
+        .iter()
+        .map(|stream| stream.name.to_string())
+        .collect();
     if desk.common.json {
         return desk.document(&json!({ "ok": true, "pipelines": names, "streams": streams }));
     }
@@ -91,7 +100,9 @@ pub(super) fn serve(arguments: &ServeArgs, desk: &mut Desk) -> Result<Exit, Fail
         .map_err(|error| Failure::Start(format!("finding the path of this program: {error}")))?;
     let instance = Instance::start(checked, &program).map_err(|e| start_failure(&e))?;
     instance.wait_until_scanned();
-    let address = instance.address().map_or_else(String::new, |address| address.to_string());
+    let address = instance
+        .address()
+        .map_or_else(String::new, |address| address.to_string());
     desk.say(&format!(
         "READY {name}: http://{address}, state in {}",
         instance.state().display()
@@ -122,13 +133,16 @@ fn store_failure(store: &ports::store::StoreError, text: String) -> Failure {
 /// Until a signal asks for the end, or the engine has ended by itself.
 fn wait_for_end(instance: &Instance) {
     use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let Ok(runtime) = runtime else { return };
     let ended = instance.ended();
     runtime.block_on(async {
-        let (Ok(mut term), Ok(mut int)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
+        let (Ok(mut term), Ok(mut int)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
             return;
         };
         tokio::select! {

@@ -9,6 +9,7 @@ mod alarms;
 mod calib;
 mod client;
 mod datasets;
+mod demo;
 mod dqm;
 mod fetch;
 mod files;
@@ -79,6 +80,8 @@ pub struct Common {
 /// The nouns.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// The main job with embedded parts, in short acts
+    Demo(demo::DemoArgs),
     /// Run an instance
     Serve(instance::ServeArgs),
     /// Check configuration and pipelines without starting anything
@@ -190,6 +193,7 @@ fn usage(error: &clap::Error, out: &mut dyn Write, talk: &mut dyn Write) -> u8 {
 
 fn dispatch(verb: &Verb, desk: &mut Desk) -> Result<Exit, Failure> {
     match verb {
+        Verb::Demo(arguments) => demo::demo(arguments, desk),
         Verb::Serve(arguments) => instance::serve(arguments, desk),
         Verb::Check(arguments) => instance::check_all(arguments, desk),
         Verb::Run(verb) => runs::run(verb, desk),

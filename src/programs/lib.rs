@@ -19,6 +19,7 @@ pub mod job;
 pub mod mc;
 mod monitor;
 mod outputs;
+pub mod product;
 mod prompt;
 mod quality;
 mod random;

@@ -1,8 +1,9 @@
-//! The only place where adapters meet ports: a checked configuration becomes a running instance. Nothing binds, opens
-//! or starts before all of it is valid.
+//! The only place where adapters meet ports: a checked configuration becomes a running instance.
+//! Nothing binds, opens or starts before all of it is valid.
 //!
-//! The order of a start: lock and raise the epoch (from here on no older instance can write), end what an older epoch
-//! left, read the rows, go to work, open the windows, and only then look at the spool folders.
+//! The order of a start: lock and raise the epoch (from here on no older instance can write), end
+//! what an older epoch left, read the rows, go to work, open the windows, and only then look at the
+//! spool folders.
 
 mod profiles;
 mod windows;
@@ -76,7 +77,8 @@ pub struct Instance {
     ended: Arc<tokio::sync::Notify>,
 }
 
-/// Files and records go to the engine's lane; it waits when the engine has enough, and the folder is the buffer.
+/// Files and records go to the engine's lane; it waits when the engine has enough, and the folder
+/// is the buffer.
 struct SpoolToEngine(Sender<Message, Wait>);
 
 impl watch::SeenSink for SpoolToEngine {
@@ -87,14 +89,17 @@ impl watch::SeenSink for SpoolToEngine {
 }
 
 impl Instance {
-    /// Starts an instance. `program` is the path of this binary: it becomes the spawner and `{tier0}`.
+    /// Starts an instance. `program` is the path of this binary: it becomes the spawner and
+    /// `{tier0}`.
     pub fn start(checked: Checked, program: &Path) -> Result<Self, StartError> {
         let config = &checked.config;
         let places = &config.instance;
         let conditions = places.state.join("conditions");
         for path in [&places.state, &places.work, &places.storage, &conditions] {
-            std::fs::create_dir_all(path)
-                .map_err(|source| StartError::Folder { path: path.clone(), source })?;
+            std::fs::create_dir_all(path).map_err(|source| StartError::Folder {
+                path: path.clone(),
+                source,
+            })?;
         }
         let mut ledger = SqliteLedger::open(&places.state, places.agent)?;
         let standing = ledger.raise_epoch()?;
@@ -133,7 +138,13 @@ impl Instance {
         let parts = windows::parts(catalogue, &agent, meter, identity);
         let server = api::serve(&windows::listen(config), parts)?;
         let watchers = start_watchers(&checked, &agent, clock)?;
-        Ok(Self { agent, watchers, server, state: places.state.clone(), ended })
+        Ok(Self {
+            agent,
+            watchers,
+            server,
+            state: places.state.clone(),
+            ended,
+        })
     }
 
     /// The address that the API answers on.
@@ -184,7 +195,11 @@ fn all_cores() -> u32 {
 /// The first 16 hex digits of a sha256 over the definitions in force.
 fn hash_of(definitions: &[Definition]) -> String {
     let digest = sha2::Sha256::digest(format!("{definitions:?}"));
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// `{tier0}` is this program, `{program:NAME}` what the configuration says.
@@ -194,15 +209,22 @@ fn fill_programs(
     programs: &BTreeMap<String, PathBuf>,
 ) -> Vec<Definition> {
     let fill = |argument: &String| {
-        let named = argument.strip_prefix("{program:").and_then(|rest| rest.strip_suffix('}'));
+        let named = argument
+            .strip_prefix("{program:")
+            .and_then(|rest| rest.strip_suffix('}'));
         match named {
-            Some(name) => programs.get(name).map_or(argument.clone(), |p| p.display().to_string()),
+            Some(name) => programs
+                .get(name)
+                .map_or(argument.clone(), |p| p.display().to_string()),
             None if argument == "{tier0}" => myself.display().to_string(),
             None => argument.clone(),
         }
     };
     let mut filled = definitions.to_vec();
-    for task in filled.iter_mut().flat_map(|definition| &mut definition.tasks) {
+    for task in filled
+        .iter_mut()
+        .flat_map(|definition| &mut definition.tasks)
+    {
         task.program = task.program.iter().map(fill).collect();
     }
     filled
@@ -218,7 +240,9 @@ fn open_storage(
     let failed = |failure: model::work::CommitFailure| StartError::Storage(failure.message);
     let storage = PosixStorage::new(&places.storage, Box::new(folder)).map_err(failed)?;
     let known: BTreeSet<&FileName> = rows.outputs.iter().map(|output| &output.name).collect();
-    storage.collect_garbage(&|name| known.contains(name)).map_err(failed)?;
+    storage
+        .collect_garbage(&|name| known.contains(name))
+        .map_err(failed)?;
     Ok(Arc::new(storage))
 }
 
@@ -235,11 +259,18 @@ fn local_options(
         epoch,
         cores,
         spawner,
-        spool: config.streams.iter().map(|s| (s.name.clone(), s.folder.clone())).collect(),
+        spool: config
+            .streams
+            .iter()
+            .map(|s| (s.name.clone(), s.folder.clone()))
+            .collect(),
         storage: config.instance.storage.clone(),
         conditions: config.instance.state.join("conditions"),
         environment: BTreeMap::new(),
-        limits: LocalLimits { folders_ahead: config.local.pool as usize, ..Default::default() },
+        limits: LocalLimits {
+            folders_ahead: config.local.pool as usize,
+            ..Default::default()
+        },
         clock: Arc::new(clock),
         sink,
     }
@@ -262,7 +293,10 @@ fn start_watchers(
 ) -> Result<Vec<WatchHandle>, StartError> {
     let mut watchers = Vec::new();
     for stream in &checked.config.streams {
-        let failed = |detail: String| StartError::Stream { name: stream.name.to_string(), detail };
+        let failed = |detail: String| StartError::Stream {
+            name: stream.name.to_string(),
+            detail,
+        };
         let profile = profiles::profile_of(stream).map_err(failed)?;
         let sink = Box::new(SpoolToEngine(agent.seen.clone()));
         let watcher = watch::start(profile, Arc::new(clock), sink)

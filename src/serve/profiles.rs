@@ -28,7 +28,9 @@ pub(super) fn profile_of(stream: &StreamConfig) -> Result<Profile, String> {
         profile.stream.clone_from(&stream.stream);
     }
     profile.completion = match &stream.completion {
-        Completion::Sidecar { suffix } => FileCompletion::Sidecar { suffix: suffix.clone() },
+        Completion::Sidecar { suffix } => FileCompletion::Sidecar {
+            suffix: suffix.clone(),
+        },
         Completion::Rename => FileCompletion::Rename,
         Completion::CloseWrite => FileCompletion::CloseWrite,
         Completion::SizeStable { quiet } => FileCompletion::SizeStable { quiet: *quiet },

@@ -45,11 +45,15 @@ impl CommandDoor for EngineDoor {
     fn ask(&self, command: Command) -> Result<Reply, DoorError> {
         let tried = format!("{command:?}");
         self.0.ask(command).map_err(|error| match error {
-            agents::commands::DoorError::NoAnswer { .. } => {
-                DoorError::Unknown { tried, detail: error.to_string() }
-            }
+            agents::commands::DoorError::NoAnswer { .. } => DoorError::Unknown {
+                tried,
+                detail: error.to_string(),
+            },
             agents::commands::DoorError::Crowded | agents::commands::DoorError::Stopping => {
-                DoorError::Closed { tried, detail: error.to_string() }
+                DoorError::Closed {
+                    tried,
+                    detail: error.to_string(),
+                }
             }
         })
     }
@@ -122,11 +126,18 @@ impl StatusSource for Window {
     }
 }
 
-/// Memory that this process holds, from the kernel's own count (proc(5), `VmRSS`); zero where there is none.
+/// Memory that this process holds, from the kernel's own count (proc(5), `VmRSS`); zero where there
+/// is none.
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
+    let kib = line.and_then(|rest| {
+        rest.trim()
+            .trim_end_matches(" kB")
+            .trim()
+            .parse::<u64>()
+            .ok()
+    });
     kib.unwrap_or(0) * 1_024
 }
 
@@ -139,14 +150,22 @@ pub(super) fn parts(
     ApiParts {
         catalogue,
         commands: Arc::new(EngineDoor(agent.commands.clone())),
-        status: Arc::new(Window { identity, status: agent.status.clone(), meter }),
+        status: Arc::new(Window {
+            identity,
+            status: agent.status.clone(),
+            meter,
+        }),
     }
 }
 
 pub(super) fn listen(config: &Config) -> Listen {
     Listen {
         tcp: Some(config.api.listen),
-        reach: if config.api.allow_remote { Reach::Beyond } else { Reach::ThisHost },
+        reach: if config.api.allow_remote {
+            Reach::Beyond
+        } else {
+            Reach::ThisHost
+        },
         unix: config.api.socket.clone(),
         address_file: Some(config.instance.state.join("api.addr")),
     }

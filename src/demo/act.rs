@@ -1,0 +1,184 @@
+//! One act: an instance, the data played into its spool, the wait for its runs, the summary.
+
+use super::collect;
+use super::{ActSummary, Play};
+use crate::check::check;
+use crate::config::Layers;
+use crate::serve::Instance;
+use model::names::DataLabel;
+use model::run::RunState;
+use ports::catalogue::{Catalogue, Page};
+use programs::format::Label;
+use programs::inject::{self, InjectOptions, Played};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use store::SqliteCatalogue;
+
+/// A data acquisition needs some time for a file and for the next run; the demo plays it faster.
+const PAUSE_FILE: Duration = Duration::from_millis(10);
+const PAUSE_RUN: Duration = Duration::from_millis(150);
+/// How often the summary looks whether a run has finished.
+const LOOK: Duration = Duration::from_millis(50);
+/// A run that has not finished so long after the last file is reported as it is.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Rows asked for at once; a demo has far fewer.
+const ALL: Page = Page {
+    after: None,
+    limit: 10_000,
+};
+
+/// Plays one act to its end.
+pub(super) fn play(
+    play: &Play,
+    program: &Path,
+    happens: &mut dyn FnMut(&str),
+) -> Result<ActSummary, String> {
+    std::fs::create_dir_all(play.folder.join("spool"))
+        .map_err(|error| format!("making {}: {error}", play.folder.display()))?;
+    let config = play.folder.join("tier0.toml");
+    std::fs::write(&config, config_of(play))
+        .map_err(|error| format!("writing {}: {error}", config.display()))?;
+    let checked = Layers::from_file(Some(&config), &[], &[])
+        .and_then(|layers| check(&layers, &[]))
+        .map_err(|found| {
+            found
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        })?;
+    let storage = checked.config.instance.storage.clone();
+    let instance = Instance::start(checked, program).map_err(|error| error.to_string())?;
+    instance.wait_until_scanned();
+    let address = instance
+        .address()
+        .map_or_else(String::new, |a| a.to_string());
+    happens(&format!(
+        "   instance at http://{address}, data from {}",
+        play.source.display()
+    ));
+    let result = run(play, &instance, &storage, happens);
+    instance.stop().map_err(|error| error.to_string())?;
+    result
+}
+
+fn config_of(play: &Play) -> String {
+    format!(
+        "# The instance of act {}, as any site would write it.\n\
+         [instance]\nname = \"demo-act{}\"\nstate = \"state\"\n\n\
+         [[stream]]\nname = \"daq\"\nfolder = \"spool\"\nprofile = \"cms\"\nlabel = \"{}\"\n",
+        play.number, play.number, play.data_label
+    )
+}
+
+fn run(
+    play: &Play,
+    instance: &Instance,
+    storage: &Path,
+    happens: &mut dyn FnMut(&str),
+) -> Result<ActSummary, String> {
+    let catalogue = SqliteCatalogue::open(instance.state()).map_err(|error| error.to_string())?;
+    let mut options = InjectOptions::new(play.folder.join("spool"), play.source.clone());
+    options.pause_file = PAUSE_FILE;
+    options.pause_run = PAUSE_RUN;
+    options.label = Some(match play.data_label {
+        DataLabel::Real => Label::Real,
+        DataLabel::Simulated => Label::Simulated,
+    });
+    let started = Instant::now();
+    let daq = std::thread::Builder::new()
+        .name("daq".to_owned())
+        .spawn(move || inject::play(&options, &mut |_| {}))
+        .map_err(|error| format!("starting the data acquisition: {error}"))?;
+    let mut told = BTreeSet::new();
+    while !daq.is_finished() {
+        std::thread::sleep(LOOK);
+        tell_finished(&catalogue, &mut told, happens)?;
+    }
+    let played = daq
+        .join()
+        .map_err(|_| "a bug: the data acquisition panicked".to_owned())?
+        .map_err(|error| error.to_string())?;
+    wait_for_runs(&catalogue, &played, instance, &mut told, happens)?;
+    let good_runs = instance.state().join("good-runs.json");
+    let from = collect::From {
+        catalogue: &catalogue,
+        storage,
+        played: &played,
+        good_runs: &good_runs,
+        wall_s: started.elapsed().as_secs_f64(),
+    };
+    collect::act(play, &from)
+}
+
+/// Waits until every run that was played has finished; says what is in the way if one has not.
+fn wait_for_runs(
+    catalogue: &SqliteCatalogue,
+    played: &Played,
+    instance: &Instance,
+    told: &mut BTreeSet<u32>,
+    happens: &mut dyn FnMut(&str),
+) -> Result<(), String> {
+    let until = Instant::now() + PATIENCE;
+    while told.len() < played.runs.len() {
+        if Instant::now() > until {
+            for wait in instance
+                .commands()
+                .waits()
+                .map_err(|error| error.to_string())?
+            {
+                let task = wait
+                    .task
+                    .map_or_else(|| "the run".to_owned(), |task| task.to_string());
+                happens(&format!(
+                    "   run {}: {task} waits: {}",
+                    wait.run, wait.reason
+                ));
+            }
+            let late = played.runs.len() - told.len();
+            return Err(format!(
+                "{late} runs have not finished after {} s",
+                PATIENCE.as_secs()
+            ));
+        }
+        std::thread::sleep(LOOK);
+        tell_finished(catalogue, told, happens)?;
+    }
+    Ok(())
+}
+
+/// Says which runs have finished since the last look, with what was decided on their constants.
+fn tell_finished(
+    catalogue: &SqliteCatalogue,
+    told: &mut BTreeSet<u32>,
+    happens: &mut dyn FnMut(&str),
+) -> Result<(), String> {
+    for run in catalogue.runs(ALL).map_err(|error| error.to_string())? {
+        if !matches!(run.state, RunState::Finished { .. }) || !told.insert(run.number.0) {
+            continue;
+        }
+        let decisions = catalogue.decisions().map_err(|error| error.to_string())?;
+        let mut said = Vec::new();
+        for decision in decisions
+            .iter()
+            .filter(|decision| decision.run == run.number)
+        {
+            said.push(format!("{} {}", decision.tag, decision.outcome.as_str()));
+        }
+        let quality = catalogue.quality().map_err(|error| error.to_string())?;
+        let verdict = quality.iter().find(|quality| quality.run == run.number);
+        let verdict = verdict.map_or("none", |quality| quality.verdict.as_str());
+        happens(&format!(
+            "   run {} finished: {}; verdict {verdict}",
+            run.number,
+            said.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// The path of the folder that an act leaves behind.
+pub(super) fn good_runs_of(path: &Path) -> Option<PathBuf> {
+    path.exists().then(|| path.to_owned())
+}

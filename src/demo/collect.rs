@@ -1,0 +1,289 @@
+//! Collects an act's summary from the instance's own catalogue and published files.
+
+use super::act::good_runs_of;
+use super::summary::{ActSummary, ConstantSummary, RunSummary, TestSummary, Totals};
+use super::{Play, physics};
+use crate::cli::digest;
+use model::conditions::{GateDecision, Iov};
+use model::dataset::Output;
+use model::job::Job;
+use model::quality::RunQuality;
+use model::run::Run;
+use ports::catalogue::{Catalogue, Page, RunCounts};
+use ports::store::StoreError;
+use programs::inject::Played;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use store::SqliteCatalogue;
+use view::dataset::OutputView;
+
+/// Where an act's summary comes from.
+pub(super) struct From<'a> {
+    pub(super) catalogue: &'a SqliteCatalogue,
+    pub(super) storage: &'a Path,
+    pub(super) played: &'a Played,
+    pub(super) good_runs: &'a Path,
+    pub(super) wall_s: f64,
+}
+
+/// The rows of one act.
+struct Rows {
+    runs: Vec<(Run, RunCounts)>,
+    jobs: Vec<Job>,
+    outputs: Vec<Output>,
+    decisions: Vec<GateDecision>,
+    iovs: Vec<Iov>,
+    quality: Vec<RunQuality>,
+}
+
+/// Everything of a kind, page by page.
+fn all<T>(
+    mut page: impl FnMut(Page) -> Result<Vec<T>, StoreError>,
+    key: impl Fn(&T) -> i64,
+) -> Result<Vec<T>, StoreError> {
+    let mut found: Vec<T> = Vec::new();
+    loop {
+        let next = page(Page {
+            after: found.last().map(&key),
+            limit: 10_000,
+        })?;
+        if next.is_empty() {
+            return Ok(found);
+        }
+        found.extend(next);
+    }
+}
+
+fn rows(catalogue: &SqliteCatalogue) -> Result<Rows, StoreError> {
+    let runs = all(|page| catalogue.runs(page), |run| i64::from(run.number.0))?;
+    let mut counted = Vec::new();
+    for run in runs {
+        let counts = catalogue.run_counts(run.number)?;
+        counted.push((run, counts));
+    }
+    Ok(Rows {
+        runs: counted,
+        jobs: all(|page| catalogue.jobs(None, None, page), |job| job.id.0)?,
+        outputs: all(|page| catalogue.outputs(None, page), |output| output.id.0)?,
+        decisions: catalogue.decisions()?,
+        iovs: catalogue.iovs()?,
+        quality: catalogue.quality()?,
+    })
+}
+
+/// The summary of an act that was played.
+pub(super) fn act(play: &Play, from: &From<'_>) -> Result<ActSummary, String> {
+    let rows = rows(from.catalogue).map_err(|error| error.to_string())?;
+    let runs: Vec<RunSummary> = rows
+        .runs
+        .iter()
+        .map(|(run, counts)| run_summary(run, *counts, &rows, from.catalogue))
+        .collect::<Result<_, _>>()?;
+    let totals = Totals {
+        runs: from.played.runs.len() as u64,
+        runs_closed: rows
+            .runs
+            .iter()
+            .filter(|(run, _)| run.state.is_closed())
+            .count() as u64,
+        files: runs.iter().map(|run| run.files).sum(),
+        events_in: from.played.runs.iter().map(|run| run.events).sum(),
+        events_out: runs.iter().map(|run| run.events_out).sum(),
+        jobs: rows.runs.iter().map(|(_, counts)| counts.jobs).sum(),
+        jobs_failed: rows.runs.iter().map(|(_, counts)| counts.jobs_failed).sum(),
+    };
+    let mut summary = ActSummary {
+        act: play.number,
+        label: play.label.to_owned(),
+        status: "done".to_owned(),
+        totals: Some(totals),
+        runs,
+        good_runs_path: good_runs_of(from.good_runs).map(|path| path.display().to_string()),
+        report_path: play
+            .folder
+            .parent()
+            .map(|p| p.join("report.html").display().to_string()),
+        digest: Some(digest(
+            &rows
+                .outputs
+                .iter()
+                .map(OutputView::from)
+                .collect::<Vec<_>>(),
+        )),
+        wall_s: Some(from.wall_s),
+        ..ActSummary::default()
+    };
+    add_physics(&mut summary, &rows, play, from)?;
+    Ok(summary)
+}
+
+fn add_physics(
+    summary: &mut ActSummary,
+    rows: &Rows,
+    play: &Play,
+    from: &From<'_>,
+) -> Result<(), String> {
+    let of_tag = |tag: &str| {
+        let tag = tag.to_owned();
+        rows.iovs
+            .iter()
+            .filter(move |iov| iov.tag.as_str().trim_end_matches("/SIM") == tag)
+    };
+    let tracks = physics::tracks(&rows.outputs, from.storage)?;
+    if let Some((spot, residual)) = physics::beamspot(&tracks, of_tag("beamspot").count() as u64) {
+        summary.beamspot = Some(spot);
+        summary.residual = Some(residual);
+    }
+    if let Some(iov) = of_tag("scale").max_by_key(|iov| (iov.since, iov.sequence)) {
+        let payload = from
+            .catalogue
+            .payload(&iov.hash)
+            .map_err(|error| error.to_string())?;
+        if let Some((peak, scale)) = payload.and_then(|payload| physics::scale(&payload.text)) {
+            summary.z_peak = Some(peak);
+            summary.scale = Some(scale);
+        }
+    }
+    if let Some(truth) = &play.truth {
+        let (table, pulls) = physics::against_truth(truth, &rows.decisions, &rows.iovs)?;
+        summary.truth = table;
+        summary.pulls = pulls;
+    }
+    Ok(())
+}
+
+fn run_summary(
+    run: &Run,
+    counts: RunCounts,
+    rows: &Rows,
+    catalogue: &SqliteCatalogue,
+) -> Result<RunSummary, String> {
+    let number = run.number;
+    let outputs: Vec<&Output> = rows.outputs.iter().filter(|o| o.run == number).collect();
+    let mut events_by_dataset: BTreeMap<String, u64> = BTreeMap::new();
+    for output in &outputs {
+        if matches!(output.label.as_str(), "RECO" | "ALCA" | "AOD") {
+            *events_by_dataset
+                .entry(output.dataset.to_string())
+                .or_default() += output.events.0;
+        }
+    }
+    let mut datasets: Vec<String> = outputs.iter().map(|o| o.dataset.to_string()).collect();
+    datasets.sort();
+    datasets.dedup();
+    let quality = rows.quality.iter().find(|quality| quality.run == number);
+    let critical = quality.map_or(0.0, |q| q.at.since(q.last_file_seen_at).as_secs_f64());
+    let programs = quality.map_or(0.0, |q| q.chain.as_secs_f64());
+    let express = express(rows, run);
+    Ok(RunSummary {
+        run: number.0,
+        files: counts.files,
+        lumis: catalogue
+            .lumis(number)
+            .map_err(|error| error.to_string())?
+            .len() as u64,
+        events_in: counts.events_in,
+        events_out: outputs
+            .iter()
+            .filter(|output| output.label.as_str() == "AOD")
+            .map(|output| output.events.0)
+            .sum(),
+        events_by_dataset,
+        express_p50_s: quantile(&express.latencies_s, 0.5),
+        express_p99_s: quantile(&express.latencies_s, 0.99),
+        budget_s: express.budget_s,
+        missed: express.missed,
+        critical_path_s: critical,
+        program_s: programs,
+        overhead_s: critical - programs,
+        constants: constants(rows, run),
+        verdict: quality
+            .map_or("none", |quality| quality.verdict.as_str())
+            .to_owned(),
+        tests: quality.map_or_else(Vec::new, tests),
+        refused: quality.and_then(|quality| quality.refused.clone()),
+        datasets,
+    })
+}
+
+fn tests(quality: &RunQuality) -> Vec<TestSummary> {
+    let test = |answer: &model::quality::TestAnswer| TestSummary {
+        name: answer.name.clone(),
+        histogram: answer.histogram.clone(),
+        status: answer.status,
+        message: answer.message.clone(),
+    };
+    quality.tests.iter().map(test).collect()
+}
+
+struct Express {
+    /// Sorted.
+    latencies_s: Vec<f64>,
+    budget_s: Option<f64>,
+    missed: u64,
+}
+
+/// Express of a run: from the earliest file seen to the outputs recorded, job by job.
+fn express(rows: &Rows, run: &Run) -> Express {
+    let jobs: Vec<&Job> = rows
+        .jobs
+        .iter()
+        .filter(|job| job.run == run.number && job.task.pipeline.as_str() == "express")
+        .collect();
+    let took = |job: &&Job| {
+        job.stamps
+            .done
+            .map(|done| done.since(job.stamps.seen).as_secs_f64())
+    };
+    let mut latencies_s: Vec<f64> = jobs.iter().filter_map(took).collect();
+    latencies_s.sort_by(f64::total_cmp);
+    let budget = |job: &&Job| job.deadline.map(|d| d.since(job.stamps.seen).as_secs_f64());
+    let missed =
+        |job: &&&Job| matches!((job.deadline, job.stamps.done), (Some(d), Some(at)) if at > d);
+    Express {
+        latencies_s,
+        budget_s: jobs.first().and_then(budget),
+        missed: jobs.iter().filter(missed).count() as u64,
+    }
+}
+
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    let at = (q * last as f64).ceil() as usize;
+    sorted.get(at.min(last)).copied().unwrap_or(0.0)
+}
+
+fn constants(rows: &Rows, run: &Run) -> Vec<ConstantSummary> {
+    let of_run = rows
+        .decisions
+        .iter()
+        .filter(|decision| decision.run == run.number);
+    of_run
+        .map(|decision| {
+            let in_force = rows
+                .iovs
+                .iter()
+                .filter(|iov| iov.tag == decision.tag && iov.since <= run.number)
+                .max_by_key(|iov| (iov.since, iov.sequence));
+            let numbers = |value: fn(&model::conditions::MeasuredQuantity) -> i64| {
+                let number = |q: &model::conditions::MeasuredQuantity| {
+                    (q.name.clone(), Value::from(value(q) as f64 * 1e-9))
+                };
+                decision
+                    .quantities
+                    .iter()
+                    .map(number)
+                    .collect::<Map<_, _>>()
+            };
+            ConstantSummary {
+                tag: decision.tag.to_string(),
+                since: in_force.map(|iov| iov.since.0),
+                values: numbers(|quantity| quantity.value_nano),
+                errors: numbers(|quantity| quantity.error_nano),
+                gate: decision.outcome.as_str().to_owned(),
+                reason: decision.reason.clone(),
+            }
+        })
+        .collect()
+}

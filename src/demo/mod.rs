@@ -1,0 +1,206 @@
+//! `tier0 demo`: the main job with embedded parts, in short acts, each headed by what it is.
+//!
+//! An act is an instance of its own (SQLite, local programs) in a folder of its own, so real and
+//! simulated data never meet. Data are played into its spool as a data acquisition would; what is
+//! told afterwards is read from the instance's own catalogue and published files. Nothing is
+//! printed that was not measured, and an act without data says so and how to get them.
+
+mod act;
+mod collect;
+mod physics;
+mod report;
+mod summary;
+
+pub use summary::{ActSummary, Summary};
+
+use crate::data::{self, FetchOptions};
+use model::names::DataLabel;
+use programs::mc::{self, McOptions};
+use std::path::{Path, PathBuf};
+
+/// What the demo is asked for.
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// Folder with data sets that are here already.
+    pub data: Option<PathBuf>,
+    /// Acts to play; all if empty.
+    pub acts: Vec<u8>,
+    /// Seed of the simulated data.
+    pub seed: u64,
+    /// Folder that gets everything; replaced.
+    pub folder: PathBuf,
+    /// This program: the spawner and `{tier0}`.
+    pub program: PathBuf,
+}
+
+/// Why the demo could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A folder or file.
+    #[error("{tried}: {source}; free space or name another folder with --dir")]
+    File {
+        /// What was tried.
+        tried: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The act could not be played.
+    #[error("act {act}: {detail}")]
+    Act {
+        /// Which.
+        act: u8,
+        /// What happened.
+        detail: String,
+    },
+}
+
+/// An act that can be played.
+pub(crate) struct Play {
+    number: u8,
+    label: &'static str,
+    data_label: DataLabel,
+    source: PathBuf,
+    truth: Option<PathBuf>,
+    folder: PathBuf,
+}
+
+/// An act of the programme.
+struct Programme {
+    number: u8,
+    label: &'static str,
+    /// File name of its data set; none if it is made here.
+    data: Option<&'static str>,
+    how_to_get: &'static str,
+}
+
+const PROGRAMME: [Programme; 4] = [
+    Programme {
+        number: 1,
+        label: "REAL, CMS 2010",
+        data: Some("uproot-Zmumu.root"),
+        how_to_get: "`tier0 data fetch` gets it with Python's pip (80 MB, 0.2 MB are kept)",
+    },
+    Programme {
+        number: 2,
+        label: "SIMULATED, truth known",
+        data: None,
+        how_to_get: "",
+    },
+    Programme {
+        number: 3,
+        label: "REAL, KM3NeT",
+        data: None,
+        how_to_get: "not built yet: its profile and payload come with a later version",
+    },
+    Programme {
+        number: 4,
+        label: "REAL, CMS 2011",
+        data: Some("Zmumu_Run2011A.csv"),
+        how_to_get: "`tier0 demo --data DIR` with Zmumu_Run2011A.csv in it, or `tier0 data fetch`",
+    },
+];
+
+/// Plays the acts; `happens` hears what happens as it happens.
+pub fn run(options: &DemoOptions, happens: &mut dyn FnMut(&str)) -> Result<Summary, DemoError> {
+    if options.folder.exists() {
+        std::fs::remove_dir_all(&options.folder).map_err(|source| DemoError::File {
+            tried: format!("clearing {}", options.folder.display()),
+            source,
+        })?;
+    }
+    let mut acts = Vec::new();
+    for programme in &PROGRAMME {
+        if options.acts.is_empty() || options.acts.contains(&programme.number) {
+            acts.push(play_or_say_why(programme, options, happens)?);
+        }
+    }
+    let summary = Summary::of(acts);
+    report::write(&summary, &options.folder.join("report.html"))?;
+    Ok(summary)
+}
+
+fn play_or_say_why(
+    programme: &Programme,
+    options: &DemoOptions,
+    happens: &mut dyn FnMut(&str),
+) -> Result<ActSummary, DemoError> {
+    let folder = options.folder.join(format!("act{}", programme.number));
+    happens(&format!("== act {}: {}", programme.number, programme.label));
+    let (source, truth) = match (programme.data, programme.number) {
+        (Some(name), _) => match get(name, options, happens) {
+            Ok(path) => (path, None),
+            Err(reason) => {
+                let reason = format!("{reason} ({})", programme.how_to_get);
+                happens(&format!("   not run: {reason}"));
+                return Ok(ActSummary::not_run(
+                    programme.number,
+                    programme.label,
+                    reason,
+                ));
+            }
+        },
+        (None, 2) => {
+            let (source, truth) = simulate(&folder, options.seed, happens)?;
+            (source, Some(truth))
+        }
+        (None, _) => {
+            let reason = programme.how_to_get.to_owned();
+            happens(&format!("   not run: {reason}"));
+            return Ok(ActSummary::not_run(
+                programme.number,
+                programme.label,
+                reason,
+            ));
+        }
+    };
+    let play = Play {
+        number: programme.number,
+        label: programme.label,
+        data_label: if truth.is_some() {
+            DataLabel::Simulated
+        } else {
+            DataLabel::Real
+        },
+        source,
+        truth,
+        folder,
+    };
+    act::play(&play, &options.program, happens).map_err(|detail| DemoError::Act {
+        act: programme.number,
+        detail,
+    })
+}
+
+/// The path of a data set: where somebody says, in the cache, or fetched.
+fn get(
+    name: &str,
+    options: &DemoOptions,
+    happens: &mut dyn FnMut(&str),
+) -> Result<PathBuf, String> {
+    let folders: Vec<PathBuf> = options.data.iter().cloned().collect();
+    if let Some(path) = data::find(name, &folders) {
+        return Ok(path);
+    }
+    let mut talk = |line: &str| happens(&format!("   {line}"));
+    data::fetch(name, &FetchOptions::default(), &mut talk).map_err(|error| error.to_string())
+}
+
+/// Makes the simulated data; the truth goes into a file that only the summary opens.
+fn simulate(
+    folder: &Path,
+    seed: u64,
+    happens: &mut dyn FnMut(&str),
+) -> Result<(PathBuf, PathBuf), DemoError> {
+    std::fs::create_dir_all(folder).map_err(|source| DemoError::File {
+        tried: format!("making {}", folder.display()),
+        source,
+    })?;
+    let (csv, truth) = (folder.join("simulated.csv"), folder.join("truth.json"));
+    let options = McOptions::new(csv.clone(), truth.clone(), seed);
+    let mut talk = |line: &str| happens(&format!("   {line}"));
+    mc::write(&options, &mut talk).map_err(|error| DemoError::Act {
+        act: 2,
+        detail: error.to_string(),
+    })?;
+    Ok((csv, truth))
+}
