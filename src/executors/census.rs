@@ -29,7 +29,8 @@ pub struct EndedProcesses {
 /// Ends every process that an older epoch of this work folder started, waits until they are gone, and removes the
 /// folders of those epochs. To be called before anything of `epoch` starts.
 pub fn end_older_epochs(work_dir: &Path, epoch: Epoch) -> Result<EndedProcesses, ExecutorError> {
-    let processes = end_epochs(work_dir, |other| other < epoch)?;
+    let absolute = std::path::absolute(work_dir).unwrap_or_else(|_| work_dir.to_path_buf());
+    let processes = end_epochs(&absolute, |other| other < epoch)?;
     let mut folders = 0;
     let failed = |what, path: &Path| {
         let path = path.to_path_buf();

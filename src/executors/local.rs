@@ -115,11 +115,15 @@ pub(crate) struct Shared {
 
 impl LocalExecutor {
     /// Ends what older epochs left, makes the folders and starts the spawner.
-    pub fn new(options: LocalOptions) -> Result<Self, ExecutorError> {
-        for path in [&options.work_dir, &options.storage, &options.conditions] {
-            if path.to_str().is_none() {
-                return Err(ExecutorError::NotText { path: path.clone() });
-            }
+    pub fn new(mut options: LocalOptions) -> Result<Self, ExecutorError> {
+        let paths = [
+            &mut options.work_dir,
+            &mut options.storage,
+            &mut options.conditions,
+        ];
+        // Programs and the spawner work elsewhere: a relative path would mean another place to them.
+        for path in paths.into_iter().chain(options.spool.values_mut()) {
+            *path = absolute(path)?;
         }
         end_older_epochs(&options.work_dir, options.epoch)?;
         std::fs::create_dir_all(&options.conditions).map_err(|source| ExecutorError::Folder {
@@ -577,6 +581,18 @@ impl Shared {
         for key in workers {
             self.worker_gone(key, Gone::Lost);
         }
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, ExecutorError> {
+    let absolute = std::path::absolute(path).map_err(|source| ExecutorError::Folder {
+        what: "finding the folder",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    match absolute.to_str() {
+        Some(_) => Ok(absolute),
+        None => Err(ExecutorError::NotText { path: absolute }),
     }
 }
 

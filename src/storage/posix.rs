@@ -146,7 +146,7 @@ impl PosixStorage {
         let mut file = match open_inside(folder, path) {
             Ok(file) => file,
             // Renamed before a crash, perhaps: then the target tells.
-            Err(Errno::NOENT) => return self.already(output, &target, unsynced),
+            Err(Errno::NOENT) => return already(output, &target, unsynced),
             Err(Errno::LOOP | Errno::XDEV) => {
                 return Err(program(
                     output,
@@ -181,7 +181,7 @@ impl PosixStorage {
             RenameFlags::NOREPLACE,
         ) {
             Ok(()) => {}
-            Err(Errno::EXIST) => return self.already(output, &target, unsynced),
+            Err(Errno::EXIST) => return already(output, &target, unsynced),
             Err(Errno::XDEV) => self.copy(&mut file, output, &stored, &target)?,
             Err(error) => return Err(site("renaming to", &target, &error.into())),
         }
@@ -224,34 +224,6 @@ impl PosixStorage {
             let _ = fs::remove_file(&half);
         }
         done
-    }
-
-    /// The output was put in place before: it must be the same.
-    fn already(
-        &self,
-        output: &PlannedOutput,
-        target: &Path,
-        unsynced: &mut Unsynced,
-    ) -> Result<StoredOutput, CommitFailure> {
-        let mut file = match File::open(target) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let path = &output.reported.path;
-                return Err(program(output, format!("does not exist at {path:?}")));
-            }
-            Err(error) => return Err(site("opening", target, &error)),
-        };
-        let tried = |error: io::Error| site("reading", target, &error);
-        let (bytes, adler32) = sum(&mut file, None).map_err(tried)?;
-        let stored = StoredOutput {
-            name: output.name.clone(),
-            bytes: Bytes(bytes),
-            adler32,
-        };
-        compare(output, &stored)?;
-        file.sync_data().map_err(tried)?;
-        note_parent(target, unsynced);
-        Ok(stored)
     }
 
     /// Makes the folders above a name; each new entry is noted in its parent.
@@ -325,6 +297,33 @@ impl Storage for PosixStorage {
         self.sweep(&self.root, is_known, &mut removed)?;
         Ok(removed)
     }
+}
+
+/// The output was put in place before: it must be the same.
+fn already(
+    output: &PlannedOutput,
+    target: &Path,
+    unsynced: &mut Unsynced,
+) -> Result<StoredOutput, CommitFailure> {
+    let mut file = match File::open(target) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let path = &output.reported.path;
+            return Err(program(output, format!("does not exist at {path:?}")));
+        }
+        Err(error) => return Err(site("opening", target, &error)),
+    };
+    let tried = |error: io::Error| site("reading", target, &error);
+    let (bytes, adler32) = sum(&mut file, None).map_err(tried)?;
+    let stored = StoredOutput {
+        name: output.name.clone(),
+        bytes: Bytes(bytes),
+        adler32,
+    };
+    compare(output, &stored)?;
+    file.sync_data().map_err(tried)?;
+    note_parent(target, unsynced);
+    Ok(stored)
 }
 
 /// Whether a path only goes down.

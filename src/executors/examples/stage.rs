@@ -8,7 +8,7 @@ use model::names::{DataLabel, TaskPath};
 use model::resource::{Mode, Needs};
 use model::run::RunType;
 use model::time::Moment;
-use model::work::{AttemptNews, AttemptPlan, AttemptSpec};
+use model::work::{AttemptNews, AttemptPlan, AttemptSpec, WantedOutput};
 use ports::clock::Clock;
 use ports::executor::{Executor, NewsSink};
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ fn executor(work: &Path, sink: Arc<dyn NewsSink>) -> LocalExecutor {
     LocalExecutor::new(options).expect("local execution begins")
 }
 
-fn spec(job: i64, mode: Mode, program: &[&str]) -> AttemptSpec {
+fn spec(job: i64, program: &[&str], outputs: &[&str]) -> AttemptSpec {
     AttemptSpec {
         token: Token {
             epoch: Epoch(1),
@@ -64,9 +64,15 @@ fn spec(job: i64, mode: Mode, program: &[&str]) -> AttemptSpec {
         plan: Arc::new(AttemptPlan {
             task: TaskPath::new("stage", "play"),
             program: program.iter().map(|word| (*word).to_owned()).collect(),
-            mode,
+            mode: Mode::Process,
             needs: Needs::default(),
-            outputs: Vec::new(),
+            outputs: outputs
+                .iter()
+                .map(|path| WantedOutput {
+                    label: (*path).into(),
+                    path: (*path).to_owned(),
+                })
+                .collect(),
             parameters: BTreeMap::new(),
             early: true,
         }),
@@ -85,7 +91,7 @@ fn agent(work: &Path) {
     let (sender, receiver) = channel();
     let mut executor = executor(work, Arc::new(Ends(Mutex::new(sender))));
     let script = "setsid sleep 1000 & sleep 1000";
-    executor.submit(&[spec(1, Mode::Process, &["sh", "-c", script])]);
+    executor.submit(&[spec(1, &["sh", "-c", script], &[])]);
     while receiver.recv().is_ok() {}
 }
 
@@ -97,7 +103,7 @@ fn measure(work: &Path, program: &str, count: i64) {
     let cleaner = executor.cleaner();
     let (mut starts, mut submits, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
     for job in 1..=count {
-        let spec = spec(job, Mode::Process, &[program]);
+        let spec = spec(job, &[program], &["stdout"]);
         let before = SystemClock.now();
         executor.submit(std::slice::from_ref(&spec));
         let submitted = SystemClock.now();

@@ -1,6 +1,11 @@
 //! A local executor in a folder of its own, and what the tests ask of it. In: scripts for `/bin/sh`. Out: how their
 //! attempts ended. Nothing outlives a rig.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a rig that cannot be set up fails its test"
+)]
+
 use model::ids::{AttemptNumber, Epoch, JobId, LumiNumber, RunNumber, Token};
 use model::names::{DataLabel, TaskPath};
 use model::resource::{Mode, Needs};
@@ -18,7 +23,7 @@ use std::time::{Duration, Instant};
 use tier0_executors::{LocalExecutor, LocalLimits, LocalOptions};
 
 /// Longer than anything here takes, on a machine that is busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 struct SystemClock;
 
