@@ -56,14 +56,17 @@ impl Constants {
         Some((iov.since, iov.hash.clone(), text.clone()))
     }
 
-    /// Takes a decision in: what later runs are judged against.
+    /// Takes a decision in: what later runs are judged against. The order in which runs are decided
+    /// makes no difference, so a restart may take them in any.
     pub(crate) fn take(&mut self, decision: GateDecision, rule: Option<&GateRule>) {
         let tag = decision.tag.clone();
         let run = decision.run;
         match decision.outcome {
-            GateOutcome::Collecting => self.collecting.entry(tag.clone()).or_default().push(run),
+            GateOutcome::Collecting => self.collect(&tag, run),
             GateOutcome::Update | GateOutcome::NoChange => {
-                self.collecting.remove(&tag);
+                if let Some(collecting) = self.collecting.get_mut(&tag) {
+                    collecting.retain(|other| *other > run);
+                }
                 let candidate = candidate_of(&decision);
                 let rule = rule.map_or_else(any_rule, rule_of);
                 let (_, open) = judge(&rule, self.open.get(&tag), &candidate);
@@ -74,6 +77,16 @@ impl Constants {
             GateOutcome::Veto | GateOutcome::NotApplicable | GateOutcome::Abandoned => {}
         }
         self.decisions.insert((tag, run), decision);
+    }
+
+    /// Keeps a run for later harvests, unless a later run was decided without it.
+    fn collect(&mut self, tag: &TagName, run: RunNumber) {
+        let open = self.open.get(tag).and_then(|open| open.runs.last());
+        let collecting = self.collecting.entry(tag.clone()).or_default();
+        if open.is_none_or(|last| *last < run.0) {
+            let at = collecting.partition_point(|other| *other < run);
+            collecting.insert(at, run);
+        }
     }
 }
 

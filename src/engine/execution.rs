@@ -215,7 +215,10 @@ impl Engine {
         let index = self.plan_of(self.jobs.get(&id)?)?;
         self.plans[index].attempt.outputs.iter().find_map(|wanted| {
             let label = &wanted.label;
-            let reported = report.outputs.iter().filter(|output| output.label == *label);
+            let reported = report
+                .outputs
+                .iter()
+                .filter(|output| output.label == *label);
             match reported.count() {
                 1 => None,
                 0 => Some(format!(
