@@ -5,7 +5,6 @@
 use crate::samples::{self, KINDS, fact};
 use model::fact::Fact;
 use model::ids::{Epoch, FileId, JobId, RunNumber};
-use model::run::RunState;
 use model::time::Moment;
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::{Batch, Ledger, Rows, StoreError};
@@ -59,20 +58,16 @@ impl Oracle {
                 rows.runs.push(run.clone());
             }
         }
-        let unfinished = |number: RunNumber| {
-            let finished = |state: &RunState| matches!(state, RunState::Finished { .. });
-            rows.runs
-                .iter()
-                .any(|run| run.number == number && !finished(&run.state))
-        };
+        let known: Vec<RunNumber> = rows.runs.iter().map(|run| run.number).collect();
+        let own = |number: RunNumber| known.contains(&number);
         for fact in self.0.values().cloned() {
             match fact {
-                Fact::LumiIs(l) if unfinished(l.run) => rows.lumis.push(l),
-                Fact::FileIs(f) if unfinished(f.arrival.run) => rows.files.push(f),
-                Fact::JobIs(j) if unfinished(j.run) => rows.jobs.push(j),
-                Fact::ConsumedIs(c) if unfinished(c.run) => rows.consumed.push(c),
-                Fact::OutputIs(o) if unfinished(o.run) => rows.outputs.push(o),
-                Fact::BlockIs(b) if unfinished(b.run) => rows.blocks.push(b),
+                Fact::LumiIs(l) if own(l.run) => rows.lumis.push(l),
+                Fact::FileIs(f) if own(f.arrival.run) => rows.files.push(f),
+                Fact::JobIs(j) if own(j.run) => rows.jobs.push(j),
+                Fact::ConsumedIs(c) if own(c.run) => rows.consumed.push(c),
+                Fact::OutputIs(o) if own(o.run) => rows.outputs.push(o),
+                Fact::BlockIs(b) if own(b.run) => rows.blocks.push(b),
                 Fact::SetAsideIs(s) => rows.set_aside.push(s),
                 Fact::DecisionIs(d) => rows.decisions.push(d),
                 Fact::IovIs(i) => rows.iovs.push(i),
@@ -127,7 +122,7 @@ fn one_of_everything() -> Vec<Fact> {
     facts
 }
 
-/// Every kind of fact is there after a restart, and only what a restart needs.
+/// Every kind of fact is there after a restart, finished runs included.
 pub(crate) fn every_kind_comes_back(place: &impl Place) {
     let facts = one_of_everything();
     let mut oracle = Oracle::default();
@@ -142,8 +137,8 @@ pub(crate) fn every_kind_comes_back(place: &impl Place) {
     assert_eq!(rows, oracle.rows());
     assert_eq!(
         (rows.runs.len(), rows.files.len()),
-        (3, 0),
-        "finished runs stay, files do not"
+        (3, 2),
+        "finished runs stay, with their files"
     );
 }
 

@@ -12,7 +12,6 @@ use crate::errors::{from_migration, from_sqlite};
 use crate::lock::StateLock;
 use crate::read::bodies;
 use crate::rows::{Cell, Row};
-use crate::states;
 use crate::upsert::{Dialect, Upserts};
 use crate::writing::Writing;
 use model::ids::{AgentNumber, Epoch};
@@ -208,13 +207,13 @@ async fn raise(connection: &mut SqliteConnection, agent: i64) -> Result<Standing
 
 /// Reads what a restart needs, each list sorted by its key.
 async fn restore(connection: &mut SqliteConnection, agent: Cell) -> Result<Rows, sqlx::Error> {
-    /// Bodies of one table for the runs that are not finished.
-    macro_rules! of_unfinished_runs {
+    /// Bodies of one table for the runs of this agent.
+    macro_rules! of_own_runs {
         ($table:literal) => {
             concat!(
                 "SELECT body FROM ",
                 $table,
-                " WHERE run IN (SELECT number FROM run WHERE agent = ? AND state <> ?)"
+                " WHERE run IN (SELECT number FROM run WHERE agent = ?)"
             )
         };
     }
@@ -228,18 +227,17 @@ async fn restore(connection: &mut SqliteConnection, agent: Cell) -> Result<Rows,
         Ok(rows)
     }
     let own = || [agent.clone()];
-    let unfinished = || [agent.clone(), Cell::Number(states::RUN_FINISHED)];
     let none = || -> [Cell; 0] { [] };
     let c = connection;
     Ok(Rows {
         runs: sorted(c, "SELECT body FROM run WHERE agent = ?", own()).await?,
-        lumis: sorted(c, of_unfinished_runs!("lumi"), unfinished()).await?,
-        files: sorted(c, of_unfinished_runs!("file"), unfinished()).await?,
+        lumis: sorted(c, of_own_runs!("lumi"), own()).await?,
+        files: sorted(c, of_own_runs!("file"), own()).await?,
         set_aside: sorted(c, "SELECT body FROM set_aside WHERE agent = ?", own()).await?,
-        jobs: sorted(c, of_unfinished_runs!("job"), unfinished()).await?,
-        consumed: sorted(c, of_unfinished_runs!("consumed"), unfinished()).await?,
-        outputs: sorted(c, of_unfinished_runs!("output"), unfinished()).await?,
-        blocks: sorted(c, of_unfinished_runs!("block"), unfinished()).await?,
+        jobs: sorted(c, of_own_runs!("job"), own()).await?,
+        consumed: sorted(c, of_own_runs!("consumed"), own()).await?,
+        outputs: sorted(c, of_own_runs!("output"), own()).await?,
+        blocks: sorted(c, of_own_runs!("block"), own()).await?,
         decisions: sorted(c, "SELECT body FROM decision", none()).await?,
         iovs: sorted(c, "SELECT body FROM iov", none()).await?,
         payloads: sorted(c, "SELECT body FROM payload", none()).await?,

@@ -7,8 +7,6 @@ use model::dataset::BlockState;
 use model::job::{InputId, JobState};
 use model::run::RunState;
 
-/// The number of a run that is finished: what a restart leaves out.
-pub(crate) const RUN_FINISHED: i64 = 4;
 /// The number of a job that is done.
 pub(crate) const JOB_DONE: i64 = 5;
 /// The number of a job that failed for good.
@@ -23,7 +21,7 @@ pub(crate) fn run(state: &RunState) -> i64 {
         RunState::Open => 1,
         RunState::Ending => 2,
         RunState::Closed { .. } => 3,
-        RunState::Finished { .. } => RUN_FINISHED,
+        RunState::Finished { .. } => 4,
     }
 }
 
