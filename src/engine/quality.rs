@@ -3,6 +3,9 @@
 //! harm.
 
 use crate::{Effect, Engine};
+use dqm::certify;
+use dqm::lumis::LumiList;
+use dqm::verdict::{Status, TestResult, Verdict};
 use model::fact::Fact;
 use model::ids::{JobId, OutputId, RunNumber};
 use model::job::InputId;
@@ -11,11 +14,6 @@ use model::quality::{RunQuality, RunVerdict, TestAnswer};
 use model::time::{Moment, Span};
 use model::work::AttemptReport;
 use std::collections::BTreeMap;
-
-/// Statuses above these are a warning or an error, as in
-/// cms-sw/cmssw:DQMServices/Core/interface/DQMDefinitions.h.
-const STATUS_OK: u32 = 100;
-const STATUS_WARNING: u32 = 200;
 
 impl Engine {
     /// Takes the tests of a certifying task's job.
@@ -55,26 +53,35 @@ impl Engine {
     ) {
         let verdict = verdict(&tests);
         let run = &self.runs[&number].run;
-        let refused = if run.label == DataLabel::Simulated {
-            Some("simulated data are never certified".to_owned())
-        } else if !run.run_type.publishes() {
-            Some(format!("a {} run is never certified", run.run_type))
-        } else {
-            match verdict {
-                RunVerdict::Good | RunVerdict::Warning => None,
-                RunVerdict::Bad => Some("a quality test failed".to_owned()),
-                RunVerdict::NotRun => Some("no quality test could run".to_owned()),
-            }
+        let asked = certify::RunQuality {
+            run: number.0,
+            label: match run.label {
+                DataLabel::Real => certify::Label::Real,
+                DataLabel::Simulated => certify::Label::Simulated,
+            },
+            purpose: if run.run_type.publishes() {
+                certify::Purpose::Physics
+            } else {
+                certify::Purpose::Test
+            },
+            closed: self.closed_lumis(number),
+            verdict,
+            lumi_verdicts: BTreeMap::new(),
+        };
+        let (certified, refused) = match certify::certify(&asked) {
+            Ok(certified) => (ranges_of(&certified.good, number), None),
+            Err(refusal) => (Vec::new(), Some(refusal.to_string())),
         };
         let quality = RunQuality {
             run: number,
-            verdict,
-            tests,
-            certified: if refused.is_none() {
-                self.good_lumis(number)
-            } else {
-                Vec::new()
+            verdict: match verdict {
+                Verdict::Good => RunVerdict::Good,
+                Verdict::Warning => RunVerdict::Warning,
+                Verdict::Bad => RunVerdict::Bad,
+                Verdict::NotRun => RunVerdict::NotRun,
             },
+            tests,
+            certified,
             refused,
             last_file_seen_at: run.last_file_seen_at,
             at: now,
@@ -85,25 +92,15 @@ impl Engine {
         effects.push(Effect::GoodRuns(self.good_run_list()));
     }
 
-    /// Lumis that are accounted for in every stream, as closed ranges.
-    fn good_lumis(&self, number: RunNumber) -> Vec<(u32, u32)> {
-        let Some(work) = self.runs.get(&number) else {
-            return Vec::new();
-        };
+    /// Lumis that are accounted for in every stream.
+    fn closed_lumis(&self, number: RunNumber) -> LumiList {
+        let Some(work) = self.runs.get(&number) else { return LumiList::default() };
         let last = work.run.last_lumi.unwrap_or(0);
-        let closed = |lumi: u32| {
-            let lumi = model::ids::LumiNumber(lumi);
-            work.streams
-                .values()
-                .all(|stream| stream.frontier.is_closed(lumi))
+        let closed = |lumi: &u32| {
+            let lumi = model::ids::LumiNumber(*lumi);
+            work.streams.values().all(|stream| stream.frontier.is_closed(lumi))
         };
-        let good = (1..=last).filter(|lumi| closed(*lumi));
-        let as_lumi = |lumi| (model::ids::LumiNumber(lumi), model::ids::LumiNumber(lumi));
-        let ranges = crate::cutting::ranges(good.map(as_lumi));
-        ranges
-            .into_iter()
-            .map(|(first, last)| (first.0, last.0))
-            .collect()
+        LumiList::from_lumis((1..=last).filter(closed).map(|lumi| (number.0, lumi)))
     }
 
     /// The good-run list in the form every CMS analysis reads: `{"run": [[first, last], ...]}`.
@@ -164,16 +161,36 @@ impl Engine {
     }
 }
 
-/// The worst test decides; a test that could not run warns, and if none could run there is no
-/// verdict.
-fn verdict(tests: &[TestAnswer]) -> RunVerdict {
-    let ran = tests.iter().filter(|test| test.status >= STATUS_OK);
-    match ran.map(|test| test.status).max() {
-        None => RunVerdict::NotRun,
-        Some(worst) if worst > STATUS_WARNING => RunVerdict::Bad,
-        Some(worst) if worst > STATUS_OK || tests.iter().any(|test| test.status < STATUS_OK) => {
-            RunVerdict::Warning
-        }
-        Some(_) => RunVerdict::Good,
-    }
+/// What the tests add up to, by the wing's rule. A test that does not apply to the data says
+/// nothing.
+fn verdict(tests: &[TestAnswer]) -> Verdict {
+    let applicable = tests.iter().filter(|test| test.status != Status::Disabled.code());
+    let results: Vec<TestResult> = applicable
+        .map(|test| TestResult {
+            name: test.name.clone(),
+            histogram: test.histogram.clone(),
+            status: status(test.status),
+            value_ppm: test.value_ppm,
+            message: test.message.clone(),
+        })
+        .collect();
+    dqm::verdict::verdict(&results)
+}
+
+fn status(code: u32) -> Status {
+    let known = [
+        Status::Disabled,
+        Status::Invalid,
+        Status::InsufficientStatistics,
+        Status::DidNotRun,
+        Status::Ok,
+        Status::Warning,
+        Status::Error,
+    ];
+    known.into_iter().find(|status| status.code() == code).unwrap_or(Status::Other)
+}
+
+fn ranges_of(list: &LumiList, number: RunNumber) -> Vec<(u32, u32)> {
+    let of_run = list.runs().find(|(run, _)| *run == number.0);
+    of_run.map_or_else(Vec::new, |(_, ranges)| ranges.to_vec())
 }
