@@ -29,7 +29,10 @@ const LADDER: &[(&str, &[&str])] = &[
     ("src/storage", &["model", "ports"]),
     ("src/executors", &["model", "ports", "lanes"]),
     ("src/programs", &["model", "calibration", "dqm"]),
-    ("src/agents", &["model", "engine", "ports", "lanes", "meter"]),
+    (
+        "src/agents",
+        &["model", "engine", "ports", "lanes", "meter"],
+    ),
     ("src/api", &["model", "view", "ports", "lanes"]),
 ];
 
@@ -57,7 +60,9 @@ fn root() -> PathBuf {
 /// Files with this ending below the folders that hold code, in order.
 fn files(ending: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
-        let Ok(entries) = fs::read_dir(folder) else { return };
+        let Ok(entries) = fs::read_dir(folder) else {
+            return;
+        };
         for entry in entries.flatten() {
             let path = entry.path();
             if path.is_dir() {
@@ -76,11 +81,18 @@ fn files(ending: &str) -> Vec<PathBuf> {
 }
 
 fn shown(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 fn report(rule: &str, offenders: &[String]) {
-    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
+    assert!(
+        offenders.is_empty(),
+        "{rule}:\n  {}",
+        offenders.join("\n  ")
+    );
 }
 
 #[test]
@@ -92,7 +104,10 @@ fn every_file_opens_with_what_it_is_for() {
             offenders.push(shown(&path));
         }
     }
-    report("these files do not open with a paragraph saying what they are for", &offenders);
+    report(
+        "these files do not open with a paragraph saying what they are for",
+        &offenders,
+    );
 }
 
 #[test]
@@ -108,7 +123,11 @@ fn files_functions_and_lines_have_a_size() {
             let columns = line.chars().count();
             // A string that tests compare may be as long as what it compares.
             if columns > LINE_COLUMNS_MAX && !line.contains('"') && !line.contains("http") {
-                offenders.push(format!("{}:{}: {columns} columns", shown(&path), number + 1));
+                offenders.push(format!(
+                    "{}:{}: {columns} columns",
+                    shown(&path),
+                    number + 1
+                ));
             }
         }
         offenders.extend(long_functions(&lines).map(|(line, length)| {
@@ -123,14 +142,24 @@ fn long_functions(lines: &[&str]) -> impl Iterator<Item = (usize, usize)> {
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {
         let trimmed = line.trim_start();
-        let is_function = ["fn ", "pub fn ", "pub(crate) fn ", "async fn ", "pub async fn "]
-            .iter()
-            .any(|prefix| trimmed.starts_with(prefix));
+        let is_function = [
+            "fn ",
+            "pub fn ",
+            "pub(crate) fn ",
+            "async fn ",
+            "pub async fn ",
+        ]
+        .iter()
+        .any(|prefix| trimmed.starts_with(prefix));
         if !is_function {
             continue;
         }
         let close = format!("{}}}", &line[..line.len() - trimmed.len()]);
-        let length = lines[start..].iter().position(|line| *line == close).unwrap_or(0) + 1;
+        let length = lines[start..]
+            .iter()
+            .position(|line| *line == close)
+            .unwrap_or(0)
+            + 1;
         if length > FUNCTION_LINES_MAX {
             found.push((start + 1, length));
         }
@@ -143,7 +172,11 @@ fn forbidden_names_and_holes_do_not_appear() {
     let mut offenders = Vec::new();
     for path in files(".rs") {
         let name = shown(&path);
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if ["utils", "util", "common", "helpers", "helper", "misc"].contains(&stem.as_str()) {
             offenders.push(format!("{name}: if it has no noun it has no room"));
         }
@@ -151,7 +184,13 @@ fn forbidden_names_and_holes_do_not_appear() {
             continue;
         }
         let text = fs::read_to_string(&path).expect("a source file is text");
-        for hole in ["todo!(", "unimplemented!(", "FIXME", "#[ignore", "pre_exec("] {
+        for hole in [
+            "todo!(",
+            "unimplemented!(",
+            "FIXME",
+            "#[ignore",
+            "pre_exec(",
+        ] {
             if text.contains(hole) {
                 offenders.push(format!("{name}: {hole}"));
             }
@@ -178,8 +217,10 @@ fn dependencies(manifest: &Path) -> BTreeSet<String> {
 
 #[test]
 fn imports_go_only_downstairs() {
-    let rooms: BTreeSet<&str> =
-        LADDER.iter().map(|(room, _)| room.rsplit('/').next().unwrap_or(room)).collect();
+    let rooms: BTreeSet<&str> = LADDER
+        .iter()
+        .map(|(room, _)| room.rsplit('/').next().unwrap_or(room))
+        .collect();
     let mut offenders = Vec::new();
     for (room, allowed) in LADDER {
         for name in dependencies(&root().join(room).join("Cargo.toml")) {
@@ -200,8 +241,10 @@ fn imports_go_only_downstairs() {
 
 #[test]
 fn a_foreign_library_lives_in_one_room() {
-    let rooms: BTreeSet<&str> =
-        LADDER.iter().map(|(room, _)| room.rsplit('/').next().unwrap_or(room)).collect();
+    let rooms: BTreeSet<&str> = LADDER
+        .iter()
+        .map(|(room, _)| room.rsplit('/').next().unwrap_or(room))
+        .collect();
     let mut homes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (room, _) in LADDER {
         for name in dependencies(&root().join(room).join("Cargo.toml")) {
@@ -226,7 +269,9 @@ fn pure_rooms_know_no_runtime_no_clock_and_no_file() {
     let mut offenders = Vec::new();
     for room in PURE {
         for name in dependencies(&root().join(room).join("Cargo.toml")) {
-            let ours = LADDER.iter().any(|(other, _)| other.ends_with(name.as_str()));
+            let ours = LADDER
+                .iter()
+                .any(|(other, _)| other.ends_with(name.as_str()));
             let pure = COMMON.contains(&name.as_str()) || name == "toml";
             if !ours && !pure {
                 offenders.push(format!("{room} depends on {name}"));
@@ -239,7 +284,13 @@ fn pure_rooms_know_no_runtime_no_clock_and_no_file() {
                 offenders.push(format!("{room}/clippy.toml lacks the root's ban of {ban}"));
             }
         }
-        for ban in ["Instant::now", "SystemTime::now", "File::open", "HashMap", "thread::spawn"] {
+        for ban in [
+            "Instant::now",
+            "SystemTime::now",
+            "File::open",
+            "HashMap",
+            "thread::spawn",
+        ] {
             if !bans.contains(ban) {
                 offenders.push(format!("{room}/clippy.toml does not ban {ban}"));
             }
@@ -250,16 +301,27 @@ fn pure_rooms_know_no_runtime_no_clock_and_no_file() {
 
 fn bans_of(text: &str) -> Vec<String> {
     let paths = text.split("path = \"").skip(1);
-    paths.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
+    paths
+        .filter_map(|rest| rest.split('"').next())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn the_required_top_level_is_there() {
-    let missing: Vec<String> =
-        ["Cargo.toml", "src", "pipelines", "calibration", "dqm", "benches", "config", "tests"]
-            .iter()
-            .filter(|name| !root().join(name).exists())
-            .map(|name| (*name).to_owned())
-            .collect();
+    let missing: Vec<String> = [
+        "Cargo.toml",
+        "src",
+        "pipelines",
+        "calibration",
+        "dqm",
+        "benches",
+        "config",
+        "tests",
+    ]
+    .iter()
+    .filter(|name| !root().join(name).exists())
+    .map(|name| (*name).to_owned())
+    .collect();
     report("missing at the top", &missing);
 }
