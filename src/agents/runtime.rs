@@ -432,11 +432,12 @@ impl Runtime {
         hop(Hop::StartedToReported, stamps.started, stamps.reported);
         hop(Hop::ReportedToDone, stamps.reported, stamps.done);
         // Published means durable, which is now.
-        hop(
-            Hop::SeenToPublished,
-            Some(stamps.seen),
-            Some(self.clock.now()),
-        );
+        let now = self.clock.now();
+        hop(Hop::SeenToPublished, Some(stamps.seen), Some(now));
+        self.meter.count(meter::Counter::JobsDone, 1);
+        if observation.budget.is_some_and(|budget| now.since(stamps.seen) > budget) {
+            self.meter.count(meter::Counter::BudgetsMissed, 1);
+        }
     }
 
     fn do_executor(&mut self, work: ExecutorWork) {

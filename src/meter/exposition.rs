@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_text_is_what_scrapers_read() {
         let meter = Meter::new();
-        meter.count(Counter::Sightings, 7);
+        meter.count(Counter::Inputs, 7);
         meter.set(Gauge::RunsOpen, 2);
         meter.record(
             &PipelineName::new("odd\"name"),
@@ -130,9 +130,9 @@ mod tests {
         );
         let text = meter.exposition();
         for expect in [
-            "# TYPE tier0_sightings counter\n# HELP tier0_sightings Sightings of the watchers, \
+            "# TYPE tier0_inputs counter\n# HELP tier0_inputs Sightings of the watchers, \
             set aside or not.\n\
-             tier0_sightings_total 7\n",
+             tier0_inputs_total 7\n",
             "tier0_runs_open 2\n",
             "# TYPE tier0_hop_seconds summary\n# UNIT tier0_hop_seconds seconds\n",
             "tier0_hop_seconds_count{pipeline=\"odd\\\"name\",hop=\"ready_to_sent\"} 1\n",

@@ -36,57 +36,29 @@ macro_rules! names {
 names!(
     /// What only grows.
     Counter {
-        /// Sightings of the watchers, set aside or not.
-        Sightings = "tier0_sightings",
-        /// Things in spools that were set aside.
-        SetAside = "tier0_set_aside",
-        /// Overflows of the kernel's queue of file events; each is followed by a scan.
-        WatchOverflows = "tier0_watch_overflows",
-        /// Scans of spools finished.
-        Scans = "tier0_scans",
-        /// Files accepted by the engine.
-        FilesAccepted = "tier0_files_accepted",
         /// Batches of facts committed.
         Batches = "tier0_batches",
-        /// Facts committed.
-        Facts = "tier0_facts",
-        /// Attempts given to an executor.
-        AttemptsSent = "tier0_attempts_sent",
-        /// Attempts that failed.
-        AttemptsFailed = "tier0_attempts_failed",
+        /// Inputs stepped by the engine.
+        Inputs = "tier0_inputs",
         /// Jobs done.
         JobsDone = "tier0_jobs_done",
-        /// Jobs given up.
-        JobsFailed = "tier0_jobs_failed",
-        /// Outputs published.
-        OutputsPublished = "tier0_outputs_published",
-        /// Budgets missed by files.
+        /// Jobs whose output was out after its deadline.
         BudgetsMissed = "tier0_budgets_missed",
-        /// Requests answered by the API.
-        ApiRequests = "tier0_api_requests",
     }
 );
 
 names!(
     /// What goes up and down.
     Gauge {
-        /// Runs open or ending.
+        /// Runs that are not finished.
         RunsOpen = "tier0_runs_open",
-        /// Jobs ready and waiting for a slot.
+        /// Jobs that are neither done nor failed.
+        JobsLive = "tier0_jobs_live",
+        /// Jobs ready and waiting for a core.
         JobsWaiting = "tier0_jobs_waiting",
-        /// Jobs given to an executor.
-        JobsRunning = "tier0_jobs_running",
-        /// Slots of the executors.
-        Slots = "tier0_slots",
-        /// Inputs waiting in the engine's lanes.
-        LaneDepth = "tier0_lane_depth",
-        /// Facts stepped and not durable yet.
-        FactsUndurable = "tier0_facts_undurable",
-        /// Alarms that stand.
-        AlarmsStanding = "tier0_alarms_standing",
-        /// Folders watched.
-        FoldersWatched = "tier0_folders_watched",
-        /// Sidecars whose file is not there.
-        SidecarsWaiting = "tier0_sidecars_waiting",
+        /// Cores given to attempts.
+        CoresUsed = "tier0_cores_used",
+        /// Cores that attempts may use.
+        Cores = "tier0_cores",
     }
 );

@@ -189,7 +189,7 @@ mod tests {
                 thread::spawn(move || {
                     let name = PipelineName::new(["a", "b"][n % 2]);
                     for _ in 0..5_000 {
-                        meter.count(Counter::Facts, 2);
+                        meter.count(Counter::Inputs, 2);
                         meter.record(&name, Hop::ReadyToSent, Span::from_millis(1));
                     }
                 })
@@ -198,7 +198,7 @@ mod tests {
         for thread in threads {
             thread.join().expect("no panic");
         }
-        assert_eq!(meter.counter(Counter::Facts), 40_000);
+        assert_eq!(meter.counter(Counter::Inputs), 40_000);
         assert_eq!(
             meter
                 .quantiles()
@@ -207,9 +207,9 @@ mod tests {
                 .collect::<Vec<_>>(),
             [10_000; 2]
         );
-        meter.count_to(Counter::Scans, 5);
-        meter.count_to(Counter::Scans, 3);
-        assert_eq!(meter.counter(Counter::Scans), 5);
+        meter.count_to(Counter::Batches, 5);
+        meter.count_to(Counter::Batches, 3);
+        assert_eq!(meter.counter(Counter::Batches), 5);
         meter.set(Gauge::JobsRunning, 3);
         meter.set(Gauge::JobsRunning, -1);
         assert_eq!(

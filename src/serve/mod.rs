@@ -91,7 +91,8 @@ impl watch::SeenSink for SpoolToEngine {
 impl Instance {
     /// Starts an instance. `program` is the path of this binary: it becomes the spawner and
     /// `{tier0}`.
-    pub fn start(checked: Checked, program: &Path) -> Result<Self, StartError> {
+    pub fn start(mut checked: Checked, program: &Path) -> Result<Self, StartError> {
+        make_absolute(&mut checked.config)?;
         let config = &checked.config;
         let places = &config.instance;
         let conditions = places.state.join("conditions");
@@ -186,6 +187,20 @@ impl Instance {
         self.server.stop();
         result
     }
+}
+
+/// Attempts run in folders of their own: whatever they are told must not depend on where we are.
+fn make_absolute(config: &mut crate::config::Config) -> Result<(), StartError> {
+    let instance = &mut config.instance;
+    let paths = [&mut instance.state, &mut instance.work, &mut instance.storage];
+    let folders = config.streams.iter_mut().map(|stream| &mut stream.folder);
+    // A program without a folder is looked for in PATH.
+    let programs = config.programs.values_mut().filter(|path| path.components().count() > 1);
+    for path in paths.into_iter().chain(folders).chain(programs) {
+        *path = std::path::absolute(&*path)
+            .map_err(|source| StartError::Folder { path: path.clone(), source })?;
+    }
+    Ok(())
 }
 
 fn all_cores() -> u32 {

@@ -80,7 +80,10 @@ impl StatusSource for Window {
         let read = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
         meter.set(Gauge::RunsOpen, read(&status.runs_live) as i64);
         meter.set(Gauge::JobsWaiting, read(&status.queue_length) as i64);
-        meter.set(Gauge::Slots, i64::from(self.identity.cores));
+        meter.set(Gauge::JobsLive, read(&status.jobs_live) as i64);
+        meter.set(Gauge::CoresUsed, read(&status.cores_used) as i64);
+        meter.set(Gauge::Cores, i64::from(self.identity.cores));
+        meter.count_to(Counter::Inputs, read(&status.inputs));
         meter.count_to(Counter::Batches, read(&status.batches));
         meter.exposition()
     }
