@@ -210,10 +210,10 @@ mod tests {
         meter.count_to(Counter::Batches, 5);
         meter.count_to(Counter::Batches, 3);
         assert_eq!(meter.counter(Counter::Batches), 5);
-        meter.set(Gauge::JobsRunning, 3);
-        meter.set(Gauge::JobsRunning, -1);
+        meter.set(Gauge::JobsLive, 3);
+        meter.set(Gauge::JobsLive, -1);
         assert_eq!(
-            (meter.gauge(Gauge::JobsRunning), meter.gauge(Gauge::Slots)),
+            (meter.gauge(Gauge::JobsLive), meter.gauge(Gauge::Slots)),
             (-1, 0)
         );
     }
