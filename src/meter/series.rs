@@ -213,7 +213,7 @@ mod tests {
         meter.set(Gauge::JobsLive, 3);
         meter.set(Gauge::JobsLive, -1);
         assert_eq!(
-            (meter.gauge(Gauge::JobsLive), meter.gauge(Gauge::Slots)),
+            (meter.gauge(Gauge::JobsLive), meter.gauge(Gauge::Cores)),
             (-1, 0)
         );
     }
