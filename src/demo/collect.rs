@@ -2,7 +2,7 @@
 
 use super::act::good_runs_of;
 use super::summary::{ActSummary, ConstantSummary, RunSummary, TestSummary, Totals};
-use super::{Play, physics};
+use super::{Play, export, physics};
 use crate::cli::digest;
 use model::conditions::{GateDecision, Iov};
 use model::dataset::Output;
@@ -97,6 +97,7 @@ pub(super) fn act(play: &Play, from: &From<'_>) -> Result<ActSummary, String> {
         act: play.number,
         label: play.label.to_owned(),
         status: "done".to_owned(),
+        source: Some(play.source.display().to_string()),
         totals: Some(totals),
         runs,
         good_runs_path: good_runs_of(from.good_runs).map(|path| path.display().to_string()),
@@ -115,6 +116,13 @@ pub(super) fn act(play: &Play, from: &From<'_>) -> Result<ActSummary, String> {
         ..ActSummary::default()
     };
     add_physics(&mut summary, &rows, play, from)?;
+    export::write(
+        &play.folder,
+        from.storage,
+        &rows.outputs,
+        &rows.iovs,
+        from.catalogue,
+    )?;
     Ok(summary)
 }
 

@@ -7,6 +7,7 @@
 
 mod act;
 mod collect;
+mod export;
 mod physics;
 mod report;
 mod summary;

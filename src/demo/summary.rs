@@ -23,6 +23,9 @@ pub struct ActSummary {
     pub label: String,
     /// `done` or `not run`.
     pub status: String,
+    /// The data set that was played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Why it was not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -130,8 +130,7 @@ mod tests {
         );
         let text = meter.exposition();
         for expect in [
-            "# TYPE tier0_inputs counter\n# HELP tier0_inputs Sightings of the watchers, \
-            set aside or not.\n\
+            "# TYPE tier0_inputs counter\n# HELP tier0_inputs Inputs stepped by the engine.\n\
              tier0_inputs_total 7\n",
             "tier0_runs_open 2\n",
             "# TYPE tier0_hop_seconds summary\n# UNIT tier0_hop_seconds seconds\n",
