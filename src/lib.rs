@@ -1,5 +1,6 @@
 //! The tour of the house: one paragraph a room, in the order of the flow.
 
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod config;

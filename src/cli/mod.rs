@@ -6,6 +6,7 @@
 //! does the work. Must never decide anything, touch a store, or list a verb that does nothing.
 
 mod alarms;
+mod bench;
 mod calib;
 mod client;
 mod datasets;
@@ -64,8 +65,9 @@ pub struct Common {
     #[arg(long, global = true, value_name = "URL", env = "TIER0_SERVER")]
     pub server: Option<String>,
     /// State folder of the instance [default: state, beside the configuration file]
+    // Not `--state`: that asks for jobs in a state.
     #[arg(long, global = true, value_name = "DIR", env = "TIER0_STATE")]
-    pub state: Option<PathBuf>,
+    pub state_dir: Option<PathBuf>,
     /// One JSON document on stdout instead of a table
     #[arg(long, global = true)]
     pub json: bool,
@@ -117,6 +119,9 @@ pub enum Verb {
     /// Data sets of the demo: list, fetch
     #[command(subcommand)]
     Data(fetch::DataVerb),
+    /// Measure a real instance against its raw limit
+    #[command(subcommand)]
+    Bench(bench::BenchVerb),
 }
 
 /// What every verb gets: the common arguments and where to write.
@@ -207,6 +212,7 @@ fn dispatch(verb: &Verb, desk: &mut Desk) -> Result<Exit, Failure> {
         Verb::Inject(arguments) => inject::run(arguments, desk),
         Verb::Program(arguments) => Ok(inject::program(arguments)),
         Verb::Data(verb) => fetch::run(verb, desk),
+        Verb::Bench(verb) => bench::run(verb, desk),
     }
 }
 
@@ -265,7 +271,11 @@ mod tests {
         check(&["-q", "-v", "run", "ls"], 2, "cannot be used with");
         let nobody = tempfile::tempdir().unwrap();
         let nobody = nobody.path().to_str().unwrap();
-        check(&["--state", nobody, "run", "ls"], 3, "api.addr");
+        check(&["--state-dir", nobody, "run", "ls"], 3, "api.addr");
+        // The state of a job is not the state folder.
+        let failed = ["job", "ls", "--state", "failed"];
+        let failed = [&["--state-dir", nobody], &failed[..]].concat();
+        check(&failed, 3, "api.addr");
         check(
             &["--server", "http://127.0.0.1:9", "run", "ls"],
             3,
