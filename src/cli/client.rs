@@ -146,7 +146,7 @@ pub(crate) fn state_folder(common: &Common) -> PathBuf {
         .and_then(Path::parent)
         .unwrap_or(Path::new(""));
     common
-        .state
+        .state_dir
         .clone()
         .unwrap_or_else(|| beside.join(STATE_FOLDER))
 }
@@ -169,7 +169,7 @@ fn address_in(state: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(&file).map_err(|error| {
         Failure::Unreachable(format!(
             "no running instance known: {} cannot be read ({error}); start one with `tier0 serve`, \
-             or name it with --server or --state",
+             or name it with --server or --state-dir",
             file.display()
         ))
     })?;
@@ -251,7 +251,7 @@ mod tests {
         let common = Common {
             config: None,
             server: Some(pages()),
-            state: None,
+            state_dir: None,
             json: false,
             quiet: false,
             verbose: false,

@@ -52,7 +52,7 @@ fn setting(text: &str) -> Result<(String, String), String> {
 fn checked(settings: &[(String, String)], desk: &mut Desk) -> Result<Checked, Failure> {
     let environment: Vec<(String, String)> = std::env::vars().collect();
     let mut flags = settings.to_vec();
-    if let Some(state) = &desk.common.state {
+    if let Some(state) = &desk.common.state_dir {
         flags.push(("instance.state".to_owned(), state.display().to_string()));
     }
     let search = std::env::var_os("PATH").unwrap_or_default();
