@@ -3,8 +3,12 @@
 //! In: arguments. Out: what happens, as it happens, then the summary or its document.
 
 use super::Desk;
+use super::instance::wait_for_end;
 use super::outcome::{Exit, Failure};
-use crate::demo::{DemoOptions, run};
+use crate::check::check;
+use crate::config::Layers;
+use crate::demo::{DemoOptions, Summary, run};
+use crate::serve::Instance;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -24,6 +28,9 @@ pub struct DemoArgs {
     /// Acts to play, e.g. 1,2; all by default
     #[arg(long, value_delimiter = ',', value_name = "ACTS")]
     acts: Vec<u8>,
+    /// Keep the last act's instance running afterwards, until SIGINT
+    #[arg(long)]
+    hold: bool,
     /// Seed of the simulated data
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -58,9 +65,42 @@ pub(super) fn demo(arguments: &DemoArgs, desk: &mut Desk) -> Result<Exit, Failur
             options.folder.join("report.html").display()
         )?;
     }
+    if arguments.hold {
+        hold(&summary, &options, desk)?;
+    }
     Ok(if summary.is_fine() {
         Exit::Fine
     } else {
         Exit::Problems
     })
+}
+
+/// Runs the last act's instance again on what it left, for looking around.
+fn hold(summary: &Summary, options: &DemoOptions, desk: &mut Desk) -> Result<(), Failure> {
+    let Some(act) = summary.acts.iter().rfind(|act| act.status == "done") else {
+        return Ok(());
+    };
+    let config = options
+        .folder
+        .join(format!("act{}", act.act))
+        .join("tier0.toml");
+    let checked = Layers::from_file(Some(&config), &[], &[])
+        .and_then(|layers| check(&layers, &[]))
+        .map_err(|found| {
+            let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+            Failure::Configuration(texts.join("\n"))
+        })?;
+    let instance = Instance::start(checked, &options.program)
+        .map_err(|error| Failure::Start(error.to_string()))?;
+    let address = instance
+        .address()
+        .map_or_else(String::new, |address| address.to_string());
+    desk.say(&format!(
+        "holding act {} at http://{address}/api/v1 until SIGINT",
+        act.act
+    ));
+    wait_for_end(&instance);
+    instance
+        .stop()
+        .map_err(|error| Failure::Start(error.to_string()))
 }

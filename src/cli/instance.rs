@@ -131,7 +131,7 @@ fn store_failure(store: &ports::store::StoreError, text: String) -> Failure {
 }
 
 /// Until a signal asks for the end, or the engine has ended by itself.
-fn wait_for_end(instance: &Instance) {
+pub(super) fn wait_for_end(instance: &Instance) {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
