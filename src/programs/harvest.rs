@@ -34,7 +34,10 @@ struct Collected {
     masses_gev: Vec<f64>,
     runs: BTreeSet<u32>,
     lumis: BTreeSet<u32>,
+    /// Of all inputs.
     events: u64,
+    /// Of the job's run alone: what its output stands for.
+    own_events: u64,
 }
 
 /// Runs one job.
@@ -68,13 +71,13 @@ pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
         },
     });
     let lumis = ranges(all.lumis.iter().copied());
-    outputs.write("HARVEST", all.events, &lumis, || {
+    outputs.write("HARVEST", all.own_events, &lumis, || {
         document.to_string().into_bytes()
     })?;
     Ok(Made {
         outputs: outputs.done(),
         events_read: all.events,
-        events_written: all.events,
+        events_written: all.own_events,
         metrics: json!({ "label": label.as_str(), "candidates": candidates }),
     })
 }
@@ -105,6 +108,7 @@ fn collect(job: &JobFile, input: &JobInput, run: u32, all: &mut Collected) -> Re
     let runs = table.u32s("run").map_err(refuse)?;
     all.runs.extend(runs);
     let of_run = |index: &usize| runs[*index] == run;
+    all.own_events += (0..runs.len()).filter(of_run).count() as u64;
     let lumis = table.u32s("lumi").map_err(refuse)?;
     all.lumis
         .extend((0..runs.len()).filter(of_run).map(|index| lumis[index]));
