@@ -264,20 +264,22 @@ impl Summary {
     }
 
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        let name = |act: &&ActSummary| format!("{} ({})", act.act, act.label);
+        let name = |act: &&ActSummary| match &act.reason {
+            None => format!("{} ({})", act.act, act.label),
+            Some(reason) if reason.starts_with("not built") => {
+                format!("{} ({}: not built yet)", act.act, act.label)
+            }
+            Some(_) => format!("{} ({}: its data could not be had)", act.act, act.label),
+        };
+        let list = |acts: &[&ActSummary]| acts.iter().map(name).collect::<Vec<_>>().join(", ");
         let (played, not): (Vec<&ActSummary>, Vec<&ActSummary>) =
             self.acts.iter().partition(|act| act.status == "done");
-        write!(
-            out,
-            "played: acts {}",
-            played.iter().map(name).collect::<Vec<_>>().join(", ")
-        )?;
+        match played.as_slice() {
+            [one] => write!(out, "act {} alone was played", list(&[one]))?,
+            several => write!(out, "played: acts {}", list(several))?,
+        }
         if !not.is_empty() {
-            write!(
-                out,
-                "; not run: {}",
-                not.iter().map(name).collect::<Vec<_>>().join(", ")
-            )?;
+            write!(out, "; not run: {}", list(&not))?;
         }
         writeln!(
             out,
