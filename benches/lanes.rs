@@ -46,7 +46,7 @@ fn four_senders(c: &mut Criterion) {
     let mut group = c.benchmark_group("lanes/four_senders");
     group.throughput(Throughput::Elements(1));
     group.bench_function("batched", |b| {
-        b.iter_custom(|n| pump(n.max(SENDERS), SENDERS))
+        b.iter_custom(|n| pump(n.max(SENDERS), SENDERS));
     });
     group.finish();
 }

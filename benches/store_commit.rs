@@ -260,7 +260,7 @@ fn store_commit(criterion: &mut Criterion) {
             bencher.iter(|| {
                 table
                     .commit(black_box(&body))
-                    .expect("a new row is inserted")
+                    .expect("a new row is inserted");
             });
         });
     }

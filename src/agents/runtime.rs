@@ -57,6 +57,9 @@ pub enum Message {
     Stop,
 }
 
+/// Makes an executor, given where its news go; or says why it cannot.
+pub type MakeExecutor = Box<dyn FnOnce(Arc<dyn NewsSink>) -> Result<Box<dyn Executor>, String>>;
+
 /// What an agent is made of.
 pub struct Parts {
     /// The engine's birth certificate.
@@ -68,7 +71,7 @@ pub struct Parts {
     /// The writing end of the store.
     pub ledger: Box<dyn Ledger>,
     /// Makes the executor, given where its news go.
-    pub executor: Box<dyn FnOnce(Arc<dyn NewsSink>) -> Result<Box<dyn Executor>, String>>,
+    pub executor: MakeExecutor,
     /// Where outputs live.
     pub storage: Arc<dyn Storage>,
     /// The agent's clock.
@@ -181,7 +184,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let (answers, stalled) = (answer_sender, status.store_stalled.clone());
     let ledger = parts.ledger;
     let writer_thread = spawn("writer", move || {
-        writer::run(ledger, batch_lane, &answers, &stalled)
+        writer::run(ledger, batch_lane, &answers, &stalled);
     })?;
 
     let now = clock.now();
@@ -435,7 +438,10 @@ impl Runtime {
         let now = self.clock.now();
         hop(Hop::SeenToPublished, Some(stamps.seen), Some(now));
         self.meter.count(meter::Counter::JobsDone, 1);
-        if observation.budget.is_some_and(|budget| now.since(stamps.seen) > budget) {
+        if observation
+            .budget
+            .is_some_and(|budget| now.since(stamps.seen) > budget)
+        {
             self.meter.count(meter::Counter::BudgetsMissed, 1);
         }
     }

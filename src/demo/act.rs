@@ -21,7 +21,7 @@ const PAUSE_RUN: Duration = Duration::from_millis(150);
 /// How often the summary looks whether a run has finished.
 const LOOK: Duration = Duration::from_millis(50);
 /// A run that has not finished so long after the last file is reported as it is.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Rows asked for at once; a demo has far fewer.
 const ALL: Page = Page {
     after: None,

@@ -192,13 +192,22 @@ impl Instance {
 /// Attempts run in folders of their own: whatever they are told must not depend on where we are.
 fn make_absolute(config: &mut crate::config::Config) -> Result<(), StartError> {
     let instance = &mut config.instance;
-    let paths = [&mut instance.state, &mut instance.work, &mut instance.storage];
+    let paths = [
+        &mut instance.state,
+        &mut instance.work,
+        &mut instance.storage,
+    ];
     let folders = config.streams.iter_mut().map(|stream| &mut stream.folder);
     // A program without a folder is looked for in PATH.
-    let programs = config.programs.values_mut().filter(|path| path.components().count() > 1);
+    let programs = config
+        .programs
+        .values_mut()
+        .filter(|path| path.components().count() > 1);
     for path in paths.into_iter().chain(folders).chain(programs) {
-        *path = std::path::absolute(&*path)
-            .map_err(|source| StartError::Folder { path: path.clone(), source })?;
+        *path = std::path::absolute(&*path).map_err(|source| StartError::Folder {
+            path: path.clone(),
+            source,
+        })?;
     }
     Ok(())
 }
@@ -210,11 +219,7 @@ fn all_cores() -> u32 {
 /// The first 16 hex digits of a sha256 over the definitions in force.
 fn hash_of(definitions: &[Definition]) -> String {
     let digest = sha2::Sha256::digest(format!("{definitions:?}"));
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    crate::data::hex(&digest[..8])
 }
 
 /// `{tier0}` is this program, `{program:NAME}` what the configuration says.
