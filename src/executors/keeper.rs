@@ -2,10 +2,11 @@
 //!
 //! In: the time and the sizes of capture files. Out: signals: first SIGTERM, two seconds later SIGKILL. A look costs
 //! microseconds for each running attempt, and there are never more of them than slots, so no timer is kept for each.
+//! While nothing runs it sleeps, so that an instance without a run wakes nobody.
 
 use crate::judge::Cause;
 use crate::local::Shared;
-use crate::state::{Blame, Ending};
+use crate::state::{Blame, Ending, State};
 use crate::wire::Force;
 use model::time::{Moment, Span};
 use model::work::AttemptNews;
@@ -24,11 +25,26 @@ const TELL_START_AFTER: Span = Span::from_millis(100);
 impl Shared {
     /// Runs until the executor is dropped.
     pub(crate) fn keep(&self) {
+        self.keeper.get_or_init(std::thread::current);
         while !self.is_closing() {
+            if self.state().is_still() {
+                std::thread::park();
+                continue;
+            }
             std::thread::park_timeout(LOOK_EVERY);
             let now = self.now();
             self.look_at_processes(now);
             self.look_at_workers(now);
+        }
+    }
+
+    /// Called under the lock before something is added: wakes the keeper if there was nothing. It
+    /// looks at the state only after it is known here, so it misses nothing.
+    pub(crate) fn wake_keeper(&self, state: &State) {
+        if state.is_still()
+            && let Some(keeper) = self.keeper.get()
+        {
+            keeper.unpark();
         }
     }
 

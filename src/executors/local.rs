@@ -27,8 +27,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 /// Attempts taken in one call at best: more only delay the first.
@@ -109,6 +109,8 @@ pub(crate) struct Shared {
     programs: Mutex<HashMap<String, PathBuf>>,
     /// Processes that the kernel had ended for want of memory when last looked.
     oom_seen: AtomicU64,
+    /// The keeper, which sleeps while nothing runs; set by itself when it begins.
+    pub(crate) keeper: OnceLock<Thread>,
     /// The executor is being dropped. Written once by its owner, read by all threads.
     closing: AtomicBool,
 }
@@ -151,6 +153,7 @@ impl LocalExecutor {
             launcher: Mutex::new(None),
             programs: Mutex::new(HashMap::new()),
             oom_seen: AtomicU64::new(oom_kills()),
+            keeper: OnceLock::new(),
             closing: AtomicBool::new(false),
         });
         let frames = shared.launch()?;
@@ -363,6 +366,7 @@ impl Shared {
         let key = {
             let mut state = self.state();
             let key = state.take_key();
+            self.wake_keeper(&state);
             state.processes.insert(key, process);
             state.places.insert(spec.token, Place::Process(key));
             key
@@ -597,6 +601,11 @@ fn absolute(path: &Path) -> Result<PathBuf, ExecutorError> {
 }
 
 impl State {
+    /// Whether there is nothing to keep an eye on.
+    pub(crate) fn is_still(&self) -> bool {
+        self.processes.is_empty() && self.workers.is_empty()
+    }
+
     pub(crate) fn take_key(&mut self) -> u64 {
         self.next_key += 1;
         self.next_key

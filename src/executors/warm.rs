@@ -166,6 +166,7 @@ impl Shared {
         };
         let line = {
             let mut state = self.state();
+            self.wake_keeper(&state);
             state.workers.insert(key, worker);
             match task {
                 Some(task) => state.assign(key, task).map(|(_, line)| line),
