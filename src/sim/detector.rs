@@ -1,7 +1,9 @@
-//! The modelled detector: runs, lumis, streams and files, what it announces of them, and how the news of it is disturbed.
+//! The modelled detector: runs, lumis, streams and files, what it announces of them, and how the
+//! news of it is disturbed.
 //!
-//! In come a seed's data and its faults, out come sightings with their moments. The data depend on the seed only, never
-//! on the faults, so a disturbed and an undisturbed pass are about the same truth.
+//! In come a seed's data and its faults, out come sightings with their moments. The data depend on
+//! the seed only, never on the faults, so a disturbed and an undisturbed pass are about the same
+//! truth.
 
 use crate::faults::Faults;
 use crate::random::{Random, mix};
@@ -166,11 +168,7 @@ impl Detector {
             let name = FileName::new(&format!("run{number}_ls{lumi:04}_{stream}_{part}.raw"));
             let hash = mix(u64::from(number.0) << 32 | u64::from(lumi) << 8 | part as u64);
             // A part of the events may be lost on the way, and counts as accounted for.
-            let errors = if *processed > 0 && random.per_mille(100) {
-                1
-            } else {
-                0
-            };
+            let errors = u64::from(*processed > 0 && random.per_mille(100));
             let empty = quiet || (*processed == 0 && by_files);
             let arrival = Arrival {
                 profile: ProfileName::new("spool"),
@@ -226,7 +224,8 @@ impl Detector {
         self.sightings.push(Sighting { at, seen, kind });
     }
 
-    /// How the news of the data comes, with these faults: what to see when, and what to see only once they end.
+    /// How the news of the data comes, with these faults: what to see when, and what to see only
+    /// once they end.
     pub(crate) fn disturbed(
         &self,
         faults: &Faults,
@@ -372,7 +371,8 @@ fn run_extras(run: &RunPlan, faults: &Faults, random: &mut Random) -> Vec<Sighti
     extras
 }
 
-/// The order of a scan of the spool after a restart: what says what a run is, then data, then what says that it is over.
+/// The order of a scan of the spool after a restart: what says what a run is, then data, then what
+/// says that it is over.
 pub(crate) fn scan_order(seen: &Seen) -> u8 {
     match seen {
         Seen::RunBegin(_) => 0,

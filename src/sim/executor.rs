@@ -1,7 +1,8 @@
-//! The modelled executor and the modelled storage: attempts run and report, outputs are put in place, and both fail.
+//! The modelled executor and the modelled storage: attempts run and report, outputs are put in
+//! place, and both fail.
 //!
-//! In come attempts and commit plans, out come news with their delays. Neither may do anything twice: a token is started
-//! once, a final name is given once (I6, D9).
+//! In come attempts and commit plans, out come news with their delays. Neither may do anything
+//! twice: a token is started once, a final name is given once (I6, D9).
 
 use crate::faults::Faults;
 use crate::programs;
@@ -17,7 +18,8 @@ use model::work::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Failures that cost an attempt, at most, for each job of a gentle seed: one less than any task's limit.
+/// Failures that cost an attempt, at most, for each job of a gentle seed: one less than any task's
+/// limit.
 const GENTLE_FAILURES_MAX: u32 = 2;
 
 /// What the executor remembers of all epochs.
@@ -67,7 +69,7 @@ impl Executor {
         for position in 0..coming.len() {
             if random.per_mille(faults.late_news) {
                 let late = Span::from_millis(random.below(3_000) as i64);
-                coming[position].after = coming[position].after + late;
+                coming[position].after += late;
             }
             if random.per_mille(faults.duplicate_news) {
                 let again = Span::from_millis(random.below(3_000) as i64);
@@ -154,7 +156,8 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Puts outputs in place. They are there at once under names nobody knows; the answer takes its time.
+    /// Puts outputs in place. They are there at once under names nobody knows; the answer takes its
+    /// time.
     pub(crate) fn commit(
         &mut self,
         plan: &CommitPlan,

@@ -1,8 +1,10 @@
-//! What may go wrong in one seed, and how often: drawn from the seed, so that every seed is a world of its own.
+//! What may go wrong in one seed, and how often: drawn from the seed, so that every seed is a world
+//! of its own.
 //!
-//! In comes chance, out come rates in thousandths. Each class is switched on in about two of three seeds ("swarm
-//! testing", Groce et al., ISSTA 2012: leaving features out finds more). A *gentle* seed has only faults that must not
-//! change any result, so that its constants can be compared with those of an undisturbed pass; a *harsh* one has them all.
+//! In comes chance, out come rates in thousandths. Each class is switched on in about two of three
+//! seeds ("swarm testing", Groce et al., ISSTA 2012: leaving features out finds more). A *gentle*
+//! seed has only faults that must not change any result, so that its constants can be compared with
+//! those of an undisturbed pass; a *harsh* one has them all.
 
 use crate::random::Random;
 

@@ -1,9 +1,11 @@
-//! A virtual world around the same engine: years of trouble in minutes, each of them told by one number.
+//! A virtual world around the same engine: years of trouble in minutes, each of them told by one
+//! number.
 //!
-//! In comes a range of seeds, out comes which promises held. A seed makes up runs and files, faults of everything
-//! around the engine and crashes of the engine itself, drives it exactly as the real driver does, and checks the
-//! promises of RELIABILITY.md as it goes. Then the faults end, and everything must come to its end too. There is no
-//! clock, no thread and no adapter in here; the same seed is the same story on any machine.
+//! In comes a range of seeds, out comes which promises held. A seed makes up runs and files, faults
+//! of everything around the engine and crashes of the engine itself, drives it exactly as the real
+//! driver does, and checks the promises of RELIABILITY.md as it goes. Then the faults end, and
+//! everything must come to its end too. There is no clock, no thread and no adapter in here; the
+//! same seed is the same story on any machine.
 
 mod definitions;
 mod detector;
@@ -13,6 +15,7 @@ mod operators;
 mod programs;
 mod promises;
 mod random;
+mod restart;
 mod store;
 mod story;
 mod tables;

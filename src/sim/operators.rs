@@ -1,4 +1,5 @@
-//! The modelled operators: valid and invalid questions at any moment, answered or refused, never harmful.
+//! The modelled operators: valid and invalid questions at any moment, answered or refused, never
+//! harmful.
 
 use crate::world::World;
 use engine::Input;

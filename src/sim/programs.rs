@@ -1,7 +1,8 @@
 //! The modelled programs: what an attempt reports, as a pure function of what it was given to read.
 //!
-//! In comes an attempt, out comes its report. Constants are whole numbers made from the seed and the runs read, so that
-//! whoever reads the same data proposes the same constants, however often and whenever.
+//! In comes an attempt, out comes its report. Constants are whole numbers made from the seed and
+//! the runs read, so that whoever reads the same data proposes the same constants, however often
+//! and whenever.
 
 use crate::random::{mix, mix_text};
 use model::conditions::{CandidateConstant, MeasuredQuantity};

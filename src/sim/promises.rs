@@ -1,6 +1,7 @@
 //! What must hold, whatever happens: checked while the world runs, and once it is quiet.
 //!
-//! In comes a world, out comes the sentence that says which promise is broken. It changes nothing in the world.
+//! In comes a world, out comes the sentence that says which promise is broken. It changes nothing
+//! in the world.
 
 use crate::tables::Tables;
 use crate::world::World;
@@ -12,11 +13,13 @@ use model::run::{Run, RunState, RunType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-/// The whole engine is looked over once in so many turns, and the law of D4 is asked once in so many.
+/// The whole engine is looked over once in so many turns, and the law of D4 is asked once in so
+/// many.
 const CHECK_EVERY: u64 = 16;
 const LAW_EVERY: u64 = 48;
 
-/// Decisions and intervals as they must be, whatever the faults: (tag, run) to outcome and count, (tag, since) to hash.
+/// Decisions and intervals as they must be, whatever the faults: (tag, run) to outcome and count,
+/// (tag, since) to hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConstantsOf {
     decisions: BTreeMap<(TagName, RunNumber), (&'static str, u64)>,
@@ -81,7 +84,8 @@ impl World {
         }
     }
 
-    /// D4: what a restart makes of what was recorded is what the engine is, and it has nothing to add.
+    /// D4: what a restart makes of what was recorded is what the engine is, and it has nothing to
+    /// add.
     fn check_law(&mut self) -> Result<(), String> {
         self.story.count("the law was asked");
         let mut restored = self.restored();
@@ -157,7 +161,8 @@ impl World {
         Ok(())
     }
 
-    /// Real and simulated never mix; test runs and simulated ones reach no good-run list; test runs publish nothing.
+    /// Real and simulated never mix; test runs and simulated ones reach no good-run list; test runs
+    /// publish nothing.
     fn check_labels(&self) -> Result<(), String> {
         let tables = &self.store.tables;
         for output in tables.outputs.values() {
@@ -215,7 +220,8 @@ impl World {
         Ok(())
     }
 
-    /// I4: every file was taken once by every task that reads it, and each dataset has all events and all lumis.
+    /// I4: every file was taken once by every task that reads it, and each dataset has all events
+    /// and all lumis.
     fn check_coverage(&self) -> Result<(), String> {
         let tables = &self.store.tables;
         let done = |job: &JobId| matches!(tables.jobs[job].state, JobState::Done { .. });
@@ -277,7 +283,8 @@ impl World {
             if *out != events || covered != lumis {
                 let number = run.number;
                 return Err(format!(
-                    "I4: run {number} has {events} events in {lumis:?}, {dataset} has {out} in {covered:?}"
+                    "I4: run {number} has {events} events in {lumis:?}, \
+                     {dataset} has {out} in {covered:?}"
                 ));
             }
         }

@@ -1,10 +1,12 @@
 //! Chance with a seed: the only source of it in the simulator, so that a seed tells everything.
 //!
-//! In comes a seed, out come numbers, the same on every machine. xoshiro256++ 1.0 (D. Blackman, S. Vigna, "Scrambled
-//! linear pseudorandom number generators", ACM TOMS 47, 2021), filled by splitmix64 (G. Steele, D. Lea, C. Flood, "Fast
-//! splittable pseudorandom number generators", OOPSLA 2014). It must never be used where a secret is needed.
+//! In comes a seed, out come numbers, the same on every machine. xoshiro256++ 1.0 (D. Blackman, S.
+//! Vigna, "Scrambled linear pseudorandom number generators", ACM TOMS 47, 2021), filled by
+//! splitmix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators",
+//! OOPSLA 2014). It must never be used where a secret is needed.
 
-/// A generator; whoever needs chance of their own gets a fork, so that more draws of one do not change another.
+/// A generator; whoever needs chance of their own gets a fork, so that more draws of one do not
+/// change another.
 #[derive(Clone, Debug)]
 pub(crate) struct Random([u64; 4]);
 
@@ -47,7 +49,8 @@ impl Random {
         result
     }
 
-    /// From 0 to `end`, without `end`. The bias of a remainder is below 2^-40 for what is asked here.
+    /// From 0 to `end`, without `end`. The bias of a remainder is below 2^-40 for what is asked
+    /// here.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
@@ -84,7 +87,8 @@ mod tests {
 
     #[test]
     fn the_generator_is_the_published_one() {
-        // First outputs of xoshiro256++ from state 1, 2, 3, 4, as in the reference implementation's users' tests.
+        // First outputs of xoshiro256++ from state 1, 2, 3, 4, as in the reference implementation's
+        // users' tests.
         let mut random = Random([1, 2, 3, 4]);
         let first: Vec<u64> = (0..3).map(|_| random.next()).collect();
         assert_eq!(first, [41943041, 58720359, 3588806011781223]);

@@ -1,6 +1,8 @@
-//! The model store: atomic batches behind one fence, as the real one promises (D1, D2), and no faster than it.
+//! The model store: atomic batches behind one fence, as the real one promises (D1, D2), and no
+//! faster than it.
 //!
-//! In come batches under an epoch, out comes what a client of a database hears. It must never take half a batch.
+//! In come batches under an epoch, out comes what a client of a database hears. It must never take
+//! half a batch.
 
 use crate::tables::Tables;
 use model::fact::Fact;

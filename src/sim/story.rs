@@ -1,5 +1,5 @@
-//! What happened: counts of everything (so that a campaign can prove what it met), a hash of the course of events, and,
-//! when a seed is told again, its last events in words.
+//! What happened: counts of everything (so that a campaign can prove what it met), a hash of the
+//! course of events, and, when a seed is told again, its last events in words.
 //!
 //! In comes what happens, out come numbers and sentences. It must not change what happens.
 

@@ -1,7 +1,9 @@
-//! State rows in memory: what a store holds after some facts, and which facts no store may ever take (D2, D4, D10).
+//! State rows in memory: what a store holds after some facts, and which facts no store may ever
+//! take (D2, D4, D10).
 //!
-//! In come facts, out come rows or the sentence that says which promise a fact breaks. Used twice: as the model store's
-//! durable content, and as the shadow of everything the engine has said, durable or not.
+//! In come facts, out come rows or the sentence that says which promise a fact breaks. Used twice:
+//! as the model store's durable content, and as the shadow of everything the engine has said,
+//! durable or not.
 
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};

@@ -1,11 +1,12 @@
-//! The world of one seed: a virtual clock, a heap of what will happen, and the driver around the engine.
+//! The world of one seed: a virtual clock, a heap of what will happen, and the driver around the
+//! engine.
 //!
-//! In come a seed and its faults, out comes what happened. The driver keeps the same order as the real one (D1, D3):
-//! inputs are stepped while the last batch is committed, a batch is durable as a whole, and everything but early starts
-//! and the storage waits for it. Whatever the engine says is applied to a shadow of the store at once, so that the law
-//! of D4 can be asked at every turn.
+//! In come a seed and its faults, out comes what happened. The driver keeps the same order as the
+//! real one (D1, D3): inputs are stepped while the last batch is committed, a batch is durable as a
+//! whole, and everything but early starts and the storage waits for it. Whatever the engine says is
+//! applied to a shadow of the store at once, so that the law of D4 can be asked at every turn.
 
-use crate::detector::{Detector, Kind, Sighting, scan_order};
+use crate::detector::{Detector, Kind, Sighting};
 use crate::executor::{Executor, Storage};
 use crate::faults::Faults;
 use crate::random::{Random, mix};
@@ -54,9 +55,9 @@ struct Place(Moment, u64, u64);
 
 /// A batch that forms, and what waits for it.
 #[derive(Debug, Default)]
-struct Forming {
-    facts: Vec<Fact>,
-    held: Vec<Effect>,
+pub(crate) struct Forming {
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) held: Vec<Effect>,
 }
 
 /// All of it.
@@ -76,23 +77,23 @@ pub(crate) struct World {
     pub(crate) longest_wait: Span,
     pub(crate) turns: u64,
     pub(crate) healed_at: Moment,
-    setup: Setup,
+    pub(crate) setup: Setup,
     data_seed: u64,
     heap: BinaryHeap<Reverse<(Place, usize)>>,
-    events: BTreeMap<usize, (Moment, Event)>,
+    pub(crate) events: BTreeMap<usize, (Moment, Event)>,
     made: usize,
-    wakes_at: Option<Moment>,
+    pub(crate) wakes_at: Option<Moment>,
     /// The last batch that the driver knows to be durable.
-    durable: i64,
-    forming: Forming,
-    committing: Option<(Batch, Vec<Effect>)>,
+    pub(crate) durable: i64,
+    pub(crate) forming: Forming,
+    pub(crate) committing: Option<(Batch, Vec<Effect>)>,
     executor: Executor,
     /// Attempts of this epoch: what was asked, and the batch that records it.
-    attempts: BTreeMap<Token, (AttemptSpec, i64)>,
+    pub(crate) attempts: BTreeMap<Token, (AttemptSpec, i64)>,
     /// News that came before the attempt's own record was durable.
-    early_news: Vec<(i64, Event)>,
-    spool: Vec<Seen>,
-    held_back: Vec<Seen>,
+    pub(crate) early_news: Vec<(i64, Event)>,
+    pub(crate) spool: Vec<Seen>,
+    pub(crate) held_back: Vec<Seen>,
 }
 
 impl World {
@@ -253,7 +254,8 @@ impl World {
         self.step(Input::Seen(seen))
     }
 
-    /// Records of an end do not say whether their run is simulated, so the first to speak of such a run is another.
+    /// Records of an end do not say whether their run is simulated, so the first to speak of such a
+    /// run is another.
     fn speaks_too_early(&self, seen: &Seen) -> bool {
         let number = match seen {
             Seen::LumiEnd(end) => end.run,
@@ -265,7 +267,8 @@ impl World {
         simulated && !self.shadow.runs.contains_key(&number)
     }
 
-    /// A report besides the truth comes only of what the store knows: whoever is first is right, and that is not it.
+    /// A report besides the truth comes only of what the store knows: whoever is first is right,
+    /// and that is not it.
     fn is_durably_known(&self, seen: &Seen) -> bool {
         let Seen::File(arrival) = seen else {
             return true;
@@ -321,7 +324,12 @@ impl World {
             Effect::Start(spec) if spec.plan.early => self.start(spec)?,
             Effect::Store(plan) => {
                 self.check_store(plan.token)?;
-                let spec = &self.attempts[&plan.token].0;
+                let Some((spec, _)) = self.attempts.get(&plan.token) else {
+                    return Err(format!(
+                        "I5: outputs of {}, which this epoch never started",
+                        plan.token
+                    ));
+                };
                 let answer = self.storage.commit(
                     &plan,
                     spec,
@@ -405,8 +413,9 @@ impl World {
         }
     }
 
-    /// The end of a batch of inputs: cut, place, conclude; then check, and commit if nothing is being committed.
-    fn tick(&mut self) -> Result<(), String> {
+    /// The end of a batch of inputs: cut, place, conclude; then check, and commit if nothing is
+    /// being committed.
+    pub(crate) fn tick(&mut self) -> Result<(), String> {
         self.step(Input::Tick)?;
         self.check_turn()?;
         self.begin_commit();
@@ -436,7 +445,7 @@ impl World {
         let mut takes = Span(self.random.between(200_000, 12_000_000) as i64);
         if self.random.per_mille(self.faults.slow_commit) {
             self.story.count("slow commit");
-            takes = takes + Span::from_millis(self.random.below(2_000) as i64);
+            takes += Span::from_millis(self.random.below(2_000) as i64);
         }
         self.at(self.now + takes, Event::Committed(epoch, number));
     }
@@ -488,114 +497,6 @@ impl World {
         Ok(())
     }
 
-    /// The process dies: whatever was not durable is lost. Another one begins under a new epoch.
-    fn crash(&mut self) -> Result<(), String> {
-        self.story.count("crash");
-        self.story.tell(self.now, || "CRASH".to_owned());
-        if let Some((batch, _)) = self.committing.take()
-            && self.random.per_mille(500)
-        {
-            self.story.count("crash after a commit");
-            self.store.commit(&batch)?;
-        }
-        self.setup.epoch = self.store.raise_epoch();
-        self.durable = self.store.last_batch;
-        self.check_fence()?;
-        self.forming = Forming::default();
-        self.early_news.clear();
-        self.attempts.clear();
-        self.wakes_at = None;
-        self.now = self.now + Span::from_millis(self.random.below(4_000) as i64);
-        self.forget_old_events();
-        let garbage = self.storage.collect_garbage(&self.store.tables);
-        if garbage > 0 {
-            self.story.count("garbage collected");
-        }
-        self.shadow = self.store.tables.clone();
-        let (setup, rows) = (self.setup.clone(), self.shadow.rows());
-        self.engine = Engine::restore(setup, self.store.next_id, rows, self.now);
-        let out = self.engine.jobs_out();
-        self.step(Input::AttemptsLost(out))?;
-        self.tick()?;
-        self.scan();
-        Ok(())
-    }
-
-    /// A process that does not know yet that it is dead tries to write: nothing may come of it.
-    fn check_fence(&mut self) -> Result<(), String> {
-        let dead = Batch {
-            epoch: Epoch(self.setup.epoch.0 - 1),
-            number: self.store.last_batch + 1,
-            next_id: i64::MAX,
-            facts: std::mem::take(&mut self.forming.facts),
-        };
-        match self.store.commit(&dead)? {
-            Committed::Fenced => Ok(()),
-            other => Err(format!("I5: a dead epoch's batch was {other:?}")),
-        }
-    }
-
-    /// What the dead process would have heard is lost, mostly. What the detector wrote meanwhile lies in the spool; the
-    /// rest is still to come.
-    fn forget_old_events(&mut self) {
-        let events = std::mem::take(&mut self.events);
-        for (number, (at, event)) in events {
-            let stays = match &event {
-                Event::Seen(seen, Kind::True | Kind::First) if at <= self.now => {
-                    self.spool.push(seen.clone());
-                    false
-                }
-                Event::Seen(..) | Event::Heal => true,
-                Event::News(..) | Event::Stored(..) => {
-                    let old = self.random.per_mille(self.faults.old_news);
-                    if old {
-                        self.story.count("news of an old epoch");
-                    }
-                    old
-                }
-                Event::Committed(..) | Event::Wake => false,
-            };
-            if stays {
-                self.events.insert(number, (at, event));
-            }
-        }
-    }
-
-    /// Watchers report everything that lies in the spool.
-    fn scan(&mut self) {
-        let mut spool = std::mem::take(&mut self.spool);
-        self.random.shuffle(&mut spool);
-        if !self.faults.any_order {
-            spool.sort_by_key(scan_order);
-        }
-        let within = 100_000_000 / (spool.len() as i64 + 1);
-        for (position, seen) in spool.into_iter().enumerate() {
-            let at = self.now + Span(within * position as i64);
-            self.at(at, Event::Seen(seen, Kind::True));
-        }
-    }
-
-    /// The faults end, and the detector sends what is missing.
-    fn heal(&mut self) {
-        self.healed = true;
-        self.healed_at = self.now;
-        let any_order = self.faults.any_order;
-        self.faults = Faults {
-            harsh: self.faults.harsh,
-            any_order,
-            ..Faults::default()
-        };
-        let mut held = std::mem::take(&mut self.held_back);
-        if !any_order {
-            held.sort_by_key(scan_order);
-        }
-        for (position, seen) in held.into_iter().enumerate() {
-            self.story.count("held back until the end");
-            let at = self.now + Span::from_millis(200 + position as i64);
-            self.at(at, Event::Seen(seen, Kind::True));
-        }
-    }
-
     /// What a restart would make of everything said so far.
     pub(crate) fn restored(&self) -> Engine {
         let rows = self.shadow.rows();
@@ -605,8 +506,10 @@ impl World {
 
     /// Runs that are known to be in a state that only a person can end.
     pub(crate) fn has_surplus(&self) -> bool {
-        let surplus = |seen: &Seen| matches!(seen, Seen::File(a) if a.name.as_str().ends_with("_surplus.raw"));
-        self.spool.iter().any(surplus)
+        self.spool.iter().any(|seen| match seen {
+            Seen::File(arrival) => arrival.name.as_str().ends_with("_surplus.raw"),
+            _ => false,
+        })
     }
 }
 

@@ -8,6 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One in so many picks is taken from the late lane while feasible jobs wait: a kept share of 20%.
 const LATE_SHARE_ONE_IN: u32 = 5;
 
+/// Jobs moved to the late lane in one pick at most: no step is long because a moment has passed for
+/// a hundred thousand jobs at once.
+const LATE_MOVED_MAX: u32 = 1_000;
+
 /// A group of jobs that share a priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKey {
@@ -123,8 +127,7 @@ impl ClassQueue {
     }
 
     fn pop(&mut self, now: Moment) -> Option<JobId> {
-        self.retire_late(now);
-        let feasible = !self.order.is_empty();
+        let feasible = self.retire_late(now);
         if !self.late.is_empty()
             && (!feasible || self.picks % LATE_SHARE_ONE_IN == LATE_SHARE_ONE_IN - 1)
         {
@@ -140,17 +143,21 @@ impl ClassQueue {
     }
 
     /// Moves jobs at the head whose latest start has passed to the late lane; each moves once in
-    /// its life.
-    fn retire_late(&mut self, now: Moment) {
-        while let Some((_, latest_start, job, run)) = self.order.first().copied() {
+    /// its life, and so many at most in one pick. Says whether the head can still be in time.
+    fn retire_late(&mut self, now: Moment) -> bool {
+        for _ in 0..LATE_MOVED_MAX {
+            let Some((_, latest_start, job, run)) = self.order.first().copied() else {
+                return false;
+            };
             if latest_start >= now {
-                return;
+                return true;
             }
             self.change(run, |group| {
                 group.jobs.remove(&(latest_start, job));
             });
             self.late.insert(job);
         }
+        false
     }
 }
 
@@ -216,5 +223,19 @@ mod tests {
         assert_eq!(order[..10], [100, 101, 102, 103, 0, 104, 105, 106, 107, 1]);
         assert_eq!(order.len(), 20);
         assert_eq!(order[12..], [2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn more_late_jobs_than_one_pick_moves_are_all_served_once() {
+        let mut queue = Queue::default();
+        let jobs = 2 * i64::from(LATE_MOVED_MAX) + 500;
+        for job in 0..jobs {
+            push(&mut queue, LIVE, 1, 5, job);
+        }
+        push(&mut queue, LIVE, 1, 500, jobs);
+        let mut order = drain(&mut queue, 100);
+        assert_eq!(order.len() as i64, jobs + 1);
+        order.sort_unstable();
+        assert_eq!(order, (0..=jobs).collect::<Vec<_>>());
     }
 }

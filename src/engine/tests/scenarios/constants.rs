@@ -1,0 +1,118 @@
+//! Constants: in the order of runs, once each, and nobody waits for ever.
+
+use crate::check;
+
+#[test]
+fn harvests_are_judged_in_the_order_of_runs() {
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("file 2 1 b 100", "file b; run 2 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("lumi 2 1 100", "start express#2 attempt 1 on 1"),
+        ("end 2 1", "run 2 physics closed"),
+        (
+            "ok express#2",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with \
+             100; express#2 done",
+        ),
+        ("ok express#1", "+ALCA; +DQM; +RECO; express#1 done"),
+        (
+            "end 1 1",
+            "ALCA closed with 100; DQM closed with 100; RECO closed with 100; start \
+             calibration#1 attempt 1 on 1; run 1 physics closed",
+        ),
+        (
+            "ok calibration#1 beamspot=5/100 scale=7/500",
+            "+HARVEST; beamspot since 1; beamspot of run 1: update; scale since 1; scale of \
+             run 1: update; HARVEST closed with 100; start prompt#1 attempt 1 on 1 with \
+             beamspot since 1 and scale since 1; start calibration#2 attempt 1 on 1 with \
+             beamspot since 1 and scale since 1; calibration#1 done",
+        ),
+        (
+            "ok calibration#2 beamspot=50/100 scale=7/500",
+            "+HARVEST; beamspot since 2; beamspot of run 2: update; scale of run 2: no-change; \
+             HARVEST closed with 100; start prompt#2 attempt 1 on 1 with beamspot since 2 and \
+             scale since 1; calibration#2 done",
+        ),
+    ]);
+}
+
+#[test]
+fn constants_that_nobody_proposes_are_abandoned() {
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("end 1 1", "run 1 physics closed"),
+        (
+            "ok express#1",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with \
+             100; start calibration#1 attempt 1 on 1; express#1 done",
+        ),
+        (
+            "ok calibration#1 beamspot=5/100",
+            "+HARVEST; beamspot since 1; beamspot of run 1: update; scale of run 1: abandoned; \
+             HARVEST closed with 100; start prompt#1 attempt 1 on 1 with beamspot since 1; \
+             calibration#1 done",
+        ),
+    ]);
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("end 1 1", "run 1 physics closed"),
+        (
+            "fail express#1 program",
+            "alarm job-failed/express#1; beamspot of run 1: abandoned; scale of run 1: \
+             abandoned; start prompt#1 attempt 1 on 1; express#1 failed: program",
+        ),
+    ]);
+}
+
+#[test]
+fn runs_too_small_to_decide_are_added_up() {
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("end 1 1", "run 1 physics closed"),
+        (
+            "ok express#1",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with \
+             100; start calibration#1 attempt 1 on 1; express#1 done",
+        ),
+        (
+            "ok calibration#1 beamspot=5/100 scale=7/300",
+            "+HARVEST; beamspot since 1; beamspot of run 1: update; scale of run 1: \
+             collecting; HARVEST closed with 100; start prompt#1 attempt 1 on 1 with beamspot \
+             since 1; calibration#1 done",
+        ),
+        ("file 2 1 b 100", "file b; run 2 physics open"),
+        ("lumi 2 1 100", "start express#2 attempt 1 on 1"),
+        ("end 2 1", "run 2 physics closed"),
+        (
+            "ok express#2",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with \
+             100; start calibration#2 attempt 1 on 2 with beamspot since 1; express#2 done",
+        ),
+        (
+            "ok calibration#2 beamspot=5/100 scale=7/600",
+            "+HARVEST; beamspot of run 2: no-change; scale since 2; scale of run 2: update; \
+             HARVEST closed with 200; start prompt#2 attempt 1 on 1 with beamspot since 1 and \
+             scale since 2; calibration#2 done",
+        ),
+    ]);
+}
+
+#[test]
+fn prompt_does_not_wait_for_ever() {
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("end 1 1", "run 1 physics closed"),
+        ("wait 172799", ""),
+        ("wait 1", "start prompt#1 attempt 1 on 1"),
+        (
+            "ok prompt#1",
+            "+AOD; +DQM; AOD closed with 100; DQM closed with 100; start dqm#1 attempt 1 on 1; \
+             prompt#1 done provisionally",
+        ),
+    ]);
+}

@@ -1,0 +1,407 @@
+//! A tiny language for the tables. In come words, out come words; times are virtual seconds.
+//!
+//! Inputs: `begin RUN TYPE [sim]`, `file RUN LUMI NAME EVENTS [sim]`, `empty RUN LUMI NAME`, `lumi
+//! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE/COUNT ..] [tests=STATUS,..]`, `report
+//! JOB -LABEL` (success without that output), `twice JOB`, `fail JOB CLASS`, `unstored JOB`, `old
+//! JOB` (success of an older attempt), `wait SECONDS`, `start RUN TYPE`, `stop RUN LAST_LUMI`,
+//! `retry JOB`. A job is `pipeline#n`, numbered as they are made.
+//!
+//! Every input is followed by a tick; every file is of the stream `Muons`.
+
+use model::arrival::{Arrival, Checksum, Counts, LumiEnd, RunBegin, RunEnd, Seen};
+use model::command::{Command, Reply};
+use model::conditions::{CandidateConstant, MeasuredQuantity};
+use model::dataset::BlockState;
+use model::fact::Fact;
+use model::ids::{AgentNumber, AttemptNumber, Epoch, JobId, LumiNumber, RunNumber, Token};
+use model::job::{ExitClass, Job, JobState};
+use model::lumi::Expected;
+use model::names::{DataLabel, DatasetName, FileName, ProfileName, StreamName, TagName};
+use model::quality::TestAnswer;
+use model::run::RunType;
+use model::time::{Moment, Span};
+use model::units::{Bytes, Events};
+use model::work::{
+    AttemptNews, AttemptReport, AttemptSpec, CommitFailure, ReportedOutput, StoredOutput,
+};
+use std::collections::BTreeMap;
+use tier0_engine::{Broken, Effect, Engine, Input, Setup};
+
+/// The engine, and names for what it makes.
+pub(crate) struct Play {
+    engine: Engine,
+    now: Moment,
+    specs: BTreeMap<String, AttemptSpec>,
+    jobs: BTreeMap<String, JobId>,
+    names: BTreeMap<JobId, String>,
+    said: Vec<String>,
+}
+
+impl Play {
+    pub(crate) fn new() -> Self {
+        Self::with_cores(8)
+    }
+
+    pub(crate) fn with_cores(cores: u32) -> Self {
+        let definitions = pipelines::link::load(pipelines::EMBEDDED)
+            .expect("what comes with the program is right");
+        let setup = Setup {
+            agent: AgentNumber(0),
+            epoch: Epoch(2),
+            definitions,
+            config_hash: "0123456789abcdef".to_owned(),
+            cores,
+            default_run_type: RunType::Physics,
+        };
+        Self {
+            engine: Engine::new(setup, None),
+            now: Moment(1_798_761_600_000_000_000),
+            specs: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            names: BTreeMap::new(),
+            said: Vec::new(),
+        }
+    }
+
+    pub(crate) fn broken(&self) -> Vec<Broken> {
+        self.engine.check()
+    }
+
+    /// Plays one row; what the engine says of it, in words.
+    pub(crate) fn row(&mut self, row: &str) -> String {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let number = |at: usize| words[at].parse::<u32>().expect("a number");
+        let run = || RunNumber(number(1));
+        let label = if words.contains(&"sim") {
+            DataLabel::Simulated
+        } else {
+            DataLabel::Real
+        };
+        match words[0] {
+            "begin" => self.seen(Seen::RunBegin(RunBegin {
+                run: run(),
+                run_type: RunType::parse(words[2]),
+                label,
+            })),
+            "file" => self.seen(file(run(), number(2), words[3], number(4), label, self.now)),
+            "empty" => self.seen(file(run(), number(2), words[3], 0, label, self.now)),
+            "lumi" => self.seen(Seen::LumiEnd(LumiEnd {
+                run: run(),
+                lumi: LumiNumber(number(2)),
+                expected: Expected::Events(u64::from(number(3))),
+            })),
+            "end" => self.seen(Seen::RunEnd(RunEnd {
+                run: run(),
+                last_lumi: number(2),
+                events: None,
+            })),
+            "wait" => self.now = self.now + Span::from_secs(i64::from(number(1))),
+            "start" => self.ask(Command::RunStart {
+                run: run(),
+                run_type: RunType::parse(words[2]).expect("a run type"),
+                label,
+            }),
+            "stop" => self.ask(Command::RunStop {
+                run: run(),
+                last_lumi: number(2),
+            }),
+            "retry" => self.ask(Command::JobRetry {
+                job: self.jobs.get(words[1]).copied().unwrap_or(JobId(999)),
+            }),
+            _ => self.attempt(&words),
+        }
+        self.step(Input::Tick);
+        std::mem::take(&mut self.said).join("; ")
+    }
+
+    fn seen(&mut self, seen: Seen) {
+        self.step(Input::Seen(seen));
+    }
+
+    fn ask(&mut self, command: Command) {
+        self.step(Input::Asked { ticket: 1, command });
+    }
+
+    /// What an executor or the storage says of a job's attempt.
+    fn attempt(&mut self, words: &[&str]) {
+        let spec = self.specs.get(words[1]).expect("the job was sent").clone();
+        let token = spec.token;
+        match words[0] {
+            "fail" => {
+                let class = ExitClass::parse(words[2]).expect("a class");
+                let message = format!("it was {}", words[2]);
+                self.ended(
+                    token,
+                    AttemptReport::failed(class, message, self.now, self.now),
+                );
+            }
+            "report" => {
+                let mut report = self.report(&spec, &[]);
+                report
+                    .outputs
+                    .retain(|o| words[2] != format!("-{}", o.label));
+                self.ended(token, report);
+            }
+            "twice" => {
+                let mut report = self.report(&spec, &[]);
+                report.outputs.extend(report.outputs.clone());
+                self.ended(token, report);
+            }
+            "old" => {
+                let attempt = AttemptNumber(token.attempt.0 - 1);
+                let report = self.report(&spec, &[]);
+                self.ended(Token { attempt, ..token }, report);
+            }
+            "unstored" => {
+                let report = self.report(&spec, &[]);
+                self.ended(token, report);
+                let failure = CommitFailure {
+                    class: ExitClass::Transient,
+                    message: "no space left".to_owned(),
+                };
+                self.step(Input::Stored {
+                    token,
+                    result: Err(failure),
+                });
+            }
+            "ok" => {
+                let report = self.report(&spec, &words[2..]);
+                let outputs: Vec<_> = report.outputs.clone();
+                let plans = self.ended(token, report);
+                for (plan, output) in plans.iter().zip(&outputs) {
+                    assert_eq!(
+                        plan.1,
+                        output.label.as_str(),
+                        "the plan keeps the report's order"
+                    );
+                }
+                let stored = plans.into_iter().map(|(name, _)| StoredOutput {
+                    name,
+                    bytes: Bytes(10),
+                    adler32: 3,
+                });
+                let result = Ok(stored.collect());
+                self.step(Input::Stored { token, result });
+            }
+            other => panic!("{other} is no word of the tables"),
+        }
+    }
+
+    /// Tells that an attempt has ended; the outputs that shall be put in place, by final name and
+    /// label.
+    fn ended(&mut self, token: Token, report: AttemptReport) -> Vec<(FileName, String)> {
+        let news = AttemptNews::Ended(Box::new(report));
+        let mut plans = Vec::new();
+        for effect in self.effects(Input::News { token, news }) {
+            if let Effect::Store(plan) = &effect {
+                let outputs = plan.outputs.iter();
+                plans.extend(outputs.map(|o| (o.name.clone(), o.reported.label.to_string())));
+            }
+            self.tell(effect);
+        }
+        plans
+    }
+
+    fn report(&self, spec: &AttemptSpec, words: &[&str]) -> AttemptReport {
+        let events = Events(
+            spec.inputs
+                .iter()
+                .filter_map(|i| i.events)
+                .map(|e| e.0)
+                .sum(),
+        );
+        let outputs = spec.plan.outputs.iter().map(|wanted| ReportedOutput {
+            label: wanted.label.clone(),
+            path: wanted.path.clone(),
+            bytes: None,
+            adler32: None,
+            events,
+            lumis: Vec::new(),
+        });
+        let tests = words.iter().find_map(|word| word.strip_prefix("tests="));
+        let tests = tests.into_iter().flat_map(|list| list.split(','));
+        AttemptReport {
+            outputs: outputs.collect(),
+            events_read: events,
+            events_written: events,
+            candidates: words.iter().filter_map(|word| candidate(word)).collect(),
+            tests: tests.map(test).collect(),
+            ..AttemptReport::failed(ExitClass::Ok, String::new(), self.now, self.now)
+        }
+    }
+
+    fn effects(&mut self, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.engine.step(self.now, input, &mut effects);
+        effects
+    }
+
+    fn step(&mut self, input: Input) {
+        for effect in self.effects(input) {
+            self.tell(effect);
+        }
+    }
+
+    fn tell(&mut self, effect: Effect) {
+        let words = match effect {
+            Effect::Record(fact) => self.fact(&fact),
+            Effect::Start(spec) => {
+                let name = self.names.get(&spec.token.job).cloned();
+                let name = name
+                    .unwrap_or_else(|| self.name(spec.token.job, spec.plan.task.pipeline.as_str()));
+                let constants: Vec<String> = spec
+                    .constants
+                    .iter()
+                    .map(|c| format!("{} since {}", c.tag, c.since))
+                    .collect();
+                let with = if constants.is_empty() {
+                    String::new()
+                } else {
+                    format!(" with {}", constants.join(" and "))
+                };
+                let attempt = spec.token.attempt;
+                let files = spec.inputs.len();
+                self.specs.insert(name.clone(), spec);
+                Some(format!("start {name} attempt {attempt} on {files}{with}"))
+            }
+            Effect::Reply {
+                reply: Reply::Done(text),
+                ..
+            } => Some(format!("done: {text}")),
+            Effect::Reply {
+                reply: Reply::Refused(text),
+                ..
+            } => Some(format!("refused: {text}")),
+            _ => None,
+        };
+        self.said.extend(words);
+    }
+
+    fn name(&mut self, job: JobId, pipeline: &str) -> String {
+        let before = self
+            .jobs
+            .keys()
+            .filter(|name| name.starts_with(&format!("{pipeline}#")))
+            .count();
+        let name = format!("{pipeline}#{}", before + 1);
+        self.jobs.insert(name.clone(), job);
+        self.names.insert(job, name.clone());
+        name
+    }
+
+    /// A fact in words; none for those that say nothing to people.
+    fn fact(&mut self, fact: &Fact) -> Option<String> {
+        Some(match fact {
+            Fact::FileIs(file) if file.late => format!("late {}", file.arrival.name),
+            Fact::FileIs(file) => format!("file {}", file.arrival.name),
+            Fact::SetAsideIs(item) => format!("set aside {}: {}", item.name, item.refusal.code()),
+            Fact::RunIs(run) => format!("run {} {} {}", run.number, run.run_type, run.state.word()),
+            Fact::JobIs(job) => return self.job(job),
+            Fact::OutputIs(output) if output.block.is_none() => {
+                format!("unpublished {}", tier(&output.dataset))
+            }
+            Fact::OutputIs(output) => format!("+{}", tier(&output.dataset)),
+            Fact::BlockIs(block) if block.state != BlockState::Open => {
+                format!("{} closed with {}", tier(&block.dataset), block.events)
+            }
+            Fact::DecisionIs(d) => format!("{} of run {}: {}", d.tag, d.run, d.outcome.as_str()),
+            Fact::IovIs(iov) => format!("{} since {}", iov.tag, iov.since),
+            Fact::QualityIs(quality) => {
+                let (run, verdict) = (quality.run, quality.verdict.as_str());
+                match &quality.refused {
+                    None => format!("run {run} {verdict}: {:?}", quality.certified),
+                    Some(_) => format!("run {run} {verdict}, not certified"),
+                }
+            }
+            Fact::AlarmIs(alarm) if alarm.cleared_at.is_some() => {
+                format!("cleared {}", self.key(&alarm.key))
+            }
+            Fact::AlarmIs(alarm) => format!("alarm {}", self.key(&alarm.key)),
+            _ => return None,
+        })
+    }
+
+    /// An alarm's key with the job's name for its number.
+    fn key(&self, key: &str) -> String {
+        let (front, last) = key.rsplit_once('/').unwrap_or(("", key));
+        let job = last.parse().ok().and_then(|id| self.names.get(&JobId(id)));
+        job.map_or_else(|| key.to_owned(), |name| format!("{front}/{name}"))
+    }
+
+    fn job(&mut self, job: &Job) -> Option<String> {
+        let name = match self.names.get(&job.id) {
+            Some(name) => name.clone(),
+            None => self.name(job.id, job.task.pipeline.as_str()),
+        };
+        Some(match job.state {
+            JobState::Failed { class, .. } => format!("{name} failed: {}", class.as_str()),
+            JobState::Ready { not_before, .. } if not_before > self.now => {
+                format!("{name} pauses {}", not_before.since(self.now))
+            }
+            JobState::Ready { .. } => format!("{name} ready"),
+            JobState::Done { .. } if job.provisional => format!("{name} done provisionally"),
+            JobState::Done { .. } => format!("{name} done"),
+            JobState::Sent { .. } | JobState::Running { .. } | JobState::Committing { .. } => {
+                return None;
+            }
+        })
+    }
+}
+
+fn file(run: RunNumber, lumi: u32, name: &str, events: u32, label: DataLabel, at: Moment) -> Seen {
+    let empty = events == 0;
+    Seen::File(Arrival {
+        profile: ProfileName::new("spool"),
+        name: FileName::new(name),
+        run,
+        lumi: LumiNumber(lumi),
+        stream: StreamName::new("Muons"),
+        label,
+        bytes: Bytes(u64::from(events) * 10),
+        inode: 1,
+        mtime: at,
+        counts: Some(Counts {
+            processed: u64::from(events),
+            accepted: u64::from(events),
+            errors: 0,
+        }),
+        checksum: Some(Checksum::Adler32(events)),
+        empty,
+        seen_at: at,
+    })
+}
+
+/// The end of a dataset's name: what it holds, and whether it is simulated.
+fn tier(dataset: &DatasetName) -> String {
+    let parts: Vec<&str> = dataset.as_str().split('/').skip(3).collect();
+    parts.join("/")
+}
+
+/// `beamspot=5/100`: five thousandths of its unit, measured from a hundred, with an error of one
+/// thousandth.
+fn candidate(word: &str) -> Option<CandidateConstant> {
+    let (tag, measured) = word.split_once('=').filter(|(tag, _)| *tag != "tests")?;
+    let (value, n) = measured.split_once('/')?;
+    Some(CandidateConstant {
+        tag: TagName::new(tag),
+        n: n.parse().expect("a count"),
+        quantities: vec![MeasuredQuantity {
+            name: "x_cm".to_owned(),
+            value_nano: value.parse::<i64>().expect("a value") * 1_000_000,
+            error_nano: 1_000_000,
+        }],
+        not_applicable: None,
+        payload: word.to_owned(),
+        hash: format!("{word:0>64}"),
+    })
+}
+
+fn test(status: &str) -> TestAnswer {
+    TestAnswer {
+        name: "contents".to_owned(),
+        histogram: "mass".to_owned(),
+        status: status.parse().expect("a status"),
+        value_ppm: 1_000_000,
+        message: String::new(),
+    }
+}
