@@ -94,11 +94,15 @@ impl Engine {
 
     /// Lumis that are accounted for in every stream.
     fn closed_lumis(&self, number: RunNumber) -> LumiList {
-        let Some(work) = self.runs.get(&number) else { return LumiList::default() };
+        let Some(work) = self.runs.get(&number) else {
+            return LumiList::default();
+        };
         let last = work.run.last_lumi.unwrap_or(0);
         let closed = |lumi: &u32| {
             let lumi = model::ids::LumiNumber(*lumi);
-            work.streams.values().all(|stream| stream.frontier.is_closed(lumi))
+            work.streams
+                .values()
+                .all(|stream| stream.frontier.is_closed(lumi))
         };
         LumiList::from_lumis((1..=last).filter(closed).map(|lumi| (number.0, lumi)))
     }
@@ -164,7 +168,9 @@ impl Engine {
 /// What the tests add up to, by the wing's rule. A test that does not apply to the data says
 /// nothing.
 fn verdict(tests: &[TestAnswer]) -> Verdict {
-    let applicable = tests.iter().filter(|test| test.status != Status::Disabled.code());
+    let applicable = tests
+        .iter()
+        .filter(|test| test.status != Status::Disabled.code());
     let results: Vec<TestResult> = applicable
         .map(|test| TestResult {
             name: test.name.clone(),
@@ -187,7 +193,10 @@ fn status(code: u32) -> Status {
         Status::Warning,
         Status::Error,
     ];
-    known.into_iter().find(|status| status.code() == code).unwrap_or(Status::Other)
+    known
+        .into_iter()
+        .find(|status| status.code() == code)
+        .unwrap_or(Status::Other)
 }
 
 fn ranges_of(list: &LumiList, number: RunNumber) -> Vec<(u32, u32)> {
