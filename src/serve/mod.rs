@@ -222,7 +222,8 @@ fn hash_of(definitions: &[Definition]) -> String {
     crate::data::hex(&digest[..8])
 }
 
-/// `{tier0}` is this program, `{program:NAME}` what the configuration says.
+/// `{tier0}` is this program, `{program:NAME}` what the configuration says: by its whole path,
+/// because a bare name would be looked for in PATH.
 fn fill_programs(
     definitions: &[Definition],
     myself: &Path,
@@ -233,9 +234,10 @@ fn fill_programs(
             .strip_prefix("{program:")
             .and_then(|rest| rest.strip_suffix('}'));
         match named {
-            Some(name) => programs
-                .get(name)
-                .map_or(argument.clone(), |p| p.display().to_string()),
+            Some(name) => programs.get(name).map_or(argument.clone(), |path| {
+                let whole = std::path::absolute(path);
+                whole.as_ref().unwrap_or(path).display().to_string()
+            }),
             None if argument == "{tier0}" => myself.display().to_string(),
             None => argument.clone(),
         }
