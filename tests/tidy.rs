@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const FILE_LINES_MAX: usize = 700;
 /// A function longer than this does not fit any screen.
 const FUNCTION_LINES_MAX: usize = 100;
+/// A test that is one table may be longer.
+const TEST_LINES_MAX: usize = 200;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// Rooms, each with what it may import of ours: the ladder of ARCHITECTURE.md.
@@ -130,7 +132,13 @@ fn files_functions_and_lines_have_a_size() {
                 ));
             }
         }
-        offenders.extend(long_functions(&lines).map(|(line, length)| {
+        let name = shown(&path);
+        let limit = if name.contains("tests") {
+            TEST_LINES_MAX
+        } else {
+            FUNCTION_LINES_MAX
+        };
+        offenders.extend(long_functions(&lines, limit).map(|(line, length)| {
             format!("{}:{line}: a function of {length} lines", shown(&path))
         }));
     }
@@ -138,7 +146,7 @@ fn files_functions_and_lines_have_a_size() {
 }
 
 /// Functions over the limit: from a line with `fn` to the closing brace at the same indent.
-fn long_functions(lines: &[&str]) -> impl Iterator<Item = (usize, usize)> {
+fn long_functions(lines: &[&str], limit: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {
         let trimmed = line.trim_start();
@@ -160,7 +168,7 @@ fn long_functions(lines: &[&str]) -> impl Iterator<Item = (usize, usize)> {
             .position(|line| *line == close)
             .unwrap_or(0)
             + 1;
-        if length > FUNCTION_LINES_MAX {
+        if length > limit {
             found.push((start + 1, length));
         }
     }

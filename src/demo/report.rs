@@ -5,15 +5,22 @@ use super::summary::{ActSummary, Summary};
 use std::fmt::Write;
 use std::path::Path;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em \
-auto;max-width:105em;padding:0 1em;color:#1b1f24}\
-h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em;border-top:1px solid #d0d7de;padding-top:1em}\
-table{border-collapse:collapse;margin:.8em 0}th,td{padding:.2em \
-.7em;text-align:right;border-bottom:1px solid #eaeef2}\
-th{font-weight:600}td,th{white-space:nowrap}td:first-child,th:first-child,td.t,th.t{text-align:left}td.t:last-child{white-space:normal;min-width:36em}.not{color:#6e7781}.bad{color:#b42318;font-weight:600}\
-.tag{display:inline-block;padding:0 .6em;border-radius:1em;background:#ddf4ff;font-size:.85em}\
-.sim{background:#fff1cc}code{background:#f6f8fa;padding:0 .3em}svg{background:#fff;border:1px \
-solid #eaeef2}";
+const STYLE: &str = "\
+    body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:105em;padding:0 1em;color:#1b1f24}\
+    h1{font-size:1.5em}\
+    h2{font-size:1.15em;margin-top:2em;border-top:1px solid #d0d7de;padding-top:1em}\
+    table{border-collapse:collapse;margin:.8em 0}\
+    th,td{padding:.2em .7em;text-align:right;border-bottom:1px solid #eaeef2}\
+    th{font-weight:600}\
+    td,th{white-space:nowrap}\
+    td:first-child,th:first-child,td.t,th.t{text-align:left}\
+    td.t:last-child{white-space:normal;min-width:36em}\
+    .not{color:#6e7781}\
+    .bad{color:#b42318;font-weight:600}\
+    .tag{display:inline-block;padding:0 .6em;border-radius:1em;background:#ddf4ff;font-size:.85em}\
+    .sim{background:#fff1cc}\
+    code{background:#f6f8fa;padding:0 .3em}\
+    svg{background:#fff;border:1px solid #eaeef2}";
 
 /// Writes the page.
 pub(super) fn write(summary: &Summary, path: &Path) -> Result<(), DemoError> {

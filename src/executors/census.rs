@@ -1,7 +1,9 @@
-//! Who lives on this machine: processes by parent and by what their environment says, read from `/proc`.
+//! Who lives on this machine: processes by parent and by what their environment says, read from
+//! `/proc`.
 //!
-//! In: a work folder and an epoch. Out: nothing of an older epoch lives any more, and its folders are gone. Only
-//! processes whose environment carries our work folder in `TIER0_INSTANCE` are ever ended.
+//! In: a work folder and an epoch. Out: nothing of an older epoch lives any more, and its folders
+//! are gone. Only processes whose environment carries our work folder in `TIER0_INSTANCE` are ever
+//! ended.
 
 use crate::ExecutorError;
 use model::ids::Epoch;
@@ -14,7 +16,8 @@ use std::time::Duration;
 /// Rounds of looking and killing before survivors are reported; 20 ms apart, so ten seconds.
 const ROUNDS: u32 = 500;
 const ROUND_PAUSE: Duration = Duration::from_millis(20);
-/// An environment longer than this is read in part; ours stands first in none, so the part must be large.
+/// An environment longer than this is read in part; ours stands first in none, so the part must be
+/// large.
 const ENVIRONMENT_BYTES_MAX: u64 = 2 << 20;
 
 /// What [`end_older_epochs`] did.
@@ -26,8 +29,8 @@ pub struct EndedProcesses {
     pub folders: usize,
 }
 
-/// Ends every process that an older epoch of this work folder started, waits until they are gone, and removes the
-/// folders of those epochs. To be called before anything of `epoch` starts.
+/// Ends every process that an older epoch of this work folder started, waits until they are gone,
+/// and removes the folders of those epochs. To be called before anything of `epoch` starts.
 pub fn end_older_epochs(work_dir: &Path, epoch: Epoch) -> Result<EndedProcesses, ExecutorError> {
     let absolute = std::path::absolute(work_dir).unwrap_or_else(|_| work_dir.to_path_buf());
     let processes = end_epochs(&absolute, |other| other < epoch)?;

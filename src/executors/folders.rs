@@ -1,17 +1,32 @@
-//! Folders of attempts: made ahead, taken by a rename, removed in the background, the last failed ones kept.
+//! Folders of attempts: made ahead, taken by a rename, used again in the background, the last
+//! failed ones kept.
 //!
-//! In: tokens. Out: `work/<epoch>/<job>-<attempt>` with `job.json`, `stdout` and `stderr` in it, and
-//! `work/failed/<epoch>-<job>-<attempt>` for people who ask why. Nothing here is ever needed for recovery.
+//! A folder that is as it was made is used again, because making files is dear where files were
+//! just removed: ext4 passes over every inode that was freed in the last minute
+//! (`recently_deleted`, fs/ext4/ialloc.c), one by one, which is soon a millisecond of processor
+//! time a file.
+//!
+//! In: tokens. Out: `work/<epoch>/<job>-<attempt>` with `job.json`, `stdout` and `stderr` in it,
+//! and `work/failed/<epoch>-<job>-<attempt>` for people who ask why. Nothing here is ever needed
+//! for recovery.
 
 use crate::ExecutorError;
 use model::ids::{Epoch, Token};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// Files that a folder is made with.
+const FILES: [&str; 3] = ["job.json", "stdout", "stderr"];
+/// What a program may add without spoiling the folder for the next.
+const REPORT: &str = "report.json";
+/// Used folders that are kept ready, where fewer are wanted ahead: what a burst left serves the
+/// next one.
+const USED_MAX: usize = 256;
 /// What is kept of a failed attempt.
 const KEPT: [&str; 4] = ["job.json", "stdout", "stderr", "report.json"];
 
@@ -22,7 +37,8 @@ pub fn attempt_folder(work_dir: &Path, token: Token) -> PathBuf {
         .join(format!("{}-{}", token.job, token.attempt))
 }
 
-/// Where `job.json`, `stdout`, `stderr` and `report.json` of a failed attempt are kept, if it is among the last.
+/// Where `job.json`, `stdout`, `stderr` and `report.json` of a failed attempt are kept, if it is
+/// among the last.
 pub fn kept_folder(work_dir: &Path, token: Token) -> PathBuf {
     work_dir.join("failed").join(token.to_string())
 }
@@ -33,27 +49,28 @@ enum Chore {
         folder: PathBuf,
         keep_as: Option<PathBuf>,
     },
+    UseAgain(PathBuf),
     Flush(Sender<()>),
 }
 
 /// Removes what attempts leave behind, in the background. Cheap to clone.
 #[derive(Clone)]
 pub struct Cleaner {
-    work_dir: PathBuf,
     chores: Sender<Chore>,
 }
 
 impl Cleaner {
-    /// The attempt's folder is needed no more: its outputs are in place, or will never be. With `keep`, what people
-    /// need to understand a failure stays for a while.
-    pub fn forget(&self, token: Token, keep: bool) {
-        let keep_as = keep.then(|| kept_folder(&self.work_dir, token));
-        self.remove(attempt_folder(&self.work_dir, token), keep_as);
-    }
-
+    /// The folder is needed no more: its outputs are in place, or will never be. With `keep_as`,
+    /// what people need to understand a failure stays there for a while.
     pub(crate) fn remove(&self, folder: PathBuf, keep_as: Option<PathBuf>) {
         // After the end of the executor nobody cleans; the next epoch removes all.
         let _ = self.chores.send(Chore::Remove { folder, keep_as });
+    }
+
+    /// The same for a folder whose attempt went well and left no process behind: another may have
+    /// it.
+    pub(crate) fn use_again(&self, folder: PathBuf) {
+        let _ = self.chores.send(Chore::UseAgain(folder));
     }
 
     /// Waits until everything asked for so far is done.
@@ -76,6 +93,8 @@ struct Ready {
     epoch_dir: PathBuf,
     folders: Mutex<(Vec<PathBuf>, u64)>,
     wanted: usize,
+    /// Rights of files as we make them; known once one was made.
+    file_mode: OnceLock<u32>,
 }
 
 /// How many of each are kept.
@@ -89,7 +108,8 @@ pub(crate) struct Stock {
 }
 
 impl Folders {
-    /// Makes the epoch's folder and the first folders in it, and starts the thread that does the rest.
+    /// Makes the epoch's folder and the first folders in it, and starts the thread that does the
+    /// rest.
     pub(crate) fn open(work_dir: &Path, epoch: Epoch, stock: Stock) -> Result<Self, ExecutorError> {
         let failed = |path: &Path| {
             let path = path.to_path_buf();
@@ -108,6 +128,7 @@ impl Folders {
             epoch_dir: epoch_dir.clone(),
             folders: Mutex::new((Vec::new(), 0)),
             wanted: stock.ahead,
+            file_mode: OnceLock::new(),
         });
         ready.refill().map_err(failed(&epoch_dir))?;
         let (chores, todo) = channel();
@@ -119,10 +140,7 @@ impl Folders {
                 name: "tier0-folders",
                 source,
             })?;
-        let cleaner = Cleaner {
-            work_dir: work_dir.to_path_buf(),
-            chores,
-        };
+        let cleaner = Cleaner { chores };
         Ok(Self {
             work_dir: work_dir.to_path_buf(),
             epoch_dir,
@@ -175,10 +193,63 @@ impl Ready {
         };
         let folder = self.epoch_dir.join(format!("ahead-{number}"));
         fs::create_dir(&folder)?;
-        for name in ["job.json", "stdout", "stderr"] {
-            File::create(folder.join(name))?;
+        for name in FILES {
+            let file = File::create(folder.join(name))?;
+            if self.file_mode.get().is_none() {
+                self.file_mode
+                    .get_or_init(|| file.metadata().map_or(0, |found| found.mode()));
+            }
         }
         Ok(folder)
+    }
+
+    /// Makes a folder of an attempt that went well ready for another, if it is as it was made but
+    /// for what stands in its files: nothing of one attempt may reach the next. Tells whether it
+    /// is.
+    fn use_again(&self, folder: &Path) -> io::Result<bool> {
+        let number = {
+            let mut folders = self.lock();
+            if folders.0.len() >= self.wanted.max(USED_MAX) {
+                return Ok(false);
+            }
+            folders.1 += 1;
+            folders.1
+        };
+        let own = fs::symlink_metadata(folder)?;
+        let parent = fs::symlink_metadata(&self.epoch_dir)?;
+        if !own.is_dir() || own.mode() != parent.mode() || own.uid() != parent.uid() {
+            return Ok(false);
+        }
+        let mut found = 0;
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let file = entry.metadata()?;
+            let name = entry.file_name();
+            let ours = FILES.iter().any(|ours| name == *ours);
+            // A second name elsewhere, or other rights, would outlive the attempt.
+            if !file.is_file() || file.nlink() != 1 || !(ours || name == REPORT) {
+                return Ok(false);
+            }
+            if !ours {
+                fs::remove_file(entry.path())?;
+                continue;
+            }
+            if Some(&file.mode()) != self.file_mode.get() || file.uid() != own.uid() {
+                return Ok(false);
+            }
+            // A job file is overwritten; a capture file is appended to.
+            if name != FILES[0] && file.len() > 0 {
+                File::options().write(true).open(entry.path())?.set_len(0)?;
+            }
+            found += 1;
+        }
+        if found != FILES.len() {
+            return Ok(false);
+        }
+        let ready = self.epoch_dir.join(format!("ahead-{number}"));
+        fs::rename(folder, &ready)?;
+        self.lock().0.push(ready);
+        Ok(true)
     }
 
     fn refill(&self) -> io::Result<()> {
@@ -208,6 +279,12 @@ fn work(todo: &Receiver<Chore>, ready: &Ready, failed_dir: &Path, stock: &Stock)
                     }
                 }
                 let _ = fs::remove_dir_all(folder);
+            }
+            // It is, or it is removed as it stands.
+            Chore::UseAgain(folder) => {
+                if !ready.use_again(&folder).unwrap_or(false) {
+                    let _ = fs::remove_dir_all(folder);
+                }
             }
             Chore::Flush(done) => drop(done.send(())),
         }

@@ -1,7 +1,8 @@
 //! `job.json`: what a program is told of its attempt (contracts, section 6).
 //!
-//! In: an attempt, and where things lie here. Out: the JSON. The same attempt always gives the same text, but for its
-//! own number; the seed depends on the work alone, so that a second attempt makes the same output.
+//! In: an attempt, and where things lie here. Out: the JSON. The same attempt always gives the same
+//! text, but for its own number; the seed depends on the work alone, so that a second attempt makes
+//! the same output.
 
 use model::ids::{LumiNumber, Token};
 use model::names::ProfileName;
@@ -212,8 +213,9 @@ fn parameters(spec: &AttemptSpec) -> BTreeMap<&str, Value> {
     parameters
 }
 
-/// From what the work is, not from when it was done: the same work gives the same random numbers in every attempt and
-/// on every machine. 53 bits, so that it survives JavaScript and Python's JSON alike.
+/// From what the work is, not from when it was done: the same work gives the same random numbers in
+/// every attempt and on every machine. 53 bits, so that it survives JavaScript and Python's JSON
+/// alike.
 fn seed(spec: &AttemptSpec) -> u64 {
     let mut hash = Sha256::new();
     hash.update(spec.plan.task.to_string());

@@ -1,7 +1,9 @@
-//! How an attempt ended: from its exit, its report, its files and why we ended it, to one class and one sentence.
+//! How an attempt ended: from its exit, its report, its files and why we ended it, to one class and
+//! one sentence.
 //!
-//! In: what was seen. Out: the report for the engine. The order of belief: our own reason for ending it, then the way
-//! it exited, then what it says of itself, and its outputs must exist inside its own folder. No output is read here.
+//! In: what was seen. Out: the report for the engine. The order of belief: our own reason for
+//! ending it, then the way it exited, then what it says of itself, and its outputs must exist
+//! inside its own folder. No output is read here.
 
 use crate::report::{REPORT_BYTES_MAX, Report, bounded};
 use crate::wire::End;
@@ -155,7 +157,8 @@ impl Seen<'_> {
         )
     }
 
-    /// Without a report, success is an exit code of 0 and every declared output there, with something in it.
+    /// Without a report, success is an exit code of 0 and every declared output there, with
+    /// something in it.
     fn by_files(&self) -> Verdict {
         let mut outputs = Vec::new();
         for wanted in &self.plan.outputs {
@@ -225,7 +228,8 @@ impl Seen<'_> {
         }
     }
 
-    /// Size of a regular file inside the folder, reached without any symbolic link; the error ends a sentence.
+    /// Size of a regular file inside the folder, reached without any symbolic link; the error ends
+    /// a sentence.
     fn find(&self, path: &str) -> Result<u64, String> {
         let inside = Path::new(path)
             .components()
@@ -332,7 +336,8 @@ pub(crate) fn finish(
     }
 }
 
-/// Processes that the kernel has ended for want of memory since it started (proc(5), `/proc/vmstat`).
+/// Processes that the kernel has ended for want of memory since it started (proc(5),
+/// `/proc/vmstat`).
 pub(crate) fn oom_kills() -> u64 {
     let text = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));

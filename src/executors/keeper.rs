@@ -1,8 +1,10 @@
-//! The keeper: looks at everything that runs, ten times a second, and ends what runs too long or writes too much.
+//! The keeper: looks at everything that runs, ten times a second, and ends what runs too long or
+//! writes too much.
 //!
-//! In: the time and the sizes of capture files. Out: signals: first SIGTERM, two seconds later SIGKILL. A look costs
-//! microseconds for each running attempt, and there are never more of them than slots, so no timer is kept for each.
-//! While nothing runs it sleeps, so that an instance without a run wakes nobody.
+//! In: the time and the sizes of capture files. Out: signals: first SIGTERM, two seconds later
+//! SIGKILL. A look costs microseconds for each running attempt, and there are never more of them
+//! than slots, so no timer is kept for each. While nothing runs it sleeps, so that an instance
+//! without a run wakes nobody.
 
 use crate::judge::Cause;
 use crate::local::Shared;
@@ -19,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const GRACE: Span = Span::from_secs(2);
 /// A worker that has not said hello by then never will.
 const HELLO: Span = Span::from_secs(60);
-/// Starts of short attempts with workers are told by their reports.
+/// Starts of short attempts are told by their reports.
 const TELL_START_AFTER: Span = Span::from_millis(100);
 
 impl Shared {
@@ -27,7 +29,12 @@ impl Shared {
     pub(crate) fn keep(&self) {
         self.keeper.get_or_init(std::thread::current);
         while !self.is_closing() {
-            if self.state().is_still() {
+            let sleeps = {
+                let mut state = self.state();
+                state.keeper_sleeps = state.is_still();
+                state.keeper_sleeps
+            };
+            if sleeps {
                 std::thread::park();
                 continue;
             }
@@ -38,10 +45,10 @@ impl Shared {
         }
     }
 
-    /// Called under the lock before something is added: wakes the keeper if there was nothing. It
-    /// looks at the state only after it is known here, so it misses nothing.
-    pub(crate) fn wake_keeper(&self, state: &State) {
-        if state.is_still()
+    /// Called under the lock before something is added: wakes the keeper if it sleeps. It says so
+    /// under the same lock, so it misses nothing; being woken without need costs a look.
+    pub(crate) fn wake_keeper(&self, state: &mut State) {
+        if std::mem::take(&mut state.keeper_sleeps)
             && let Some(keeper) = self.keeper.get()
         {
             keeper.unpark();
@@ -50,8 +57,15 @@ impl Shared {
 
     fn look_at_processes(&self, now: Moment) {
         let full = self.full_processes();
-        let mut signals = Vec::new();
+        let (mut signals, mut started) = (Vec::new(), Vec::new());
         for (key, process) in &mut self.state().processes {
+            if let Some(at) = process.started_at
+                && !process.told
+                && now.since(at) > TELL_START_AFTER
+            {
+                process.told = true;
+                started.push((process.token, at));
+            }
             let cause = match process.started_at {
                 _ if full.contains(key) => Some(Cause::Capture {
                     bytes_max: self.options.limits.capture_bytes_max,
@@ -78,6 +92,9 @@ impl Shared {
                     }
                 }
             }
+        }
+        for (token, at) in started {
+            self.tell(token, AttemptNews::Started { at });
         }
         for (key, force) in signals {
             self.signal(key, force);

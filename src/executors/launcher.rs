@@ -1,7 +1,7 @@
 //! The agent's end of the spawner: starts it, sends requests, hands out its replies.
 //!
-//! In: requests. Out: bytes on its socket. It knows nothing of attempts. Dropping it closes the socket, which ends the
-//! spawner and all that it started, and waits for that.
+//! In: requests. Out: bytes on its socket. It knows nothing of attempts. Dropping it closes the
+//! socket, which ends the spawner and all that it started, and waits for that.
 
 use crate::ExecutorError;
 use crate::wire::{self, Frames, Request};
@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-/// What programs see of our environment: where to find programs and libraries, and how to speak to people.
+/// What programs see of our environment: where to find programs and libraries, and how to speak to
+/// people.
 const ENVIRONMENT_ALLOWED: [&str; 12] = [
     "PATH",
     "HOME",
@@ -99,7 +100,8 @@ impl Drop for Launcher {
     }
 }
 
-/// Finds the file of a program, as a shell would; `tier0` alone means this very binary, installed or not.
+/// Finds the file of a program, as a shell would; `tier0` alone means this very binary, installed
+/// or not.
 pub(crate) fn resolve(program: &str, own_exe: &Path) -> Result<PathBuf, String> {
     if program == "tier0" {
         return Ok(own_exe.to_path_buf());

@@ -1,9 +1,10 @@
 //! Local execution: programs run beside us, as a process for each attempt or in workers that stay.
 //!
-//! In: attempts from the engine's performers, through the port `Executor`. Out: news of starts and ends, through the
-//! port's sink. A small copy of our own binary, the spawner, starts the programs, so that neither our size nor our
-//! threads cost anything and our death ends everything it started (D21). Nothing here decides whether an attempt is
-//! made again, and nothing an attempt writes is believed before the storage has looked at it.
+//! In: attempts from the engine's performers, through the port `Executor`. Out: news of starts and
+//! ends, through the port's sink. A small copy of our own binary, the spawner, starts the programs,
+//! so that neither our size nor our threads cost anything and our death ends everything it started
+//! (D21). Nothing here decides whether an attempt is made again, and nothing an attempt writes is
+//! believed before the storage has looked at it.
 //!
 //! Reading order is the order of the `mod` lines.
 

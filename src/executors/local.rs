@@ -1,11 +1,13 @@
 //! The local executor: programs beside us, started by the spawner.
 //!
-//! In: attempts, through the port `Executor`. Out: news of each, through the sink: one start, one end. On the hot path
-//! a folder made ahead is renamed, `job.json` is written and one request goes to the spawner; everything else happens
-//! in threads of its own: `tier0-replies` hears the spawner and judges, `tier0-keeper` watches limits, `tier0-folders`
-//! makes and removes folders, and each worker has a reader.
+//! In: attempts, through the port `Executor`. Out: news of each, through the sink: one start, one
+//! end. On the hot path a folder made ahead is renamed, `job.json` is written and one request goes
+//! to the spawner; everything else happens in threads of its own: `tier0-replies` hears the spawner
+//! and judges, `tier0-keeper` watches limits, `tier0-folders` makes and removes folders, and each
+//! worker has a reader.
 //!
-//! When the spawner dies, everything it started is ended, every attempt is told as lost, and a new spawner is started.
+//! When the spawner dies, everything it started is ended, every attempt is told as lost, and a new
+//! spawner is started.
 
 use crate::ExecutorError;
 use crate::census::{end_epochs, end_older_epochs};
@@ -123,7 +125,8 @@ impl LocalExecutor {
             &mut options.storage,
             &mut options.conditions,
         ];
-        // Programs and the spawner work elsewhere: a relative path would mean another place to them.
+        // Programs and the spawner work elsewhere: a relative path would mean another place to
+        // them.
         for path in paths.into_iter().chain(options.spool.values_mut()) {
             *path = absolute(path)?;
         }
@@ -254,15 +257,19 @@ impl Executor for LocalExecutor {
         }
     }
 
-    /// What older epochs started was ended before this executor existed, so nothing is ever adopted.
+    /// What older epochs started was ended before this executor existed, so nothing is ever
+    /// adopted.
     fn adopt(&mut self, tokens: &[Token]) -> Vec<Status> {
         self.status(tokens)
     }
 
     fn forget(&mut self, tokens: &[Token]) {
         for token in tokens {
-            // What failed was put away when it ended.
-            self.shared.folders.cleaner().forget(*token, false);
+            // What failed was put away when it ended, as was what made no outputs.
+            let left = self.shared.state().left.remove(token);
+            if let Some((folder, again)) = left {
+                self.shared.clear(folder, again);
+            }
         }
     }
 
@@ -361,12 +368,13 @@ impl Shared {
             folder: folder.clone(),
             sent_at,
             started_at: None,
+            told: false,
             ending: None,
         };
         let key = {
             let mut state = self.state();
             let key = state.take_key();
-            self.wake_keeper(&state);
+            self.wake_keeper(&mut state);
             state.processes.insert(key, process);
             state.places.insert(spec.token, Place::Process(key));
             key
@@ -404,10 +412,18 @@ impl Shared {
             format!("making the attempt's folder under {work_dir} failed: {error}")
         })?;
         let path = folder.join("job.json");
-        let written = std::fs::OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(&json));
+        let write = || -> std::io::Result<()> {
+            let mut file = std::fs::OpenOptions::new().write(true).open(&path)?;
+            file.write_all(&json)?;
+            // Cut only where a longer one stood before: on ext4 a file that is emptied and written
+            // again is put on the disk when it is closed.
+            let length = json.len() as u64;
+            if file.metadata()?.len() > length {
+                file.set_len(length)?;
+            }
+            Ok(())
+        };
+        let written = write();
         written.map_err(|error| format!("writing {} failed: {error}", path.display()))?;
         Ok(folder)
     }
@@ -488,10 +504,9 @@ impl Shared {
             Reply::Started { key } => {
                 let mut state = self.state();
                 if let Some(process) = state.processes.get_mut(&key) {
+                    // Told by the keeper, or by its report if that comes sooner: whoever hears of
+                    // it now would only take the processor from the program.
                     process.started_at = Some(now);
-                    let token = process.token;
-                    drop(state);
-                    self.tell(token, AttemptNews::Started { at: now });
                 } else if !state.workers.contains_key(&key) {
                     drop(state);
                     self.signal(key, Force::Kill);
@@ -545,16 +560,36 @@ impl Shared {
 
     fn process_over(&self, process: &Process, report: AttemptReport) {
         self.state().places.remove(&process.token);
-        self.put_away(process.token, &process.folder, &report);
+        self.put_away(process.token, &process.folder, &report, true);
         self.tell(process.token, AttemptNews::Ended(Box::new(report)));
     }
 
-    /// Folders without outputs to commit are needed no more.
-    pub(crate) fn put_away(&self, token: Token, folder: &Path, report: &AttemptReport) {
-        let keep = report.class != ExitClass::Ok && report.class != ExitClass::Lost;
-        if report.outputs.is_empty() {
-            let keep_as = keep.then(|| crate::kept_folder(&self.options.work_dir, token));
-            self.folders.cleaner().remove(folder.to_path_buf(), keep_as);
+    /// Folders without outputs to commit are needed no more; others when they are forgotten.
+    /// `again`: no process that ever saw the folder is left.
+    pub(crate) fn put_away(
+        &self,
+        token: Token,
+        folder: &Path,
+        report: &AttemptReport,
+        again: bool,
+    ) {
+        let folder = folder.to_path_buf();
+        let again = again && report.class == ExitClass::Ok;
+        if !report.outputs.is_empty() {
+            self.state().left.insert(token, (folder, again));
+        } else if report.class == ExitClass::Ok || report.class == ExitClass::Lost {
+            self.clear(folder, again);
+        } else {
+            let keep_as = Some(crate::kept_folder(&self.options.work_dir, token));
+            self.folders.cleaner().remove(folder, keep_as);
+        }
+    }
+
+    fn clear(&self, folder: PathBuf, again: bool) {
+        if again {
+            self.folders.cleaner().use_again(folder);
+        } else {
+            self.folders.cleaner().remove(folder, None);
         }
     }
 

@@ -1,7 +1,7 @@
 //! `report.json`: what a program says of its attempt (contracts, section 6).
 //!
-//! In: bytes that a program wrote, believed in nothing. Out: typed outputs, counts, candidates and tests, or a sentence
-//! that says what is wrong with them. Bounded: [`REPORT_BYTES_MAX`].
+//! In: bytes that a program wrote, believed in nothing. Out: typed outputs, counts, candidates and
+//! tests, or a sentence that says what is wrong with them. Bounded: [`REPORT_BYTES_MAX`].
 
 use model::conditions::{CandidateConstant, MeasuredQuantity};
 use model::ids::{LumiNumber, Token};

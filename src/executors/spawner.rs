@@ -1,14 +1,16 @@
-//! The spawner: a small process that starts programs, reaps them, and ends them all when its agent is gone (D21).
+//! The spawner: a small process that starts programs, reaps them, and ends them all when its agent
+//! is gone (D21).
 //!
-//! In: requests from the socket that is its standard input. Out: replies on the same socket; an attempt is told as
-//! ended only when no process that it started is left. It must never use `fork` or `pre_exec` (std's `Command` stays
-//! on `posix_spawn`), never decide anything, and never outlive its agent: at the end of its socket it ends every group
-//! and every orphan, and exits.
+//! In: requests from the socket that is its standard input. Out: replies on the same socket; an
+//! attempt is told as ended only when no process that it started is left. It must never use `fork`
+//! or `pre_exec` (std's `Command` stays on `posix_spawn`), never decide anything, and never outlive
+//! its agent: at the end of its socket it ends every group and every orphan, and exits.
 //!
-//! Two threads. *Dispatch* reads requests and starts programs, so these are children of that thread. The *reaper* is
-//! the process's first thread. As we are child subreaper, orphans are given to the first living thread of ours, which
-//! is the reaper (Linux, kernel/exit.c, `find_new_reaper` and `find_alive_thread`): so one `wait4` with `__WNOTHREAD`
-//! tells whether there is any orphan at all, and `/proc` is read only when there is one.
+//! Two threads. *Dispatch* reads requests and starts programs, so these are children of that
+//! thread. The *reaper* is the process's first thread. As we are child subreaper, orphans are given
+//! to the first living thread of ours, which is the reaper (Linux, kernel/exit.c, `find_new_reaper`
+//! and `find_alive_thread`): so one `wait4` with `__WNOTHREAD` tells whether there is any orphan at
+//! all, and `/proc` is read only when there is one.
 
 use crate::census::{self, Environment};
 use crate::wire::{self, End, Force, Frames, Reply, Request, Start};
@@ -37,8 +39,9 @@ const CLOSING_PAUSE: Duration = Duration::from_millis(1);
 const EMPTY_LOOKS: u32 = 3;
 const EMPTY_PAUSE: Duration = Duration::from_micros(300);
 
-/// Runs the spawner until its agent is gone; to be called by the first thread of a process of its own, whose standard
-/// input is the agent's socket. The one argument is the largest file in bytes that a program may write.
+/// Runs the spawner until its agent is gone; to be called by the first thread of a process of its
+/// own, whose standard input is the agent's socket. The one argument is the largest file in bytes
+/// that a program may write.
 ///
 /// Returns the exit code: 0, or 64 when it was not started by an agent.
 pub fn spawner_main(args: &[String]) -> i32 {
@@ -382,7 +385,8 @@ fn end_group(pid: Pid, force: Force) {
     }
 }
 
-/// Starts the program: in its folder, in a group of its own, output captured, memory limited right after.
+/// Starts the program: in its folder, in a group of its own, output captured, memory limited right
+/// after.
 fn spawn(start: &Start, socket: Option<OwnedFd>) -> io::Result<i32> {
     let capture = |name: &str| -> io::Result<Stdio> {
         // Appending, so that cutting a file that grows too long leaves no hole.

@@ -1,7 +1,8 @@
 //! What the executor knows of its attempts and workers, and the one lock around it.
 //!
-//! In: what was submitted, started, ended. Out: the same, asked for. The lock is never held while anything is written
-//! to a socket or told to the sink, so that no peer that is slow can stop another.
+//! In: what was submitted, started, ended. Out: the same, asked for. The lock is never held while
+//! anything is written to a socket or told to the sink, so that no peer that is slow can stop
+//! another.
 
 use crate::judge::Cause;
 use model::ids::{LumiNumber, Token};
@@ -23,6 +24,11 @@ pub(crate) struct State {
     pub(crate) workers: BTreeMap<u64, Worker>,
     /// What workers of one kind are to do.
     pub(crate) pools: HashMap<PoolKey, Pool>,
+    /// Folders of attempts that are over and whose outputs may still lie in them, and whether
+    /// another attempt may have the folder.
+    pub(crate) left: HashMap<Token, (PathBuf, bool)>,
+    /// The keeper sleeps until something runs.
+    pub(crate) keeper_sleeps: bool,
     /// The key that the next program gets.
     pub(crate) next_key: u64,
 }
@@ -46,6 +52,8 @@ pub(crate) struct Process {
     pub(crate) folder: PathBuf,
     pub(crate) sent_at: Moment,
     pub(crate) started_at: Option<Moment>,
+    /// Its start was told.
+    pub(crate) told: bool,
     pub(crate) ending: Option<Ending>,
 }
 

@@ -1,8 +1,10 @@
-//! Warm workers: programs that stay and take one job after the other, as JSON lines (contracts, section 6).
+//! Warm workers: programs that stay and take one job after the other, as JSON lines (contracts,
+//! section 6).
 //!
-//! In: attempts of tasks in warm mode. Out: their reports. Workers of the same program and parameters form a pool; a
-//! worker has at most one job, further ones wait in the pool's queue, and there are never more workers in a pool than
-//! cores. A worker that is silent too long, speaks anything but the protocol, or dies, fails only the job it had.
+//! In: attempts of tasks in warm mode. Out: their reports. Workers of the same program and
+//! parameters form a pool; a worker has at most one job, further ones wait in the pool's queue, and
+//! there are never more workers in a pool than cores. A worker that is silent too long, speaks
+//! anything but the protocol, or dies, fails only the job it had.
 
 use crate::judge::{Cause, Seen, ended_by_us, finish, signal_of};
 use crate::local::Shared;
@@ -166,7 +168,7 @@ impl Shared {
         };
         let line = {
             let mut state = self.state();
-            self.wake_keeper(&state);
+            self.wake_keeper(&mut state);
             state.workers.insert(key, worker);
             match task {
                 Some(task) => state.assign(key, task).map(|(_, line)| line),
@@ -470,7 +472,8 @@ impl Shared {
         self.bury(key);
     }
 
-    /// Once its process is gone and all it said was heard: judge the job it had, start another if work waits.
+    /// Once its process is gone and all it said was heard: judge the job it had, start another if
+    /// work waits.
     fn bury(self: &Arc<Self>, key: u64) {
         let now = self.now();
         let mut state = self.state();
@@ -542,7 +545,8 @@ impl Shared {
                 // What it was told, for people; it matters to nobody else.
                 let _ = std::fs::write(folder.join("job.json"), &task.line);
             }
-            self.put_away(task.token, folder, &report);
+            // The worker stays, and may still have something of it open.
+            self.put_away(task.token, folder, &report, false);
         }
         self.tell(task.token, AttemptNews::Ended(Box::new(report)));
     }

@@ -1,7 +1,9 @@
-//! What the agent and its spawner say to each other: frames of a four-byte length (little endian) and JSON.
+//! What the agent and its spawner say to each other: frames of a four-byte length (little endian)
+//! and JSON.
 //!
-//! In: requests and replies. Out: bytes, and back. A socket travels beside the request that needs it, as `SCM_RIGHTS`.
-//! A frame is never longer than [`FRAME_BYTES_MAX`]; a longer one means that the peer is not ours, and ends the talk.
+//! In: requests and replies. Out: bytes, and back. A socket travels beside the request that needs
+//! it, as `SCM_RIGHTS`. A frame is never longer than [`FRAME_BYTES_MAX`]; a longer one means that
+//! the peer is not ours, and ends the talk.
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,

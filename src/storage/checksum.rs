@@ -1,4 +1,5 @@
-//! Checksums by reading. In: an open file. Out: its size and adler32, and, where asked, a copy made on the way.
+//! Checksums by reading. In: an open file. Out: its size and adler32, and, where asked, a copy made
+//! on the way.
 
 use adler32::Adler32;
 use std::fs::File;

@@ -1,8 +1,8 @@
 //! Output commit: verify, sync, rename; checksums.
 //!
-//! In: plans that name outputs in the folders of attempts. Out: the same files under names that are never used again,
-//! surviving a power cut, with sizes and checksums that were measured and not believed (D9). Nothing here makes a file
-//! visible: that is a row of the store.
+//! In: plans that name outputs in the folders of attempts. Out: the same files under names that are
+//! never used again, surviving a power cut, with sizes and checksums that were measured and not
+//! believed (D9). Nothing here makes a file visible: that is a row of the store.
 
 mod checksum;
 mod posix;

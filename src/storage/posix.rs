@@ -1,9 +1,10 @@
 //! A storage of outputs on a POSIX file system.
 //!
-//! In: plans. Out: files under their final names, synced, their folders synced. The order is that of D9: look, sum,
-//! sync the file, rename without replacing, sync the folders; a plan that was half done before a crash ends the same
-//! way when it is done again. It never replaces a file, never follows a symbolic link out of an attempt's folder, and
-//! never deletes anything but what it is told that nobody knows.
+//! In: plans. Out: files under their final names, synced, their folders synced. The order is that
+//! of D9: look, sum, sync the file, rename without replacing, sync the folders; a plan that was
+//! half done before a crash ends the same way when it is done again. It never replaces a file,
+//! never follows a symbolic link out of an attempt's folder, and never deletes anything but what it
+//! is told that nobody knows.
 
 use crate::checksum::sum;
 use model::ids::Token;
@@ -19,7 +20,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// Where the copies of files from another file system grow; same file system as everything else below the root.
+/// Where the copies of files from another file system grow; same file system as everything else
+/// below the root.
 const HALF: &str = ".half";
 /// More do not make a disk faster: each waits for the same journal.
 const GROUP_THREADS: usize = 8;
@@ -51,10 +53,11 @@ impl PosixStorage {
         })
     }
 
-    /// Commits many plans and syncs each folder once for all of them; one answer for each, in order.
+    /// Commits many plans and syncs each folder once for all of them; one answer for each, in
+    /// order.
     ///
-    /// Plans are put in place by a few threads at once: a file system writes its journal once for all who wait for
-    /// it, so a group costs little more than its slowest file.
+    /// Plans are put in place by a few threads at once: a file system writes its journal once for
+    /// all who wait for it, so a group costs little more than its slowest file.
     pub fn commit_many(
         &self,
         plans: &[CommitPlan],

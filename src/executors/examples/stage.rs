@@ -1,7 +1,9 @@
-//! A stage for the tests of this room: one binary that plays the parts the tests need as processes of their own.
+//! A stage for the tests of this room: one binary that plays the parts the tests need as processes
+//! of their own.
 //!
-//! `stage spawner N` is the spawner. `stage agent WORK` is an agent with one endless attempt, to be killed. `stage
-//! measure WORK PROGRAM N` starts a program that prints its own start and tells what starting costs.
+//! `stage spawner N` is the spawner. `stage agent WORK` is an agent with one endless attempt, to be
+//! killed. `stage measure WORK PROGRAM N` starts a program that prints its own start and tells what
+//! starting costs.
 
 use model::ids::{AttemptNumber, Epoch, JobId, RunNumber, Token};
 use model::names::{DataLabel, TaskPath};

@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tier0_executors::{LocalLimits, attempt_folder};
 
-/// A worker in Python: `react` is run for each line as `line` with `job`, and may call `report(job, more)`.
+/// A worker in Python: `react` is run for each line as `line` with `job`, and may call `report(job,
+/// more)`.
 fn worker(react: &str, outputs: &[&str], wall: Span) -> Arc<AttemptPlan> {
     let script = format!(
         r#"

@@ -1,5 +1,5 @@
-//! A local executor in a folder of its own, and what the tests ask of it. In: scripts for `/bin/sh`. Out: how their
-//! attempts ended. Nothing outlives a rig.
+//! A local executor in a folder of its own, and what the tests ask of it. In: scripts for
+//! `/bin/sh`. Out: how their attempts ended. Nothing outlives a rig.
 
 #![expect(
     clippy::unwrap_used,
