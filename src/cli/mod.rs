@@ -20,6 +20,7 @@ mod jobs;
 mod latency;
 mod outcome;
 mod runs;
+mod simulate;
 mod table;
 
 pub use datasets::digest;
@@ -112,6 +113,8 @@ pub enum Verb {
     /// Alarms that stand
     #[command(subcommand)]
     Alarm(alarms::AlarmVerb),
+    /// The engine in a simulated world, seed by seed
+    Simulate(simulate::SimulateArgs),
     /// Play a data set into a spool folder as a data acquisition would
     Inject(inject::InjectArgs),
     /// Run one of the reference job programs
@@ -209,6 +212,7 @@ fn dispatch(verb: &Verb, desk: &mut Desk) -> Result<Exit, Failure> {
         Verb::Calib(verb) => calib::run(verb, desk),
         Verb::Dqm(verb) => dqm::run(verb, desk),
         Verb::Alarm(verb) => alarms::run(verb, desk),
+        Verb::Simulate(arguments) => simulate::run(arguments, desk),
         Verb::Inject(arguments) => inject::run(arguments, desk),
         Verb::Program(arguments) => Ok(inject::program(arguments)),
         Verb::Data(verb) => fetch::run(verb, desk),

@@ -20,7 +20,7 @@ impl Engine {
             Seen::File(arrival) => self.file_seen(now, arrival, effects),
             Seen::RunBegin(begin) => self.run_begins(now, &begin, effects),
             Seen::LumiEnd(end) => self.lumi_ends(now, &end, effects),
-            Seen::RunEnd(end) => self.run_ends(now, end.run, end.last_lumi, end.events, effects),
+            Seen::RunEnd(end) => self.run_ends(now, &end, effects),
             Seen::SetAside(item) => self.put_aside(item, effects),
         }
     }

@@ -7,7 +7,7 @@
 use crate::setup::pipelines_of;
 use crate::{Effect, Engine, RunWork};
 use model::alarm::Severity;
-use model::arrival::{LumiEnd, RunBegin};
+use model::arrival::{LumiEnd, RunBegin, RunEnd};
 use model::fact::Fact;
 use model::ids::{LumiNumber, RunNumber};
 use model::lumi::{LumiRecord, LumiState};
@@ -139,11 +139,7 @@ impl Engine {
 
     pub(crate) fn lumi_ends(&mut self, now: Moment, end: &LumiEnd, effects: &mut Vec<Effect>) {
         let (number, lumi) = (end.run, end.lumi);
-        let label = self
-            .runs
-            .get(&number)
-            .map_or(DataLabel::Real, |work| work.run.label);
-        self.open_run(now, number, None, label, StartedBy::Record, effects);
+        self.open_run(now, number, None, end.label, StartedBy::Record, effects);
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
@@ -173,26 +169,16 @@ impl Engine {
         }
     }
 
-    pub(crate) fn run_ends(
-        &mut self,
-        now: Moment,
-        number: RunNumber,
-        last_lumi: u32,
-        events: Option<u64>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let label = self
-            .runs
-            .get(&number)
-            .map_or(DataLabel::Real, |work| work.run.label);
-        self.open_run(now, number, None, label, StartedBy::Record, effects);
+    pub(crate) fn run_ends(&mut self, now: Moment, end: &RunEnd, effects: &mut Vec<Effect>) {
+        let (number, last_lumi) = (end.run, end.last_lumi);
+        self.open_run(now, number, None, end.label, StartedBy::Record, effects);
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
         match work.run.last_lumi {
             None => {
                 work.run.last_lumi = Some(last_lumi);
-                work.run.announced_events = events;
+                work.run.announced_events = end.events;
                 if let Ok(state) = work.run.state.next(RunEvent::EndAnnounced) {
                     work.run.state = state;
                 }

@@ -2,6 +2,7 @@
 //! every refusal says why and what to do instead.
 
 use crate::{Effect, Engine};
+use model::arrival::RunEnd;
 use model::command::{Command, Reply};
 use model::fact::Fact;
 use model::ids::{JobId, LumiNumber, RunNumber};
@@ -110,7 +111,14 @@ impl Engine {
                 self.lumi_changed(now, number, stream, lumi, effects);
             }
         }
-        self.run_ends(now, number, last_lumi, None, effects);
+        let label = self.runs[&number].run.label;
+        let end = RunEnd {
+            run: number,
+            last_lumi,
+            events: None,
+            label,
+        };
+        self.run_ends(now, &end, effects);
         Reply::Done(format!("run {number} ends with lumi {last_lumi}"))
     }
 

@@ -314,8 +314,14 @@ pub(crate) fn item_of_output(output: &Output) -> Item {
 
 fn names_label(stored: &StoredOutput, output: &ReportedOutput) -> bool {
     let file = stored.name.as_str().rsplit('/').next().unwrap_or_default();
-    file.strip_prefix(output.label.as_str())
-        .is_some_and(|rest| rest.starts_with('-'))
+    // The label, job and attempt: a label that begins another one is told apart by what follows.
+    let rest = file
+        .strip_prefix(output.label.as_str())
+        .and_then(|rest| rest.strip_prefix('-'));
+    rest.is_some_and(|rest| {
+        let stem = rest.split('.').next().unwrap_or_default();
+        stem.split('-').count() == 2 && stem.chars().all(|c| c.is_ascii_digit() || c == '-')
+    })
 }
 
 /// What the storage measured must be what the program reported.

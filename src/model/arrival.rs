@@ -76,6 +76,8 @@ pub struct LumiEnd {
     pub lumi: LumiNumber,
     /// What each stream's files must add up to.
     pub expected: Expected,
+    /// Real or simulated, as the profile says: whoever is first to speak of a run opens it.
+    pub label: DataLabel,
 }
 
 /// A begin-of-run record.
@@ -98,6 +100,8 @@ pub struct RunEnd {
     pub last_lumi: u32,
     /// Events read out in the whole run, if the record says so.
     pub events: Option<u64>,
+    /// Real or simulated, as the profile says: whoever is first to speak of a run opens it.
+    pub label: DataLabel,
 }
 
 /// Why something in a spool was set aside.

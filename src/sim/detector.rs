@@ -130,6 +130,7 @@ impl Detector {
             }
             let ended = Seen::LumiEnd(LumiEnd {
                 run: run.number,
+                label: run.label,
                 lumi: LumiNumber(lumi),
                 expected: if by_files {
                     Expected::Files(if quiet { 1 } else { files })
@@ -145,6 +146,7 @@ impl Detector {
             run: run.number,
             last_lumi: run.last_lumi,
             events: None,
+            label: run.label,
         });
         at = at + Span::from_millis(random.between(1, 200) as i64);
         self.push(at, end, Kind::True);

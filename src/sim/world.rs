@@ -17,7 +17,6 @@ use engine::{Effect, Engine, Input, Setup};
 use model::arrival::Seen;
 use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, Token};
-use model::names::DataLabel;
 use model::run::RunType;
 use model::time::{Moment, Span};
 use model::work::{AttemptNews, AttemptSpec};
@@ -230,11 +229,6 @@ impl World {
         if matches!(kind, Kind::Extra | Kind::Surplus) && !self.is_durably_known(&seen) {
             return Ok(());
         }
-        if self.speaks_too_early(&seen) {
-            let soon = self.now + Span::from_millis(50);
-            self.at(soon, Event::Seen(seen, kind));
-            return Ok(());
-        }
         if let Seen::File(arrival) = &mut seen {
             arrival.seen_at = self.now;
         }
@@ -252,19 +246,6 @@ impl World {
             self.spool.push(seen.clone());
         }
         self.step(Input::Seen(seen))
-    }
-
-    /// Records of an end do not say whether their run is simulated, so the first to speak of such a
-    /// run is another.
-    fn speaks_too_early(&self, seen: &Seen) -> bool {
-        let number = match seen {
-            Seen::LumiEnd(end) => end.run,
-            Seen::RunEnd(end) => end.run,
-            Seen::RunBegin(_) | Seen::File(_) | Seen::SetAside(_) => return false,
-        };
-        let mut runs = self.detector.runs.iter();
-        let simulated = runs.any(|run| run.number == number && run.label == DataLabel::Simulated);
-        simulated && !self.shadow.runs.contains_key(&number)
     }
 
     /// A report besides the truth comes only of what the store knows: whoever is first is right,

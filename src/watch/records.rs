@@ -145,6 +145,7 @@ impl Spool {
                     run,
                     lumi,
                     expected: Expected::Events(events),
+                    label: self.profile.label,
                 })
             }
             Record::RunEnd => {
@@ -153,6 +154,7 @@ impl Spool {
                     run,
                     last_lumi,
                     events: Some(events),
+                    label: self.profile.label,
                 })
             }
         })

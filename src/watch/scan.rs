@@ -25,6 +25,21 @@ const RESTLESS: Span = Span::from_secs(600);
 /// Every folder is listed at least so often, whatever its time says.
 const LISTING_AGE_MAX: Span = Span::from_secs(86_400);
 
+/// Begin records first, then files, then ends of lumis, then ends of runs: as they were written.
+/// Told in any other order, a run could be complete before its last stream is met.
+fn in_order_of_the_flow(entries: &[Listed]) -> Vec<&Listed> {
+    let rank = |name: &[u8]| match name {
+        name if name.ends_with(b"_BoR.jsn") => 0,
+        name if name.ends_with(b"_EoLS.jsn") => 2,
+        name if name.ends_with(b"_EoR.jsn") => 3,
+        _ => 1,
+    };
+    let mut ordered: Vec<&Listed> = entries.iter().collect();
+    // Stable: within a rank the names stay sorted.
+    ordered.sort_by_key(|(name, _)| rank(name));
+    ordered
+}
+
 impl Spool {
     /// Visits a folder, lists it if need be (`force`: in any case), and returns the folders found
     /// new in it.
@@ -84,7 +99,7 @@ impl Spool {
 
     fn look_at_listed(&mut self, folder: FolderId, entries: &[Listed]) -> Vec<FolderId> {
         let mut below = Vec::new();
-        for (name, kind) in entries {
+        for (name, kind) in in_order_of_the_flow(entries) {
             let kind = match kind {
                 // Some file systems do not say.
                 FileType::Unknown => match disk::look(self.path_of(folder, name)) {

@@ -89,11 +89,13 @@ impl Play {
                 run: run(),
                 lumi: LumiNumber(number(2)),
                 expected: Expected::Events(u64::from(number(3))),
+                label,
             })),
             "end" => self.seen(Seen::RunEnd(RunEnd {
                 run: run(),
                 last_lumi: number(2),
                 events: None,
+                label,
             })),
             "wait" => self.now = self.now + Span::from_secs(i64::from(number(1))),
             "start" => self.ask(Command::RunStart {
