@@ -54,14 +54,6 @@ impl Engine {
             let Some(id) = self.queue.pop(now) else {
                 return;
             };
-            let cores = self.jobs.get(&id).and_then(|job| self.plan_of(job));
-            let cores = cores.map_or(0, |index| self.plans[index].task.needs.cores);
-            // A job that needs more than is free waits for it; one that needs more than there is
-            // gets all.
-            if self.cores_used > 0 && self.cores_used + cores > self.cores {
-                self.enqueue(id);
-                return;
-            }
             self.send(now, id, effects);
         }
     }
