@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The spawner is this program too, and must stay small: it never gets as far as the command line.
+    // The spawner is this program too, and must stay small: it never gets as far as the command
+    // line.
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == "spawner") {
         let rest: Vec<String> = arguments

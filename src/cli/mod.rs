@@ -23,7 +23,6 @@ mod runs;
 mod simulate;
 mod table;
 
-pub use datasets::digest;
 pub use outcome::Exit;
 
 use clap::{Args, Parser, Subcommand};

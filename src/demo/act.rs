@@ -11,7 +11,7 @@ use ports::catalogue::{Catalogue, Page};
 use programs::format::Label;
 use programs::inject::{self, InjectOptions, Played};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use store::SqliteCatalogue;
 
@@ -176,9 +176,4 @@ fn tell_finished(
         ));
     }
     Ok(())
-}
-
-/// The path of the folder that an act leaves behind.
-pub(super) fn good_runs_of(path: &Path) -> Option<PathBuf> {
-    path.exists().then(|| path.to_owned())
 }

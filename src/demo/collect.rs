@@ -1,9 +1,8 @@
 //! Collects an act's summary from the instance's own catalogue and published files.
 
-use super::act::good_runs_of;
 use super::summary::{ActSummary, ConstantSummary, RunSummary, TestSummary, Totals};
 use super::{Play, export, physics};
-use crate::cli::digest;
+use crate::digest::digest;
 use model::conditions::{GateDecision, Iov};
 use model::dataset::Output;
 use model::job::Job;
@@ -100,7 +99,10 @@ pub(super) fn act(play: &Play, from: &From<'_>) -> Result<ActSummary, String> {
         source: Some(play.source.display().to_string()),
         totals: Some(totals),
         runs,
-        good_runs_path: good_runs_of(from.good_runs).map(|path| path.display().to_string()),
+        good_runs_path: from
+            .good_runs
+            .exists()
+            .then(|| from.good_runs.display().to_string()),
         report_path: play
             .folder
             .parent()
