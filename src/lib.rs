@@ -14,11 +14,11 @@
 //!
 //! This package knows all of them:
 
-pub mod bench;
-pub mod check;
-pub mod cli;
 pub mod config;
-pub mod data;
-pub mod demo;
-pub mod digest;
+pub mod check;
 pub mod serve;
+pub mod cli;
+pub mod data;
+pub mod digest;
+pub mod demo;
+pub mod bench;

@@ -11,24 +11,24 @@
 //! Inputs are stepped as they come; cutting, placing and concluding happen once a batch, at
 //! [`Input::Tick`], so that a hundred files seen together cost one look at their task.
 
+mod input;
+mod effect;
+mod setup;
+mod run_work;
+mod timers;
 mod arrival;
 mod bookkeeping;
-mod check;
-mod commands;
-mod constants;
 mod cutting;
 pub mod dispatch;
-mod effect;
 mod execution;
-mod input;
 mod outputs;
-mod publication;
+mod constants;
 mod quality;
+mod publication;
+mod commands;
 mod restore;
-mod run_work;
-mod setup;
+mod check;
 mod snapshot;
-mod timers;
 
 pub use check::Broken;
 pub use effect::{Effect, Observation};

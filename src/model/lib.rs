@@ -7,24 +7,24 @@
 //!
 //! Reading order is the order of the `mod` lines.
 
-pub mod alarm;
-pub mod arrival;
-pub mod budget;
-pub mod command;
-pub mod conditions;
-pub mod dataset;
-pub mod fact;
-pub mod file;
-pub mod frontier;
 pub mod ids;
-pub mod job;
-pub mod lumi;
-pub mod names;
-pub mod quality;
-pub mod resource;
-pub mod rows;
-pub mod run;
-pub mod step;
 pub mod time;
 pub mod units;
+pub mod names;
+pub mod step;
+pub mod run;
+pub mod lumi;
+pub mod frontier;
+pub mod arrival;
+pub mod file;
+pub mod resource;
+pub mod budget;
+pub mod job;
+pub mod dataset;
+pub mod conditions;
+pub mod quality;
+pub mod alarm;
 pub mod work;
+pub mod command;
+pub mod fact;
+pub mod rows;

@@ -4,8 +4,8 @@
 //! with a name, and the engine's thread never calls any of these. An adapter implements one trait
 //! and knows no other adapter.
 
-pub mod catalogue;
 pub mod clock;
+pub mod store;
+pub mod catalogue;
 pub mod executor;
 pub mod storage;
-pub mod store;
