@@ -87,7 +87,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ),
     (
         "P003",
-        "An input or trigger that names no output of any task.",
+        "An input or trigger that names no output of any task, or one that not all its runs have.",
     ),
     (
         "P004",

@@ -93,6 +93,7 @@ fn check_triggers(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
         };
         let typed = format!("{path}.{label}");
         if outputs.contains(&typed) {
+            check_fed_runs(drafts, draft, path, found);
             continue;
         }
         let hint = match nearest(&typed, outputs.iter().map(String::as_str)) {
@@ -106,6 +107,30 @@ fn check_triggers(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
                 .source
                 .diagnose(&draft.places.trigger, "P003", message, hint),
         );
+    }
+}
+
+/// A pipeline that reads another's output can only work on runs that the other works on.
+fn check_fed_runs(drafts: &[Draft], draft: &Draft, feeder: &TaskPath, found: &mut Vec<Diagnosis>) {
+    let feeds = |other: &&Draft| other.definition.name == feeder.pipeline;
+    let Some(fed_by) = drafts.iter().find(feeds) else {
+        return;
+    };
+    let own = &draft.definition.run_types;
+    let serves = |kind: &&RunType| fed_by.definition.run_types.contains(*kind);
+    let unserved: Vec<&str> = own
+        .iter()
+        .filter(|k| !serves(k))
+        .map(|k| k.as_str())
+        .collect();
+    if !unserved.is_empty() {
+        let message = format!(
+            "it reads from {feeder}, which does not work on {} runs",
+            unserved.join(", ")
+        );
+        let hint = "give both pipelines the same run_types";
+        let at = &draft.places.trigger;
+        found.push(draft.source.diagnose(at, "P003", message, hint));
     }
 }
 
