@@ -326,3 +326,87 @@ fn keep(folder: &Path, place: &Path, capture_bytes_max: u64) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::ids::{AttemptNumber, JobId};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn only_what_is_as_it_was_made_is_used_again() {
+        let work = tempfile::tempdir().unwrap();
+        let stock = Stock {
+            ahead: 1,
+            failed: 0,
+            capture_bytes_max: 1_000,
+        };
+        let folders = Folders::open(work.path(), Epoch(3), stock).unwrap();
+        let mut job = 0;
+        let mut check = |what: &str, spoil: &dyn Fn(&Path), again: bool| {
+            job += 1;
+            let token = Token {
+                epoch: Epoch(3),
+                job: JobId(job),
+                attempt: AttemptNumber::FIRST,
+            };
+            let folder = folders.take(token).unwrap();
+            let inode = fs::metadata(&folder).unwrap().ino();
+            spoil(&folder);
+            folders.cleaner().use_again(folder.clone());
+            folders.cleaner().flush();
+            assert!(!folder.exists(), "{what}: it is gone under its own name");
+            let ready = folders.ready.lock().0.clone();
+            let found = ready
+                .iter()
+                .any(|path| fs::metadata(path).unwrap().ino() == inode);
+            assert_eq!(found, again, "{what}");
+            for path in ready {
+                let stdout = fs::metadata(path.join("stdout")).unwrap();
+                assert_eq!((stdout.len(), stdout.nlink()), (0, 1), "{what}");
+                assert_eq!(fs::read_dir(&path).unwrap().count(), FILES.len(), "{what}");
+            }
+        };
+        check("untouched", &|_| {}, true);
+        check(
+            "it spoke and reported",
+            &|folder| {
+                fs::write(folder.join("stdout"), "words").unwrap();
+                fs::write(folder.join(REPORT), "{}").unwrap();
+            },
+            true,
+        );
+        check(
+            "a file more",
+            &|folder| fs::write(folder.join("x"), "").unwrap(),
+            false,
+        );
+        check(
+            "a file less",
+            &|folder| fs::remove_file(folder.join("stderr")).unwrap(),
+            false,
+        );
+        let elsewhere = work.path().join("elsewhere");
+        check(
+            "a second name",
+            &|folder| fs::hard_link(folder.join("stdout"), &elsewhere).unwrap(),
+            false,
+        );
+        check(
+            "a link",
+            &|folder| {
+                fs::remove_file(folder.join("stdout")).unwrap();
+                symlink("/dev/null", folder.join("stdout")).unwrap();
+            },
+            false,
+        );
+        for (what, name) in [("a file's rights", "stdout"), ("the folder's rights", "")] {
+            let rights = |folder: &Path| {
+                let rights = fs::Permissions::from_mode(0o770);
+                fs::set_permissions(folder.join(name), rights).unwrap();
+            };
+            check(what, &rights, false);
+        }
+        check("still fine", &|_| {}, true);
+    }
+}

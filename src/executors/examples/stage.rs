@@ -104,7 +104,6 @@ fn agent(work: &Path) {
 fn measure(work: &Path, program: &str, count: i64) {
     let (sender, receiver) = channel();
     let mut executor = executor(work, Arc::new(Ends(Mutex::new(sender))));
-    let cleaner = executor.cleaner();
     let (mut starts, mut submits, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
     for job in 1..=count {
         let spec = spec(job, &[program], &["stdout"]);
@@ -125,7 +124,6 @@ fn measure(work: &Path, program: &str, count: i64) {
         {
             starts.push(Moment(at).since(before).0);
         }
-        cleaner.forget(spec.token, false);
         // Paced like arrivals, so that removing the last folder is not part of the next start.
         std::thread::sleep(PACE);
     }
