@@ -6,7 +6,7 @@
 use engine::Effect;
 use model::fact::Fact;
 use model::ids::Token;
-use model::time::Moment;
+use model::time::{Moment, Span};
 use ports::store::Batch;
 use std::collections::BTreeMap;
 
@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 const UNDURABLE_FACTS_MAX: usize = 64_000;
 /// Early attempts whose record may be under way at once (D3).
 const EARLY_ATTEMPTS_MAX: usize = 256;
+
+/// How long a commit lets a process go first that was started early: about what a start takes. On a
+/// machine of few processors the commit would take one from the program.
+const START_FIRST: Span = Span::from_millis(2);
 
 /// What the engine's thread keeps about batches.
 pub(crate) struct Batches {
@@ -25,6 +29,8 @@ pub(crate) struct Batches {
     next_number: i64,
     /// Attempts that were started early, with the batch that records them.
     early: BTreeMap<Token, i64>,
+    /// The forming batch may not be committed before, unless somebody is about to stop.
+    not_before: Option<Moment>,
 }
 
 impl Batches {
@@ -37,6 +43,7 @@ impl Batches {
             committing: None,
             next_number: last_batch + 1,
             early: BTreeMap::new(),
+            not_before: None,
         }
     }
 
@@ -58,6 +65,17 @@ impl Batches {
         true
     }
 
+    /// A process was started early: the forming batch lets it go first. Further ones in the same
+    /// batch do not make it wait longer.
+    pub(crate) fn let_go_first(&mut self, now: Moment) {
+        self.not_before.get_or_insert(now + START_FIRST);
+    }
+
+    /// When the forming batch may be committed, if that is all it waits for.
+    pub(crate) fn due(&self) -> Option<Moment> {
+        self.not_before.filter(|_| self.committing.is_none())
+    }
+
     /// Whether the record of an attempt is still under way: its news must wait.
     pub(crate) fn is_undurable(&self, token: Token) -> bool {
         self.early.contains_key(&token)
@@ -73,11 +91,15 @@ impl Batches {
         self.committing.is_none() && self.forming.is_empty() && self.deferred.is_empty()
     }
 
-    /// The forming batch, if there is one and the writer is free.
+    /// The forming batch, if there is one, the writer is free and no start goes first.
     pub(crate) fn hand_over(&mut self, next_id: i64, moment: Moment) -> Option<Batch> {
         if self.committing.is_some() || (self.forming.is_empty() && self.deferred.is_empty()) {
             return None;
         }
+        if self.not_before.is_some_and(|at| moment < at) {
+            return None;
+        }
+        self.not_before = None;
         let facts = std::mem::take(&mut self.forming);
         self.held = std::mem::take(&mut self.deferred);
         let number = self.next_number;
@@ -139,5 +161,26 @@ mod tests {
         );
         assert_eq!(batches.durable(9), [Effect::Cancel(token)]);
         assert!(batches.is_settled());
+    }
+
+    #[test]
+    fn a_start_goes_first_for_a_while_and_no_longer() {
+        let mut batches = Batches::after(0);
+        let at = |nanoseconds| Moment(nanoseconds);
+        let due = at(10) + START_FIRST;
+        batches.defer(Effect::Release);
+        batches.let_go_first(at(10));
+        batches.let_go_first(at(500));
+        assert_eq!(batches.due(), Some(due));
+        assert!(
+            batches.hand_over(1, at(900)).is_none(),
+            "the start goes first"
+        );
+        assert!(batches.hand_over(1, due).is_some());
+        batches.defer(Effect::Release);
+        batches.let_go_first(at(20));
+        assert_eq!(batches.due(), None, "the writer is what it waits for");
+        assert_eq!(batches.durable(1), [Effect::Release]);
+        assert!(batches.due().is_some());
     }
 }

@@ -11,6 +11,7 @@ use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use meter::Meter;
 use model::budget::Hop;
 use model::ids::Token;
+use model::resource::Mode;
 use model::time::Moment;
 use model::work::AttemptNews;
 use parking_lot::Mutex;
@@ -310,7 +311,11 @@ impl Runtime {
             .engine
             .next_wakeup()
             .map(|moment| self.clock.instant_of(moment));
-        retry.into_iter().chain(timer).min()
+        let commit = self
+            .batches
+            .due()
+            .map(|moment| self.clock.instant_of(moment));
+        retry.into_iter().chain(timer).chain(commit).min()
     }
 
     fn take(&mut self, message: Message, effects: &mut Vec<Effect>) -> Result<(), AgentError> {
@@ -402,6 +407,9 @@ impl Runtime {
     fn start(&mut self, spec: model::work::AttemptSpec) {
         let healthy = !self.status.store_stalled.load(Ordering::Relaxed);
         if spec.plan.early && healthy && self.batches.start_early(spec.token) {
+            if spec.plan.mode == Mode::Process {
+                self.batches.let_go_first(self.clock.now());
+            }
             self.do_executor(ExecutorWork::Submit(spec));
         } else {
             self.batches.defer(Effect::Start(spec));
