@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use support::{House, PATIENCE, items, number, say, text, tier0, until};
+use support::{House, PATIENCE, items, number, say, text, tier0};
 
 /// One task for each file of stream `files`: it notes its start and copies what it was told.
 const COPY: &str = "[pipeline]\nname = \"copy\"\ntrigger = { stream = \"files\" }\n\
@@ -59,7 +59,7 @@ fn jobs_in(house: &House, state: &str) -> usize {
 }
 
 fn until_done(house: &House, jobs: usize) {
-    until("so many jobs are done", PATIENCE, || {
+    house.until("so many jobs are done", || {
         assert_eq!(jobs_in(house, "failed"), 0, "{}", house.state_of_all());
         (jobs_in(house, "done") == jobs).then_some(())
     });
@@ -221,7 +221,7 @@ fn runs_are_started_by_command_post_and_first_file_with_workers_ahead() {
     let mut start = vec!["run", "start", "900001", "--run-type", "cosmics"];
     start.extend(["--label", "simulated"]);
     house.tier0(&start).says(0, &[]);
-    until("workers were started ahead", PATIENCE, || {
+    house.until("workers were started ahead", || {
         (workers(&house) > 0).then_some(())
     });
     let body = json!({ "run": 900_002, "run_type": "physics", "label": "simulated" });
@@ -263,7 +263,7 @@ fn runs_are_started_by_command_post_and_first_file_with_workers_ahead() {
     house.until_finished(3, PATIENCE);
     assert_eq!(text(&show("900003"), "started_by"), "first-file");
     assert_eq!(text(&show("900001"), "run_type"), "cosmics");
-    until("the workers are gone", PATIENCE, || {
+    house.until("the workers are gone", || {
         (workers(&house) == 0).then_some(())
     });
     house.stop();
@@ -306,7 +306,7 @@ fn an_idle_instance_is_small_and_sleeps_and_shares_its_folder_with_nobody() {
         if after_a_run {
             play(&house, &data, RUNS, 900_001, "physics");
             house.until_finished(1, PATIENCE);
-            until("the workers are gone", PATIENCE, || {
+            house.until("the workers are gone", || {
                 (workers(&house) == 0).then_some(())
             });
         }
@@ -353,7 +353,7 @@ fn a_run_that_is_open_goes_on_after_an_end_in_order() {
     house.put("run7_a.dat", "a");
     until_done(&house, 1);
     house.put("run7_b.dat", "b");
-    until("the second program is started", PATIENCE, || {
+    house.until("the second program is started", || {
         (starts(&house).len() == 2).then_some(())
     });
     // In the middle of b; nothing of it is left running.
@@ -431,7 +431,7 @@ fn real_sidecars_are_read_when_their_files_are_there() {
         sparse.set_len(*bytes).expect("a hole costs nothing");
         fs::rename(&path, house.path("spool").join(file)).expect("the folder is ours");
     }
-    let files = until("all five are accepted", PATIENCE, || {
+    let files = house.until("all five are accepted", || {
         let files = house.list(&["file", "ls"]);
         (files.len() == 5).then_some(files)
     });

@@ -187,6 +187,24 @@ impl House {
         items(self.ask(arguments))
     }
 
+    /// Looks again and again until there is something to see; says how everything is if there never
+    /// is.
+    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(seen) = look() {
+                return seen;
+            }
+            let waited = start.elapsed();
+            assert!(
+                waited < PATIENCE,
+                "waited in vain until {what}: {}",
+                self.state_of_all()
+            );
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Waits until all runs are finished, so many of them.
     pub(crate) fn until_finished(&self, runs: usize, patience: Duration) {
         let what = format!("{runs} runs are finished");
