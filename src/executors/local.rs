@@ -407,7 +407,7 @@ impl Shared {
     /// The attempt's folder with its `job.json`; the error is a sentence.
     fn furnish(&self, spec: &AttemptSpec) -> Result<PathBuf, String> {
         let json = self.places.job_json(spec, None)?;
-        let folder = self.folders.take(spec.token).map_err(|error| {
+        let folder = self.folders.take().map_err(|error| {
             let work_dir = self.options.work_dir.display();
             format!("making the attempt's folder under {work_dir} failed: {error}")
         })?;
@@ -558,9 +558,24 @@ impl Shared {
         self.process_over(process, seen.judge());
     }
 
-    fn process_over(&self, process: &Process, report: AttemptReport) {
+    fn process_over(&self, process: &Process, mut report: AttemptReport) {
         self.state().places.remove(&process.token);
-        self.put_away(process.token, &process.folder, &report, true);
+        let mut folder = process.folder.clone();
+        if !report.outputs.is_empty() {
+            match self.folders.name(&folder, process.token) {
+                Ok(named) => folder = named,
+                Err(error) => {
+                    let message = format!(
+                        "naming the folder {} after its attempt failed: {error}; see to the work \
+                         folder's disk and rights",
+                        folder.display()
+                    );
+                    let (from, to) = (report.started_at, report.ended_at);
+                    report = AttemptReport::failed(ExitClass::Site, message, from, to);
+                }
+            }
+        }
+        self.put_away(process.token, &folder, &report, true);
         self.tell(process.token, AttemptNews::Ended(Box::new(report)));
     }
 

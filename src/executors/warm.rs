@@ -68,10 +68,14 @@ impl Shared {
         let folder = if spec.plan.outputs.is_empty() {
             None
         } else {
-            let folder = self.folders.take(spec.token).map_err(|error| {
-                let work_dir = self.options.work_dir.display();
-                format!("making the attempt's folder under {work_dir} failed: {error}")
-            })?;
+            let folder = self
+                .folders
+                .take()
+                .and_then(|folder| self.folders.name(&folder, spec.token))
+                .map_err(|error| {
+                    let work_dir = self.options.work_dir.display();
+                    format!("making the attempt's folder under {work_dir} failed: {error}")
+                })?;
             Some(folder)
         };
         let mut line = b"{\"job\":".to_vec();

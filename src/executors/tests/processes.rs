@@ -200,12 +200,13 @@ fn a_program_finds_its_job_and_a_small_environment() {
     let environment = read("b");
     let has = |line: &str| environment.lines().any(|other| other == line);
     assert!(has("TIER0_EPOCH=5") && has("TIER0_TOKEN=5-1-1") && has("EXTRA=yes"));
-    assert!(has(&format!(
-        "TIER0_REPORT={}",
-        folder.join("report.json").display()
-    )));
+    // It ran where it was told to report; the folder got the attempt's name when it had ended.
+    let ran_in = read("c").trim().to_owned();
+    let epoch_dir = rig.work.join("5");
+    assert!(ran_in.starts_with(epoch_dir.to_str().unwrap()), "{ran_in}");
+    assert!(has(&format!("TIER0_REPORT={ran_in}/report.json")));
+    assert!(has(&format!("TIER0_JOB={ran_in}/job.json")));
     assert!(!environment.contains("CARGO"), "{environment}");
-    assert_eq!(read("c").trim(), folder.to_str().unwrap());
     // Its end was told once, and it was started once.
     assert_eq!(rig.executor.status(&[spec.token]), [Status::Absent]);
     rig.executor.forget(&[spec.token]);
