@@ -154,7 +154,7 @@ fn kill(house: &mut House, victim: Victim, draw: &mut Draw) -> bool {
     match victim {
         Victim::Server => end(house.pid()),
         Victim::Worker => {
-            let worker = until("there is a warm worker", PATIENCE, || {
+            let worker = house.until("there is a warm worker", || {
                 let workers = workers(house);
                 (!workers.is_empty()).then(|| workers[draw.below(workers.len())])
             });
@@ -169,6 +169,12 @@ fn kill(house: &mut House, victim: Victim, draw: &mut Draw) -> bool {
         }
     }
     house.wait();
+    // As if the moment had been between an output put in place and its row: that moment is short.
+    let orphan = format!(
+        "state/storage/Muons/Express-v1/RECO/SIM/900001/RECO-{}-9.parquet",
+        draw.below(99)
+    );
+    house.write(&orphan, "of an attempt that never won");
     house.launch();
     busy
 }
@@ -265,7 +271,19 @@ fn check_storage(house: &House) {
             (name, (bytes.len() as u64, sum))
         })
         .collect();
-    assert_eq!(found, known, "storage and catalogue differ");
+    let unknown: Vec<_> = found
+        .iter()
+        .filter(|(name, _)| !known.contains_key(*name))
+        .collect();
+    assert!(unknown.is_empty(), "no row knows these: {unknown:?}");
+    let wrong: Vec<_> = known
+        .iter()
+        .filter(|(name, facts)| found.get(*name) != Some(*facts))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "absent, or other than their rows say: {wrong:?}"
+    );
     assert_eq!(datasets.len(), 7, "{datasets:?}");
     for dataset in &datasets {
         let events = number(dataset, "events");

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// The program under test.
 pub(crate) const TIER0: &str = env!("CARGO_BIN_EXE_tier0");
 /// Nothing that is waited for takes so long unless it never comes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Says a line whether or not the test harness keeps output to itself.
