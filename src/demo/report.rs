@@ -6,7 +6,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 const STYLE: &str = "\
-    body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:105em;padding:0 1em;color:#1b1f24}\
+    body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:105em}\
+    body{padding:0 1em;color:#1b1f24}\
     h1{font-size:1.5em}\
     h2{font-size:1.15em;margin-top:2em;border-top:1px solid #d0d7de;padding-top:1em}\
     table{border-collapse:collapse;margin:.8em 0}\
