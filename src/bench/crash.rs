@@ -56,16 +56,15 @@ impl Rows {
     /// Compares with what was renamed in.
     pub(super) fn account(&self, names: &[String]) -> Result<Account, BenchError> {
         let mut accepted: BTreeMap<String, Vec<FileId>> = BTreeMap::new();
-        for file in self.pages(|page| self.0.files(Some(RUN), page), |file| file.id.0)? {
+        for file in Self::pages(|page| self.0.files(Some(RUN), page), |file| file.id.0)? {
             let name = file.arrival.name.as_str().to_owned();
             accepted.entry(name).or_default().push(file.id);
         }
-        let jobs = self.pages(|page| self.0.jobs(Some(RUN), None, page), |job| job.id.0)?;
+        let jobs = Self::pages(|page| self.0.jobs(Some(RUN), None, page), |job| job.id.0)?;
         Ok(account(names, &accepted, &jobs))
     }
 
     fn pages<T>(
-        &self,
         ask: impl Fn(Page) -> Result<Vec<T>, ports::store::StoreError>,
         key: impl Fn(&T) -> i64,
     ) -> Result<Vec<T>, BenchError> {

@@ -96,8 +96,11 @@ const RATIOS: [(&str, Pick); 7] = [
     }),
 ];
 
+/// The figures of one target in a repetition.
+type OfTarget = fn(&Repetition) -> &Figures;
+
 /// Targets with the prefix of their fields.
-const TARGETS: [(&str, fn(&Repetition) -> &Figures); 3] = [
+const TARGETS: [(&str, OfTarget); 3] = [
     ("", |r| &r.ours),
     ("raw_", |r| &r.raw),
     ("raw_folder_", |r| &r.raw_folder),

@@ -130,7 +130,9 @@ fn compile(folder: &Path, name: &str, text: &str) -> Result<PathBuf, BenchError>
         if output.status.success() {
             return Ok(program);
         }
-        said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .clone_into(&mut said);
     }
     Err(BenchError::Compiler(said))
 }

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a start may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long nothing may come before the rest is given up.
 const SILENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(5);
