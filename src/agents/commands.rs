@@ -1,6 +1,6 @@
 //! The door for commands: whoever asks waits here until the answer is durable.
 
-use crate::runtime::Message;
+use crate::message::Message;
 use engine::Input;
 use lanes::{Refuse, Sender};
 use model::command::{Command, Reply};

@@ -9,6 +9,7 @@
 //! while the next batch is already being stepped (D1). The exceptions are early start (D3) and
 //! putting outputs under their final, unique names (D9); neither makes anything visible.
 
+pub mod message;
 pub mod clock;
 pub mod commands;
 mod batch;

@@ -1,7 +1,7 @@
 //! Performers: threads that do what the engine says. Each owns one port, takes from one lane, and
 //! answers with inputs.
 
-use crate::runtime::Message;
+use crate::message::Message;
 use engine::Input;
 use lanes::{Receiver, Sender, Wait};
 use model::ids::Token;

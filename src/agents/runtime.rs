@@ -4,6 +4,7 @@
 use crate::batch::Batches;
 use crate::clock::SystemClock;
 use crate::commands::Commands;
+use crate::message::Message;
 use crate::perform::{self, EngineNews, ExecutorWork, StorageWork};
 use crate::writer;
 use engine::{Effect, Engine, Input, Setup};
@@ -40,23 +41,6 @@ const WORK_LANE: usize = 16_384;
 const WORK_RETRY: Duration = Duration::from_millis(1);
 /// Threads that put outputs in place: their time goes into waiting for the disk.
 const STORAGE_THREADS: usize = 2;
-
-/// Everything that can come through the engine's lanes.
-#[derive(Debug)]
-pub enum Message {
-    /// Something for the engine.
-    Input(Input),
-    /// The writer has committed this batch.
-    Durable(i64),
-    /// The store refuses for good: fenced, suspect or corrupt.
-    StoreLost(StoreError),
-    /// A performer has a trouble that no input describes.
-    Trouble(String),
-    /// Somebody wants to know what waits, and for what.
-    AskWaits(std::sync::mpsc::SyncSender<Vec<engine::Wait>>),
-    /// Stop, after what is decided is recorded.
-    Stop,
-}
 
 /// Makes an executor, given where its news go; or says why it cannot.
 pub type MakeExecutor = Box<dyn FnOnce(Arc<dyn NewsSink>) -> Result<Box<dyn Executor>, String>>;

@@ -1,7 +1,7 @@
 //! The writer: commits one batch after the other. A batch that cannot be written now is tried again
 //! unchanged; nothing of it is released meanwhile. What cannot be mended by waiting ends the agent.
 
-use crate::runtime::Message;
+use crate::message::Message;
 use lanes::{Receiver, Sender, Wait};
 use ports::store::{Batch, Ledger, StoreError};
 use std::sync::Arc;

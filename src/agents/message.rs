@@ -1,0 +1,21 @@
+//! What travels to the engine's thread: one type for all lanes, so that it has one place to wait.
+
+use engine::Input;
+use ports::store::StoreError;
+
+/// Everything that can come through the engine's lanes.
+#[derive(Debug)]
+pub enum Message {
+    /// Something for the engine.
+    Input(Input),
+    /// The writer has committed this batch.
+    Durable(i64),
+    /// The store refuses for good: fenced, suspect or corrupt.
+    StoreLost(StoreError),
+    /// A performer has a trouble that no input describes.
+    Trouble(String),
+    /// Somebody wants to know what waits, and for what.
+    AskWaits(std::sync::mpsc::SyncSender<Vec<engine::Wait>>),
+    /// Stop, after what is decided is recorded.
+    Stop,
+}
