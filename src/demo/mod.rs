@@ -45,6 +45,15 @@ pub enum DemoError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The folder holds something that the demo did not make.
+    #[error(
+        "clearing {}: it holds files that the demo did not make; name an empty or new folder with \
+         --dir", .folder.display()
+    )]
+    NotOurs {
+        /// Which.
+        folder: PathBuf,
+    },
     /// The act could not be played.
     #[error("act {act}: {detail}")]
     Act {
@@ -103,12 +112,7 @@ const PROGRAMME: [Programme; 4] = [
 
 /// Plays the acts; `happens` hears what happens as it happens.
 pub fn run(options: &DemoOptions, happens: &mut dyn FnMut(&str)) -> Result<Summary, DemoError> {
-    if options.folder.exists() {
-        std::fs::remove_dir_all(&options.folder).map_err(|source| DemoError::File {
-            tried: format!("clearing {}", options.folder.display()),
-            source,
-        })?;
-    }
+    clear(&options.folder)?;
     let mut acts = Vec::new();
     for programme in &PROGRAMME {
         if options.acts.is_empty() || options.acts.contains(&programme.number) {
@@ -118,6 +122,32 @@ pub fn run(options: &DemoOptions, happens: &mut dyn FnMut(&str)) -> Result<Summa
     let summary = Summary::of(acts);
     report::write(&summary, &options.folder.join("report.html"))?;
     Ok(summary)
+}
+
+/// Marks a folder as one that the demo made and may replace.
+const MARK: &str = ".tier0-demo";
+
+/// An empty folder that carries the mark. A folder that somebody else filled is left alone.
+fn clear(folder: &Path) -> Result<(), DemoError> {
+    let failed = |what: &str| {
+        let tried = format!("{what} {}", folder.display());
+        move |source| DemoError::File { tried, source }
+    };
+    let filled = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if filled && !folder.join(MARK).exists() {
+        return Err(DemoError::NotOurs {
+            folder: folder.to_owned(),
+        });
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(failed("clearing"))?;
+    }
+    std::fs::create_dir_all(folder).map_err(failed("making"))?;
+    std::fs::write(
+        folder.join(MARK),
+        "The demo replaces this folder each time.\n",
+    )
+    .map_err(failed("marking"))
 }
 
 fn play_or_say_why(
@@ -204,4 +234,23 @@ fn simulate(
         detail: error.to_string(),
     })?;
     Ok((csv, truth))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_folder_of_the_demos_own_is_replaced() {
+        let place = tempfile::tempdir().expect("a folder can be made");
+        let (ours, theirs) = (place.path().join("ours"), place.path().join("theirs"));
+        std::fs::create_dir(&theirs).expect("a folder can be made");
+        std::fs::write(theirs.join("thesis.tex"), "years of work").expect("a file can be written");
+        assert!(matches!(clear(&theirs), Err(DemoError::NotOurs { .. })));
+        assert!(theirs.join("thesis.tex").exists());
+        clear(&ours).expect("a new folder is made");
+        std::fs::write(ours.join("old"), "of the last time").expect("a file can be written");
+        clear(&ours).expect("its own folder is replaced");
+        assert!(!ours.join("old").exists());
+    }
 }
