@@ -144,9 +144,16 @@ fn workers(house: &House) -> Vec<Pid> {
     workers.map(|(pid, _)| pid).collect()
 }
 
+/// The first run that the generator makes.
+const FIRST_RUN: &str = "900001";
+
 /// Kills; starts the instance again where it was a victim. Says whether a job was running.
 fn kill(house: &mut House, victim: Victim, draw: &mut Draw) -> bool {
     let busy = in_work(house);
+    let jobs = house
+        .try_ask(&["job", "ls", "--run", FIRST_RUN])
+        .map_or_else(|_| Vec::new(), items);
+    let job = jobs.first().map(|job| number(job, "id"));
     let end = |pid: Pid| {
         // Whoever ended a moment before is as dead.
         let _ = kill_process(pid, Signal::KILL);
@@ -170,11 +177,11 @@ fn kill(house: &mut House, victim: Victim, draw: &mut Draw) -> bool {
     }
     house.wait();
     // As if the moment had been between an output put in place and its row: that moment is short.
-    let orphan = format!(
-        "state/storage/Muons/Express-v1/RECO/SIM/900001/RECO-{}-9.parquet",
-        draw.below(99)
-    );
-    house.write(&orphan, "of an attempt that never won");
+    if let Some(job) = job {
+        let orphan =
+            format!("state/storage/Muons/Express-v1/RECO/SIM/{FIRST_RUN}/RECO-{job}-9.parquet");
+        house.write(&orphan, "of an attempt that never won");
+    }
     house.launch();
     busy
 }

@@ -113,6 +113,16 @@ impl Batches {
         })
     }
 
+    /// The number that the forming batch will have.
+    pub(crate) fn forming_number(&self) -> i64 {
+        self.next_number
+    }
+
+    /// The forming batch waits for nobody.
+    pub(crate) fn hurry(&mut self) {
+        self.not_before = None;
+    }
+
     /// The batch is durable: its effects may be released.
     pub(crate) fn durable(&mut self, number: i64) -> Vec<Effect> {
         let committed = self.committing.take();

@@ -30,6 +30,8 @@ pub enum DoorError {
     },
 }
 
+/// How soon to ask a crowded lane again.
+const CROWDED_PAUSE: Duration = Duration::from_millis(10);
 /// An answer later than this is given up on (the store may be busy for a while).
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
@@ -95,9 +97,14 @@ impl Commands {
 
     /// Asks the agent to stop: what is decided is recorded, what is under way is ended.
     pub fn stop(&self) -> Result<(), DoorError> {
-        self.lane
-            .offer(Message::Stop)
-            .map_err(|_| DoorError::Stopping)
+        // A crowded lane empties at the engine's next step.
+        loop {
+            match self.lane.offer(Message::Stop) {
+                Ok(()) => return Ok(()),
+                Err(lanes::Refused::Closed(_)) => return Err(DoorError::Stopping),
+                Err(lanes::Refused::Full { .. }) => std::thread::sleep(CROWDED_PAUSE),
+            }
+        }
     }
 
     pub(crate) fn answer(&self, ticket: u64, reply: Reply) {

@@ -16,6 +16,8 @@ pub enum Message {
     Trouble(String),
     /// Somebody wants to know what waits, and for what.
     AskWaits(std::sync::mpsc::SyncSender<Vec<engine::Wait>>),
+    /// A performer's thread panicked.
+    PerformerLost(&'static str),
     /// Stop, after what is decided is recorded.
     Stop,
 }

@@ -20,7 +20,7 @@ use ports::clock::Clock;
 use ports::executor::{Executor, NewsSink};
 use ports::storage::Storage;
 use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,6 +39,9 @@ const COMMAND_LANE: usize = 1_024;
 const WORK_LANE: usize = 16_384;
 /// When a performer's lane is full, how soon to try again.
 const WORK_RETRY: Duration = Duration::from_millis(1);
+/// A stop waits so long for the store to take what is decided; then it ends as a crash would, and
+/// the restart makes it again.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// Threads that put outputs in place: their time goes into waiting for the disk.
 const STORAGE_THREADS: usize = 2;
 
@@ -110,6 +113,11 @@ pub enum AgentError {
     /// The executor could not be made.
     #[error("{0}")]
     Executor(String),
+    /// A performer's thread panicked: what is given to it would never be done.
+    #[error(
+        "a bug: the {0} thread panicked; the store is as of the last batch, a restart recovers from it"
+    )]
+    Performer(&'static str),
     /// The engine's thread panicked.
     #[error(
         "a bug: the engine's thread panicked; the store is as of the last batch, a restart recovers from it"
@@ -149,7 +157,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let executor = (parts.executor)(sink).map_err(AgentError::Executor)?;
     let (executor_sender, executor_lane) = lanes::refuse(WORK_LANE);
     let (answers, executor_clock) = (answer_sender.clone(), clock.clone());
-    let executor_thread = spawn("executor", move || {
+    let executor_thread = performer("executor", &answer_sender, move || {
         perform::executor(executor, executor_lane, &answers, &executor_clock);
     })?;
 
@@ -160,17 +168,18 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         let (answers, port) = (answer_sender.clone(), parts.storage.clone());
         let good_runs = parts.good_runs.clone();
         storage.push(sender);
-        storage_threads.push(spawn("storage", move || {
+        storage_threads.push(performer("storage", &answer_sender, move || {
             perform::storage(&port, lane, &answers, &good_runs);
         })?);
     }
 
     let (batch_sender, batch_lane) = lanes::refuse(1);
-    let (answers, stalled) = (answer_sender, status.store_stalled.clone());
+    let (answers, stalled) = (answer_sender.clone(), status.store_stalled.clone());
     let ledger = parts.ledger;
-    let writer_thread = spawn("writer", move || {
+    let writer_thread = performer("writer", &answer_sender, move || {
         writer::run(ledger, batch_lane, &answers, &stalled);
     })?;
+    drop(answer_sender);
 
     let now = clock.now();
     let engine = Engine::restore(parts.setup, parts.standing.next_id, parts.rows, now);
@@ -184,16 +193,19 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         next_storage: 0,
         waiting_work: VecDeque::new(),
         held_news: BTreeMap::new(),
-        finished: BTreeSet::new(),
+        finished: BTreeMap::new(),
         clock: parts.clock,
         meter: parts.meter,
         commands: commands.clone(),
         status: status.clone(),
-        stopping: false,
+        lost_performer: None,
+        stopping: None,
     };
     let on_end = parts.on_end;
     let engine = spawn("engine", move || {
-        let result = runtime.run();
+        // A panic is told like any other end: whoever waits for the end must hear of it.
+        let run = std::panic::AssertUnwindSafe(|| runtime.run());
+        let result = std::panic::catch_unwind(run).unwrap_or(Err(AgentError::Bug));
         // The lanes of the performers are closed now; they end what they run and come home.
         for thread in storage_threads
             .into_iter()
@@ -225,6 +237,22 @@ fn spawn<T: Send + 'static>(
         .map_err(|source| AgentError::Thread { name, source })
 }
 
+/// Starts a performer's thread; the engine hears of it if the thread panics, because nothing that
+/// is given to it would be done any more.
+fn performer(
+    name: &'static str,
+    engine: &Sender<Message, Wait>,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, AgentError> {
+    let engine = engine.clone();
+    spawn(name, move || {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err() {
+            // A closed lane means that the engine has ended already.
+            let _ = engine.send(Message::PerformerLost(name));
+        }
+    })
+}
+
 /// Work for a performer whose lane was full.
 enum Work {
     Executor(ExecutorWork),
@@ -243,12 +271,15 @@ struct Runtime {
     /// News of attempts whose own record is not durable yet (D3).
     held_news: BTreeMap<Token, Vec<AttemptNews>>,
     /// Attempts that have ended; forgotten by the executor once that is durable.
-    finished: BTreeSet<Token>,
+    finished: BTreeMap<Token, i64>,
     clock: SystemClock,
     meter: Arc<Meter>,
     commands: Commands,
     status: Arc<Status>,
-    stopping: bool,
+    /// A performer whose lane is closed: nothing given to it is done any more.
+    lost_performer: Option<&'static str>,
+    /// Until when what is decided may still be recorded, once somebody asked to stop.
+    stopping: Option<Instant>,
 }
 
 impl Runtime {
@@ -256,11 +287,13 @@ impl Runtime {
         self.begin();
         let mut messages = Vec::new();
         loop {
-            if self.stopping && self.batches.is_settled() {
+            if let Some(until) = self.stopping
+                && (self.batches.is_settled() || Instant::now() >= until)
+            {
                 return Ok(());
             }
             let deadline = self.deadline();
-            let taken = if self.batches.is_crowded() || self.stopping {
+            let taken = if self.batches.is_crowded() || self.stopping.is_some() {
                 self.lanes
                     .recv_urgent_batch(&mut messages, TAKE_MAX, deadline)
             } else {
@@ -269,11 +302,21 @@ impl Runtime {
             if taken.is_err() {
                 return Ok(());
             }
+            let decides = self.stopping.is_none();
             let mut effects = Vec::new();
             for message in messages.drain(..) {
                 self.take(message, &mut effects)?;
             }
-            self.tick(effects);
+            if decides {
+                self.tick(effects);
+            }
+            if self.stopping.is_some() {
+                self.batches.hurry();
+                self.hand_over();
+            }
+            if let Some(name) = self.lost_performer {
+                return Err(AgentError::Performer(name));
+            }
         }
     }
 
@@ -290,6 +333,9 @@ impl Runtime {
     }
 
     fn deadline(&self) -> Option<Instant> {
+        if self.stopping.is_some() {
+            return self.stopping;
+        }
         let retry = (!self.waiting_work.is_empty()).then(|| Instant::now() + WORK_RETRY);
         let timer = self
             .engine
@@ -304,6 +350,8 @@ impl Runtime {
 
     fn take(&mut self, message: Message, effects: &mut Vec<Effect>) -> Result<(), AgentError> {
         match message {
+            // Whoever stops decides nothing more: a restart makes attempts under way again.
+            Message::Input(_) if self.stopping.is_some() => {}
             Message::Input(Input::News { token, news }) if self.batches.is_undurable(token) => {
                 self.held_news.entry(token).or_default().push(news);
             }
@@ -319,7 +367,8 @@ impl Runtime {
                 // Whoever asked may have given up.
                 let _ = answer.try_send(self.engine.waits(self.clock.now()));
             }
-            Message::Stop => self.stopping = true,
+            Message::PerformerLost(name) => return Err(AgentError::Performer(name)),
+            Message::Stop => self.stopping = Some(Instant::now() + STOP_PATIENCE),
         }
         Ok(())
     }
@@ -330,7 +379,7 @@ impl Runtime {
             news: AttemptNews::Ended(_),
         } = &input
         {
-            self.finished.insert(*token);
+            self.finished.insert(*token, self.batches.forming_number());
         }
         let now = self.clock.now();
         self.engine.step(now, input, effects);
@@ -345,6 +394,7 @@ impl Runtime {
         for effect in self.batches.durable(number) {
             self.release(effect);
         }
+        self.forget(number);
         let heard: Vec<Token> = self
             .held_news
             .keys()
@@ -377,15 +427,20 @@ impl Runtime {
                 | Effect::GoodRuns(_) => self.batches.defer(effect),
             }
         }
-        if let Some(batch) = self
-            .batches
-            .hand_over(self.engine.next_id(), self.clock.now())
-        {
-            // The lane holds one and the writer is idle; if it is gone, `StoreLost` is on its way.
-            let _ = self.writer.offer(batch);
-        }
+        self.hand_over();
         self.retry_waiting_work();
         self.tell();
+    }
+
+    /// Gives the forming batch to the writer, if it is free.
+    fn hand_over(&mut self) {
+        let now = self.clock.now();
+        if let Some(batch) = self.batches.hand_over(self.engine.next_id(), now)
+            && self.writer.offer(batch).is_err()
+        {
+            // The lane holds one and the writer is idle, so it can only be gone.
+            self.lost_performer = Some("writer");
+        }
     }
 
     fn start(&mut self, spec: model::work::AttemptSpec) {
@@ -403,6 +458,7 @@ impl Runtime {
     /// What waited for its batch, now durable.
     fn release(&mut self, effect: Effect) {
         match effect {
+            Effect::Start(_) if self.stopping.is_some() => {}
             Effect::Start(spec) => self.do_executor(ExecutorWork::Submit(spec)),
             Effect::Cancel(token) => self.do_executor(ExecutorWork::Cancel(token)),
             Effect::Release => self.do_executor(ExecutorWork::Release),
@@ -460,7 +516,11 @@ impl Runtime {
         match work {
             Work::Executor(work) => match self.executor.offer(work) {
                 Err(Refused::Full { value, .. }) => Some(Work::Executor(value)),
-                Ok(()) | Err(Refused::Closed(_)) => None,
+                Ok(()) => None,
+                Err(Refused::Closed(_)) => {
+                    self.lost_performer = Some("executor");
+                    None
+                }
             },
             Work::Storage(work) => {
                 // The good-run list goes one way, so that an older one never replaces a newer one.
@@ -473,7 +533,11 @@ impl Runtime {
                 };
                 match self.storage[lane].offer(work) {
                     Err(Refused::Full { value, .. }) => Some(Work::Storage(value)),
-                    Ok(()) | Err(Refused::Closed(_)) => None,
+                    Ok(()) => None,
+                    Err(Refused::Closed(_)) => {
+                        self.lost_performer = Some("storage");
+                        None
+                    }
                 }
             }
         }
@@ -486,17 +550,21 @@ impl Runtime {
                 return;
             }
         }
-        // Attempts whose end is durable: nothing under way mentions them any more.
-        if self.batches.is_settled() && !self.finished.is_empty() {
-            let engine = &self.engine;
-            let over: Vec<Token> = self
-                .finished
-                .iter()
-                .filter(|token| !engine.is_out(**token))
-                .copied()
-                .collect();
-            for token in over {
-                self.finished.remove(&token);
+    }
+
+    /// Attempts whose end this batch made durable: nothing under way mentions them any more. One
+    /// whose outputs are still being put in place is looked at again with a later batch.
+    fn forget(&mut self, number: i64) {
+        let ended: Vec<Token> = self
+            .finished
+            .iter()
+            .filter(|(_, at)| **at <= number)
+            .map(|(token, _)| *token)
+            .collect();
+        for token in ended {
+            if self.engine.is_out(token) {
+                self.finished.insert(token, self.batches.forming_number());
+            } else if self.finished.remove(&token).is_some() {
                 self.do_executor(ExecutorWork::Forget(token));
             }
         }
@@ -510,5 +578,8 @@ impl Runtime {
         status
             .cores_used
             .store(u64::from(self.engine.cores_used()), Ordering::Relaxed);
+        let (runs, jobs) = self.engine.live();
+        status.runs_live.store(runs, Ordering::Relaxed);
+        status.jobs_live.store(jobs, Ordering::Relaxed);
     }
 }

@@ -135,6 +135,8 @@ impl Engine {
         self.changed_runs.insert(number);
         self.plan_run(number);
         self.feed_from_rows(number);
+        // Harvests of later runs may have waited for one that this run no longer has.
+        self.look_at_later_harvests(number);
     }
 
     pub(crate) fn lumi_ends(&mut self, now: Moment, end: &LumiEnd, effects: &mut Vec<Effect>) {
@@ -171,6 +173,20 @@ impl Engine {
 
     pub(crate) fn run_ends(&mut self, now: Moment, end: &RunEnd, effects: &mut Vec<Effect>) {
         let (number, last_lumi) = (end.run, end.last_lumi);
+        if last_lumi > crate::commands::LUMIS_MAX {
+            let text = format!(
+                "Run {number} was announced to end with lumi {last_lumi}, more than any run has. The \
+                 record is not believed: end the run with `tier0 run stop`."
+            );
+            self.alarm(
+                now,
+                format!("run-end/{number}"),
+                Severity::High,
+                text,
+                effects,
+            );
+            return;
+        }
         self.open_run(now, number, None, end.label, StartedBy::Record, effects);
         let Some(work) = self.runs.get_mut(&number) else {
             return;

@@ -12,6 +12,9 @@ use model::names::StreamName;
 use model::run::StartedBy;
 use model::time::Moment;
 
+/// Lumis of a run at most: at 23 s each more than three weeks. A larger number is a mistake.
+pub(crate) const LUMIS_MAX: u32 = 100_000;
+
 impl Engine {
     pub(crate) fn asked(
         &mut self,
@@ -64,6 +67,11 @@ impl Engine {
         last_lumi: u32,
         effects: &mut Vec<Effect>,
     ) -> Reply {
+        if last_lumi > LUMIS_MAX {
+            return Reply::Refused(format!(
+                "a run has at most {LUMIS_MAX} lumis, not {last_lumi}; stop it with its last one"
+            ));
+        }
         let Some(work) = self.runs.get_mut(&number) else {
             return Reply::Refused(format!(
                 "run {number} is not known; `tier0 run ls` lists those that are"

@@ -295,6 +295,11 @@ impl Engine {
                 .extend(work.tasks.keys().map(|index| (number, *index)));
         }
         // Harvests of later runs may have waited for this one.
+        self.look_at_later_harvests(number);
+    }
+
+    /// Looks again at whatever calibrates in runs after this one.
+    pub(crate) fn look_at_later_harvests(&mut self, number: RunNumber) {
         for (later, work) in self.runs.range(RunNumber(number.0.saturating_add(1))..) {
             for index in work.tasks.keys() {
                 if !self.plans[*index].task.calibrates.is_empty() {

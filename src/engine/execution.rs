@@ -11,7 +11,7 @@ use model::fact::Fact;
 use model::ids::{JobId, RunNumber, Token};
 use model::job::{ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState};
 use model::names::TagName;
-use model::time::Moment;
+use model::time::{Moment, Span};
 use model::units::Events;
 use model::work::{
     AttemptConstant, AttemptInput, AttemptNews, AttemptReport, AttemptSpec, Location,
@@ -19,6 +19,8 @@ use model::work::{
 
 /// A message of a program longer than this is cut: rows stay small whatever a program says.
 const MESSAGE_BYTES_MAX: usize = 2_000;
+/// The shortest pause after an attempt that a place did not take or lost.
+const LOST_PAUSE_MIN: Span = Span::from_secs(1);
 
 impl Engine {
     /// Puts a ready job into the queue, or sets the timer of its pause.
@@ -249,10 +251,49 @@ impl Engine {
         message: &str,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) else {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let Some(index) = self.plan_of(job) else {
             return;
         };
         let policy = &self.plans[index].task.retry;
+        let pause = if class == ExitClass::Lost {
+            // A place that did not take an attempt, or lost it, costs nothing, but the cause may
+            // last: a full disk, a place that is down.
+            let pause = policy.base.max(LOST_PAUSE_MIN);
+            let path = job.task.clone();
+            let text = format!(
+                "Attempts of {path} are not taken or get lost: {message}. They are made again every \
+                 {pause}, and cost nothing. Look at free space and the executor."
+            );
+            self.alarm(
+                now,
+                format!("attempts-lost/{path}"),
+                Severity::High,
+                text,
+                effects,
+            );
+            Some(pause)
+        } else {
+            policy.pause(job.failures + u32::from(class.costs_an_attempt()), class)
+        };
+        self.fail_attempt(now, id, class, message, pause, effects);
+    }
+
+    /// Ends an attempt; another is made after the pause, or none.
+    fn fail_attempt(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        class: ExitClass,
+        message: &str,
+        pause: Option<Span>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) else {
+            return;
+        };
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
@@ -269,7 +310,7 @@ impl Engine {
         };
         job.last_error = Some(failed.message.clone());
         job.failures += u32::from(class.costs_an_attempt());
-        let event = match policy.pause(job.failures, class) {
+        let event = match pause {
             Some(pause) => JobEvent::FailedRetry(now + pause),
             None => JobEvent::FailedForGood(class),
         };
@@ -343,7 +384,8 @@ impl Engine {
             }
             self.reports.remove(id);
             let message = "the attempt ended with the instance that made it; it is made again";
-            self.attempt_failed(now, *id, ExitClass::Lost, message, effects);
+            let at_once = Some(Span::ZERO);
+            self.fail_attempt(now, *id, ExitClass::Lost, message, at_once, effects);
         }
     }
 }

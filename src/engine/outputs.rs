@@ -142,6 +142,8 @@ impl Engine {
             self.record_output(now, id, index, report, output, effects);
         }
         self.observe(now, id, index, effects);
+        let path = &self.plans[index].path;
+        self.clear_alarm(now, &format!("attempts-lost/{path}"), effects);
         self.judge_candidates(now, id, index, report, effects);
         self.judge_quality(now, id, index, report, effects);
         self.job_ended(number, index);

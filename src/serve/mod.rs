@@ -18,7 +18,7 @@ use executors::{LocalExecutor, LocalLimits, LocalOptions};
 use lanes::{Sender, Wait};
 use meter::Meter;
 use model::arrival::Seen;
-use model::ids::Token;
+use model::ids::{JobId, RunNumber, Token};
 use model::names::FileName;
 use pipelines::definition::Definition;
 use ports::executor::{Executor, NewsSink};
@@ -253,6 +253,17 @@ fn fill_programs(
     filled
 }
 
+/// The run and job in an output's final name: `dataset/run/label-job-attempt.extension`.
+fn maker(name: &FileName) -> Option<(RunNumber, JobId)> {
+    let mut parts = name.as_str().rsplit('/');
+    let (file, run) = (parts.next()?, parts.next()?);
+    let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+    let mut numbers = stem.rsplit('-');
+    let _attempt: u32 = numbers.next()?.parse().ok()?;
+    let job = numbers.next()?.parse().ok()?;
+    Some((RunNumber(run.parse().ok()?), JobId(job)))
+}
+
 /// Opens the storage and removes what losing attempts left.
 fn open_storage(
     places: &crate::config::InstanceConfig,
@@ -263,8 +274,13 @@ fn open_storage(
     let failed = |failure: model::work::CommitFailure| StartError::Storage(failure.message);
     let storage = PosixStorage::new(&places.storage, Box::new(folder)).map_err(failed)?;
     let known: BTreeSet<&FileName> = rows.outputs.iter().map(|output| &output.name).collect();
+    let runs: BTreeMap<JobId, RunNumber> = rows.jobs.iter().map(|job| (job.id, job.run)).collect();
+    // Only what a job of ours left may go: a storage that knows more than our rows (an older
+    // backup, another instance, a wrong folder) is nobody's garbage.
+    let is_ours =
+        |name: &FileName| maker(name).is_some_and(|(run, job)| runs.get(&job) == Some(&run));
     storage
-        .collect_garbage(&|name| known.contains(name))
+        .collect_garbage(&|name| known.contains(name) || !is_ours(name))
         .map_err(failed)?;
     Ok(Arc::new(storage))
 }
@@ -327,4 +343,25 @@ fn start_watchers(
         watchers.push(watcher);
     }
     Ok(watchers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_outputs_say_who_made_them() {
+        let check = |name: &str, expect: Option<(u32, i64)>| {
+            let expect = expect.map(|(run, job)| (RunNumber(run), JobId(job)));
+            assert_eq!(maker(&FileName::new(name)), expect, "{name}");
+        };
+        check(
+            "Muons/Express-v1/RECO/160957/RECO-41-2.parquet",
+            Some((160_957, 41)),
+        );
+        check("Muons/Express-v1/DQM/7/A-B-41-12.json", Some((7, 41)));
+        check("photos/2019/holiday-7.jpg", None);
+        check("RECO-41-2.parquet", None);
+        check("7/thesis.tex", None);
+    }
 }

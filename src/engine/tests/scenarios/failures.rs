@@ -43,11 +43,21 @@ fn what_cannot_help_is_not_tried_again() {
 #[test]
 fn a_lost_attempt_costs_nothing() {
     check_after_sent(&[
-        ("fail express#1 lost", "start express#1 attempt 2 on 1"),
-        ("fail express#1 lost", "start express#1 attempt 3 on 1"),
-        ("fail express#1 lost", "start express#1 attempt 4 on 1"),
-        ("fail express#1 lost", "start express#1 attempt 5 on 1"),
-        ("ok express#1", "+ALCA; +DQM; +RECO; express#1 done"),
+        (
+            "fail express#1 lost",
+            "alarm attempts-lost/express.reco; express#1 pauses 1.00 s",
+        ),
+        ("wait 1", "start express#1 attempt 2 on 1"),
+        ("fail express#1 lost", "express#1 pauses 1.00 s"),
+        ("wait 1", "start express#1 attempt 3 on 1"),
+        ("fail express#1 lost", "express#1 pauses 1.00 s"),
+        ("wait 1", "start express#1 attempt 4 on 1"),
+        ("fail express#1 lost", "express#1 pauses 1.00 s"),
+        ("wait 1", "start express#1 attempt 5 on 1"),
+        (
+            "ok express#1",
+            "+ALCA; +DQM; +RECO; cleared attempts-lost/express.reco; express#1 done",
+        ),
     ]);
 }
 
@@ -75,9 +85,16 @@ fn outputs_that_cannot_be_put_in_place_are_made_again() {
 #[test]
 fn news_of_an_older_attempt_is_ignored() {
     check_after_sent(&[
-        ("fail express#1 lost", "start express#1 attempt 2 on 1"),
+        (
+            "fail express#1 lost",
+            "alarm attempts-lost/express.reco; express#1 pauses 1.00 s",
+        ),
+        ("wait 1", "start express#1 attempt 2 on 1"),
         ("old express#1", ""),
-        ("ok express#1", "+ALCA; +DQM; +RECO; express#1 done"),
+        (
+            "ok express#1",
+            "+ALCA; +DQM; +RECO; cleared attempts-lost/express.reco; express#1 done",
+        ),
         ("ok express#1", ""),
     ]);
 }
