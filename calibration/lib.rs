@@ -2,7 +2,7 @@
 //!
 //! In come sufficient statistics of a run (tracks or their normal equations, mass histograms);
 //! out go constants with errors, and the decision whether they open a new IOV. The fits are
-//! ordinary floating point and run inside job programs; the decisions ([`gate`], [`workflow`],
+//! ordinary floating point and run inside job programs; the decisions ([`gate`],
 //! [`conditions`]) are integer arithmetic only, so that every engine on every machine decides the
 //! same. Nothing here reads a clock or a file, starts a thread or knows who calls it.
 
@@ -15,6 +15,5 @@ pub mod peak_model;
 pub mod profile;
 pub mod scale;
 pub mod voigt;
-pub mod workflow;
 
 pub use fit_error::FitError;
