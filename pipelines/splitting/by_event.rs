@@ -19,6 +19,7 @@ pub(super) fn split(max_events: u64, window: &Window<'_>, closed: bool) -> Cut {
         if with_this > max_events && position > start {
             cut.jobs.push(CutJob {
                 items: (start..position).collect(),
+                ..CutJob::default()
             });
             (start, events) = (position, item.events.0);
         } else {
@@ -29,6 +30,7 @@ pub(super) fn split(max_events: u64, window: &Window<'_>, closed: bool) -> Cut {
         if events >= max_events {
             cut.jobs.push(CutJob {
                 items: (start..=position).collect(),
+                ..CutJob::default()
             });
             (start, events) = (position + 1, 0);
         }
@@ -36,6 +38,7 @@ pub(super) fn split(max_events: u64, window: &Window<'_>, closed: bool) -> Cut {
     if closed && start < window.items.len() {
         cut.jobs.push(CutJob {
             items: (start..window.items.len()).collect(),
+            ..CutJob::default()
         });
     }
     cut

@@ -29,6 +29,7 @@ pub(super) fn split(files_per_job: u32, wait: bool, window: &Window<'_>, closed:
         }
         cut.jobs.push(CutJob {
             items: (start..end).collect(),
+            ..CutJob::default()
         });
         start = end;
     }

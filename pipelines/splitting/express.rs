@@ -90,6 +90,7 @@ fn cut_lumi(max_events: u64, max_input_rate: u64, start: usize, lumi: &[Item], c
                 item.events.0,
                 CutJob {
                     items: vec![start + offset],
+                    ..CutJob::default()
                 },
             )),
         }

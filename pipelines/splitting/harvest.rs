@@ -14,6 +14,7 @@ pub(super) fn split(window: &Window<'_>, closed: bool) -> Cut {
     Cut {
         jobs: vec![CutJob {
             items: (0..window.items.len()).collect(),
+            ..CutJob::default()
         }],
         ..Cut::default()
     }

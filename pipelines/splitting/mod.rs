@@ -18,10 +18,11 @@ mod run;
 
 use model::frontier::Frontier;
 use model::ids::{LumiNumber, RunNumber};
-use model::job::InputId;
+use model::job::{InputId, Slice};
 use model::names::FileName;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
+use std::collections::BTreeSet;
 
 /// A splitter with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,15 @@ pub struct Item {
     pub events: Events,
     /// When the earliest of the detector's files behind it was seen.
     pub seen_at: Moment,
+    /// When it came into this window: what ages are counted from.
+    pub came_at: Moment,
+    /// The lumis in it as closed ranges by run, in order; empty for all of `lumi` to `last_lumi` of
+    /// the window's run.
+    pub content: Vec<(RunNumber, LumiNumber, LumiNumber)>,
+    /// Its first event: 0 for files, the number of the first event for events still to be made.
+    pub first_event: u64,
+    /// Where it is; empty for anywhere.
+    pub sites: Vec<String>,
 }
 
 /// What a splitter sees: unconsumed input of one task in one run.
@@ -87,13 +97,107 @@ pub struct Window<'a> {
     /// Which lumis of the input's stream are accounted for; none for input made by other tasks,
     /// whose lumis are whole when the task is.
     pub frontier: Option<&'a Frontier>,
+    /// Lumis that were worked on already or are declared empty: nothing more comes for them, so
+    /// they are no hole, and what lies in front of one is complete.
+    pub passed: &'a BTreeSet<LumiNumber>,
+    /// Lumis that were split over several jobs of the task before, not all of them done: not to be
+    /// merged yet.
+    pub split_active: &'a BTreeSet<LumiNumber>,
+    /// When the run's end was known, if it is: what the time-outs of harvests are counted from.
+    pub run_ended_at: Option<Moment>,
+    /// What a job of the task costs: measured, or the task's declared defaults.
+    pub cost: Cost,
+}
+
+/// What a task's jobs cost, for estimates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Wall time an event.
+    pub time_per_event: Span,
+    /// Output size an event.
+    pub bytes_per_event: Bytes,
+    /// Memory of a job.
+    pub memory: Bytes,
+}
+
+impl Default for Cost {
+    /// The field's defaults for a task nobody has measured: 12 s and 512 KiB an event, 2300 MiB
+    /// (WMCore's request defaults).
+    fn default() -> Self {
+        Self {
+            time_per_event: Span::from_secs(12),
+            bytes_per_event: Bytes(512 << 10),
+            memory: Bytes(2300 << 20),
+        }
+    }
+}
+
+/// What a job will probably use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Wall time.
+    pub wall: Span,
+    /// Scratch space.
+    pub disk: Bytes,
+    /// Memory.
+    pub memory: Bytes,
+    /// Cores.
+    pub cores: u32,
 }
 
 /// A job to make: positions in the window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CutJob {
     /// Positions of its inputs, ascending.
     pub items: Vec<usize>,
+    /// The part of its one input that it works on, if not all of it. Several jobs of one cut may
+    /// share an input when their slices do not overlap; all slices of an input are cut at once.
+    pub slice: Option<Slice>,
+    /// What it will probably use; none where the splitter has no rule, so the task's needs hold.
+    pub estimate: Option<Estimate>,
+    /// Whether its output goes to the error dataset of its primary, out of the way of analyses.
+    pub to_error_dataset: bool,
+    /// Whether it only reads its inputs, which stay in the window for a later job: an early harvest.
+    pub reads_only: bool,
+}
+
+/// A lumi that a cut spread over several jobs: not merged before all of them are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitLumi {
+    /// The lumi.
+    pub lumi: LumiNumber,
+    /// Its files.
+    pub files: u32,
+}
+
+/// Why a splitter leaves input in the window although something is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// What it waits for.
+    pub by: HoldingKind,
+    /// The sentence for people.
+    pub reason: String,
+    /// Since when the oldest of the held input waits.
+    pub since: Moment,
+    /// When the wait ends by itself; none if only what is missing ends it.
+    pub until: Option<Moment>,
+}
+
+/// The named waits of splitters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HoldingKind {
+    /// A lumi in front has neither data nor is it declared empty.
+    LumiHole,
+    /// Not enough for a job yet, and more may come.
+    MoreInput,
+    /// The first lumi of a block is younger than the merge's latency.
+    FirstLumi,
+    /// A lumi was split and not all its jobs are done.
+    SplitLumi,
+    /// The time after which everything is worked on has not come.
+    Delay,
+    /// Siblings have not worked on the input yet.
+    Siblings,
 }
 
 /// What a splitter decides.
@@ -103,6 +207,10 @@ pub struct Cut {
     pub jobs: Vec<CutJob>,
     /// Inputs that cannot be worked on, with the reason for people.
     pub quarantined: Vec<(usize, String)>,
+    /// Lumis of which this cut made several jobs.
+    pub split_lumis: Vec<SplitLumi>,
+    /// Why what is left was left, if it waits for something that has a name.
+    pub holding: Option<Holding>,
     /// When to be asked again even if nothing comes.
     pub wake: Option<Moment>,
 }
@@ -111,6 +219,24 @@ impl Item {
     /// Its last lumi, never before its first.
     fn end(&self) -> u32 {
         self.last_lumi.max(self.lumi).0
+    }
+}
+
+/// No lumi.
+static NO_LUMIS: BTreeSet<LumiNumber> = BTreeSet::new();
+
+impl<'a> Window<'a> {
+    /// A window of which nothing is known but its input and which lumis are accounted for.
+    pub fn new(run: RunNumber, items: &'a [Item], frontier: Option<&'a Frontier>) -> Self {
+        Self {
+            run,
+            items,
+            frontier,
+            passed: &NO_LUMIS,
+            split_active: &NO_LUMIS,
+            run_ended_at: None,
+            cost: Cost::default(),
+        }
     }
 }
 

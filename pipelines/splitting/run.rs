@@ -15,6 +15,7 @@ pub(super) fn split(max_files: u32, window: &Window<'_>, closed: bool) -> Cut {
     let jobs = starts
         .map(|start| CutJob {
             items: (start..window.items.len().min(start + max_files)).collect(),
+            ..CutJob::default()
         })
         .collect();
     Cut {

@@ -19,6 +19,10 @@ fn item(name: &str, lumi: u32, events: u64) -> Item {
         bytes: Bytes(1_000),
         events: Events(events),
         seen_at: Moment(0),
+        came_at: Moment(0),
+        content: Vec::new(),
+        first_event: 0,
+        sites: Vec::new(),
     }
 }
 
@@ -28,11 +32,7 @@ fn ask(splitter: &Splitter, items: &[Item], closed_lumis: &[u32], closed: bool) 
     for lumi in closed_lumis {
         frontier.close(LumiNumber(*lumi));
     }
-    let window = Window {
-        run: RunNumber(1),
-        items,
-        frontier: Some(&frontier),
-    };
+    let window = Window::new(RunNumber(1), items, Some(&frontier));
     split(splitter, &window, closed, Moment(0))
 }
 
@@ -156,11 +156,7 @@ fn the_other_splitters_cut_as_they_say() {
 #[test]
 fn input_without_a_frontier_waits_until_it_is_complete() {
     let items = files("a:1:100 b:1:100 c:2:100");
-    let window = Window {
-        run: RunNumber(1),
-        items: &items,
-        frontier: None,
-    };
+    let window = Window::new(RunNumber(1), &items, None);
     for splitter in [
         EXPRESS,
         Splitter::Event { max_events: 100 },
@@ -236,11 +232,7 @@ fn play(splitter: &Splitter, arrivals: &[Item], batches: &[usize], lumis: u32) -
             }
         }
         let closed = arrived == arrivals.len();
-        let window = Window {
-            run: RunNumber(1),
-            items: &pending,
-            frontier: Some(&frontier),
-        };
+        let window = Window::new(RunNumber(1), &pending, Some(&frontier));
         let cut = split(splitter, &window, closed, Moment(0));
         let used = record(&mut outcome, &pending, &cut);
         let mut at = 0..;

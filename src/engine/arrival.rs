@@ -182,6 +182,10 @@ pub(crate) fn item_of(file: &File) -> Item {
         bytes: arrival.bytes,
         events: Events(arrival.counts.map_or(0, |counts| counts.accepted)),
         seen_at: arrival.seen_at,
+        came_at: arrival.seen_at,
+        content: Vec::new(),
+        first_event: 0,
+        sites: Vec::new(),
     }
 }
 

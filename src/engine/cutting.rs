@@ -90,11 +90,7 @@ impl Engine {
                 .map(|stream| &stream.frontier),
             Some(_) => None,
         };
-        let window = Window {
-            run: number,
-            items: &task.items,
-            frontier,
-        };
+        let window = Window::new(number, &task.items, frontier);
         split(&plan.task.splitter, &window, task.input_closed, now)
     }
 

@@ -311,6 +311,10 @@ pub(crate) fn item_of_output(output: &Output) -> Item {
         bytes: output.bytes,
         events: output.events,
         seen_at: output.seen_at,
+        came_at: output.committed_at,
+        content: Vec::new(),
+        first_event: 0,
+        sites: Vec::new(),
     }
 }
 

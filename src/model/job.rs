@@ -240,6 +240,21 @@ pub enum InputId {
     Output(OutputId),
 }
 
+/// A part of an input.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Slice {
+    /// Events by their position in the file from 0 (or by their number, for events that are still to
+    /// be made), both ends included.
+    Events {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Lumis by run, closed ranges in order.
+    Lumis(Vec<(RunNumber, LumiNumber, LumiNumber)>),
+}
+
 impl InputId {
     /// The number behind it; ids of one agent never meet, whatever they name.
     pub fn number(self) -> i64 {
