@@ -32,6 +32,10 @@ fn window(files: u32) -> Vec<Item> {
         bytes: Bytes(1 << 20),
         events: Events(50),
         seen_at: Moment(0),
+        came_at: Moment(0),
+        content: Vec::new(),
+        first_event: 0,
+        sites: Vec::new(),
     };
     (0..files).map(item).collect()
 }
@@ -65,11 +69,7 @@ fn one_lumi_closed(c: &mut Criterion) {
         let mut frontier = Frontier::default();
         frontier.close(LumiNumber(1));
         for (name, splitter) in splitters() {
-            let window = Window {
-                run: RunNumber(1),
-                items: &items,
-                frontier: Some(&frontier),
-            };
+            let window = Window::new(RunNumber(1), &items, Some(&frontier));
             group.bench_with_input(BenchmarkId::new(name, files), &window, |b, window| {
                 b.iter(|| black_box(split(&splitter, window, false, Moment(0))));
             });
@@ -89,11 +89,7 @@ fn one_open_lumi_waits(c: &mut Criterion) {
         let mut frontier = Frontier::default();
         frontier.close(LumiNumber(1));
         for (name, splitter) in splitters() {
-            let window = Window {
-                run: RunNumber(1),
-                items: &items,
-                frontier: Some(&frontier),
-            };
+            let window = Window::new(RunNumber(1), &items, Some(&frontier));
             group.bench_with_input(BenchmarkId::new(name, files), &window, |b, window| {
                 b.iter(|| black_box(split(&splitter, window, false, Moment(0))));
             });
@@ -109,11 +105,7 @@ fn all_at_once(c: &mut Criterion) {
         let items = window(files);
         group.throughput(Throughput::Elements(u64::from(files)));
         for (name, splitter) in splitters() {
-            let window = Window {
-                run: RunNumber(1),
-                items: &items,
-                frontier: None,
-            };
+            let window = Window::new(RunNumber(1), &items, None);
             group.bench_with_input(BenchmarkId::new(name, files), &window, |b, window| {
                 b.iter(|| black_box(split(&splitter, window, true, Moment(0))));
             });

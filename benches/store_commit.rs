@@ -78,6 +78,8 @@ fn run() -> Run {
         config_hash: String::new(),
         last_lumi: None,
         announced_events: None,
+        ended_at: None,
+        announced: false,
         last_file_seen_at: Moment(1),
         state: RunState::Open,
     }

@@ -43,6 +43,8 @@ impl Engine {
             config_hash: self.config_hash.clone(),
             last_lumi: None,
             announced_events: None,
+            ended_at: None,
+            announced: started_by == StartedBy::Command,
             last_file_seen_at: now,
             state: RunState::Open,
         };
@@ -85,14 +87,16 @@ impl Engine {
 
     pub(crate) fn run_begins(&mut self, now: Moment, begin: &RunBegin, effects: &mut Vec<Effect>) {
         let number = begin.run;
-        if self.open_run(
+        let opened = self.open_run(
             now,
             number,
             begin.run_type,
             begin.label,
             StartedBy::Record,
             effects,
-        ) {
+        );
+        self.run_is_announced(number);
+        if opened {
             return;
         }
         let Some(run_type) = begin.run_type else {
@@ -116,6 +120,20 @@ impl Engine {
         } else if known.run_type != run_type {
             self.retype_run(number, run_type);
         }
+    }
+
+    /// A record or a person has said what the run is for: work that waited for this may go on.
+    pub(crate) fn run_is_announced(&mut self, number: RunNumber) {
+        let Some(work) = self.runs.get_mut(&number) else {
+            return;
+        };
+        if work.run.announced {
+            return;
+        }
+        work.run.announced = true;
+        self.changed_runs.insert(number);
+        self.look_at
+            .extend(work.tasks.keys().map(|index| (number, *index)));
     }
 
     /// Whether it is too late to say what a run is for: jobs were made, or its data are complete.
@@ -194,6 +212,7 @@ impl Engine {
         match work.run.last_lumi {
             None => {
                 work.run.last_lumi = Some(last_lumi);
+                work.run.ended_at = Some(now);
                 work.run.announced_events = end.events;
                 if let Ok(state) = work.run.state.next(RunEvent::EndAnnounced) {
                     work.run.state = state;

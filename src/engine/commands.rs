@@ -33,7 +33,11 @@ impl Engine {
                 if self.open_run(now, run, Some(run_type), label, by, effects) {
                     Reply::Done(format!("run {run} ({run_type}, {label}) is open"))
                 } else {
-                    self.already_open(run, run_type, label)
+                    let reply = self.already_open(run, run_type, label);
+                    if matches!(reply, Reply::Done(_)) {
+                        self.run_is_announced(run);
+                    }
+                    reply
                 }
             }
             Command::RunStop { run, last_lumi } => self.stop_run(now, run, last_lumi, effects),

@@ -152,6 +152,12 @@ pub struct Run {
     pub last_lumi: Option<u32>,
     /// Events over all streams' inputs as the end record says, if it does.
     pub announced_events: Option<u64>,
+    /// When its end was first said.
+    #[serde(default)]
+    pub ended_at: Option<Moment>,
+    /// Whether a record or a person said that it exists and what it is for, not only its files.
+    #[serde(default)]
+    pub announced: bool,
     /// When the last file of the run was seen.
     pub last_file_seen_at: Moment,
     /// How far it has come.

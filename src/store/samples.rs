@@ -84,6 +84,8 @@ pub(crate) fn run(key: u8, value: u16) -> Run {
         config_hash: format!("{value:016x}"),
         last_lumi: value.is_multiple_of(2).then_some(u32::from(value)),
         announced_events: None,
+        ended_at: None,
+        announced: false,
         last_file_seen_at: at(value),
         state,
     }

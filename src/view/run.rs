@@ -158,6 +158,8 @@ mod tests {
                 config_hash: "0".repeat(16),
                 last_lumi: None,
                 announced_events: None,
+                ended_at: None,
+                announced: false,
                 last_file_seen_at: Moment(0),
                 state,
             };

@@ -47,6 +47,8 @@ fn run(number: u32, label: DataLabel) -> Run {
         config_hash: "0123456789abcdef".into(),
         last_lumi: Some(4),
         announced_events: None,
+        ended_at: None,
+        announced: false,
         last_file_seen_at: at(90),
         state: RunState::Closed { at: at(100) },
     }
