@@ -17,12 +17,12 @@ mod harvest;
 mod run;
 
 use model::frontier::Frontier;
-use model::ids::{LumiNumber, RunNumber};
+use model::ids::{BlockId, LumiNumber, RunNumber};
 use model::job::{InputId, Slice};
 use model::names::FileName;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A splitter with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,44 @@ pub struct Window<'a> {
     pub run_ended_at: Option<Moment>,
     /// What a job of the task costs: measured, or the task's declared defaults.
     pub cost: Cost,
+    /// Where jobs may run; none for anywhere.
+    pub allowed_sites: Option<&'a BTreeSet<String>>,
+    /// The latest job of this task and run that only read the window, if there was one: an early or
+    /// periodic harvest.
+    pub harvested: Option<Harvested>,
+    /// What the other tasks that read the same input have done with it; none if nobody asked.
+    pub siblings: Option<Siblings<'a>>,
+    /// The block of each input that has one; none if nobody asked.
+    pub blocks: Option<&'a BTreeMap<InputId, BlockId>>,
+}
+
+/// A job that only read the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Harvested {
+    /// Inputs it read.
+    pub inputs: usize,
+    /// How far it is.
+    pub state: HarvestState,
+}
+
+/// How far a job that only reads is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HarvestState {
+    /// At work.
+    Running,
+    /// Done since then.
+    Done(Moment),
+    /// Failed since then.
+    Failed(Moment),
+}
+
+/// What the other tasks with the same input have done with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Siblings<'a> {
+    /// Inputs that all of them have worked on.
+    pub processed: &'a BTreeSet<InputId>,
+    /// Whether all of them have ended, so that what is not processed now never will be.
+    pub ended: bool,
 }
 
 /// What a task's jobs cost, for estimates.
@@ -150,8 +188,9 @@ pub struct Estimate {
 pub struct CutJob {
     /// Positions of its inputs, ascending.
     pub items: Vec<usize>,
-    /// The part of its one input that it works on, if not all of it. Several jobs of one cut may
-    /// share an input when their slices do not overlap; all slices of an input are cut at once.
+    /// The part of its input that it works on, if not all of it: events of one input, or lumis of all
+    /// of its inputs together. Several jobs of one cut may share an input when their slices do not
+    /// overlap; all slices of an input are cut at once.
     pub slice: Option<Slice>,
     /// What it will probably use; none where the splitter has no rule, so the task's needs hold.
     pub estimate: Option<Estimate>,
@@ -207,6 +246,9 @@ pub struct Cut {
     pub jobs: Vec<CutJob>,
     /// Inputs that cannot be worked on, with the reason for people.
     pub quarantined: Vec<(usize, String)>,
+    /// Inputs that no job shall work on, with the rule that says so: they leave the window without a
+    /// job, and nothing is wrong.
+    pub declined: Vec<(usize, String)>,
     /// Lumis of which this cut made several jobs.
     pub split_lumis: Vec<SplitLumi>,
     /// Why what is left was left, if it waits for something that has a name.
@@ -236,6 +278,10 @@ impl<'a> Window<'a> {
             split_active: &NO_LUMIS,
             run_ended_at: None,
             cost: Cost::default(),
+            allowed_sites: None,
+            harvested: None,
+            siblings: None,
+            blocks: None,
         }
     }
 }

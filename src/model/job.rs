@@ -243,8 +243,7 @@ pub enum InputId {
 /// A part of an input.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Slice {
-    /// Events by their position in the file from 0 (or by their number, for events that are still to
-    /// be made), both ends included.
+    /// Events by their position in the file from 0, both ends included.
     Events {
         /// The first.
         first: u64,
@@ -253,6 +252,17 @@ pub enum Slice {
     },
     /// Lumis by run, closed ranges in order.
     Lumis(Vec<(RunNumber, LumiNumber, LumiNumber)>),
+    /// Events that are still to be made, by their numbers, in lumis of their own; all ends included.
+    Generated {
+        /// The first event.
+        first: u64,
+        /// The last event.
+        last: u64,
+        /// The first lumi.
+        first_lumi: LumiNumber,
+        /// The last lumi.
+        last_lumi: LumiNumber,
+    },
 }
 
 impl InputId {
