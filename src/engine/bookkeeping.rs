@@ -95,12 +95,9 @@ impl Engine {
             StartedBy::Record,
             effects,
         );
-        self.run_is_announced(number);
-        if opened {
-            return;
-        }
-        let Some(run_type) = begin.run_type else {
-            return;
+        let run_type = match begin.run_type {
+            Some(run_type) if !opened => run_type,
+            _ => return self.run_is_announced(number),
         };
         let known = &self.runs[&number].run;
         if known.label != begin.label || (known.run_type != run_type && self.is_settled(number)) {
@@ -117,9 +114,12 @@ impl Engine {
                 text,
                 effects,
             );
-        } else if known.run_type != run_type {
+            return;
+        }
+        if known.run_type != run_type {
             self.retype_run(number, run_type);
         }
+        self.run_is_announced(number);
     }
 
     /// A record or a person has said what the run is for: work that waited for this may go on.
