@@ -3,7 +3,8 @@
 use crate::message::Message;
 use engine::Input;
 use lanes::{Refuse, Sender};
-use model::command::{Command, Reply};
+use model::command::{Order, Reply};
+use model::wait::{Object, Wait, Why};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ impl Commands {
     }
 
     /// Asks and waits until the answer is durable. Blocks: not for async code.
-    pub fn ask(&self, command: Command) -> Result<Reply, DoorError> {
+    pub fn ask(&self, order: Order) -> Result<Reply, DoorError> {
         let (answer, answered) = mpsc::sync_channel(1);
         let ticket = {
             let mut waiting = self.waiting.lock();
@@ -68,7 +69,7 @@ impl Commands {
         };
         let sent = self
             .lane
-            .offer(Message::Input(Input::Asked { ticket, command }));
+            .offer(Message::Input(Input::Asked { ticket, order }));
         let result = match sent {
             Ok(()) => answered
                 .recv_timeout(ANSWER_WAIT)
@@ -83,10 +84,23 @@ impl Commands {
     }
 
     /// What waits, and for what. Blocks: not for async code.
-    pub fn waits(&self) -> Result<Vec<engine::Wait>, DoorError> {
+    pub fn waits(&self) -> Result<Vec<Wait>, DoorError> {
+        self.look(Message::AskWaits)
+    }
+
+    /// Why an object stands as it stands; none when it is not known. Blocks: not for async code.
+    pub fn why(&self, object: Object) -> Result<Option<Why>, DoorError> {
+        self.look(|answer| Message::AskWhy(object, answer))
+    }
+
+    /// Asks for a picture of what is.
+    fn look<T>(
+        &self,
+        message: impl FnOnce(mpsc::SyncSender<T>) -> Message,
+    ) -> Result<T, DoorError> {
         let (answer, answered) = mpsc::sync_channel(1);
         self.lane
-            .offer(Message::AskWaits(answer))
+            .offer(message(answer))
             .map_err(|_| DoorError::Stopping)?;
         answered
             .recv_timeout(ANSWER_WAIT)

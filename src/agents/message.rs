@@ -1,6 +1,7 @@
 //! What travels to the engine's thread: one type for all lanes, so that it has one place to wait.
 
 use engine::Input;
+use model::wait::{Object, Why};
 use ports::store::StoreError;
 
 /// Everything that can come through the engine's lanes.
@@ -15,7 +16,9 @@ pub enum Message {
     /// A performer has a trouble that no input describes.
     Trouble(String),
     /// Somebody wants to know what waits, and for what.
-    AskWaits(std::sync::mpsc::SyncSender<Vec<engine::Wait>>),
+    AskWaits(std::sync::mpsc::SyncSender<Vec<model::wait::Wait>>),
+    /// Somebody wants to know why an object stands as it stands.
+    AskWhy(Object, std::sync::mpsc::SyncSender<Option<Why>>),
     /// A performer's thread panicked.
     PerformerLost(&'static str),
     /// Stop, after what is decided is recorded.

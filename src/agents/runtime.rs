@@ -367,6 +367,10 @@ impl Runtime {
                 // Whoever asked may have given up.
                 let _ = answer.try_send(self.engine.waits(self.clock.now()));
             }
+            Message::AskWhy(object, answer) => {
+                // Whoever asked may have given up.
+                let _ = answer.try_send(self.engine.why(self.clock.now(), &object));
+            }
             Message::PerformerLost(name) => return Err(AgentError::Performer(name)),
             Message::Stop => self.stopping = Some(Instant::now() + STOP_PATIENCE),
         }

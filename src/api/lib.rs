@@ -20,7 +20,8 @@ mod server;
 
 pub use server::{Listen, Reach, ServeError, ServerHandle, serve};
 
-use model::command::{Command, Reply};
+use model::command::{Order, Reply};
+use model::wait::{Object, Why};
 use model::time::Moment;
 use ports::catalogue::Catalogue;
 use std::sync::Arc;
@@ -41,7 +42,9 @@ pub struct ApiParts {
 /// Where commands are handed to the engine.
 pub trait CommandDoor: Send + Sync {
     /// Asks, and waits until the answer is durable. Asking twice does no more than asking once.
-    fn ask(&self, command: Command) -> Result<Reply, DoorError>;
+    fn ask(&self, order: Order) -> Result<Reply, DoorError>;
+    /// Why an object stands as it stands; none when the engine does not know it.
+    fn why(&self, object: Object) -> Result<Option<Why>, DoorError>;
 }
 
 /// Why a command got no answer.

@@ -118,6 +118,55 @@ pub(crate) fn page(after: Option<i64>, limit: Option<u32>) -> Result<Page, Troub
     }
 }
 
+/// How an order is meant, and by whom.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manner {
+    /// Only say what would be done.
+    #[serde(default)]
+    dry_run: bool,
+    /// Refuse when another number of objects is concerned.
+    expect_count: Option<u64>,
+    /// Who asks.
+    by: Option<String>,
+    /// Why.
+    reason: Option<String>,
+}
+
+/// A name or a reason longer than this is no name or reason.
+const WORDS_BYTES_MAX: usize = 500;
+
+impl Manner {
+    /// The order. Whoever gives no name is written down as nameless: the address of a program on
+    /// this host says nothing of the person behind it.
+    pub(crate) fn order(self, command: Command) -> Result<Order, Trouble> {
+        let words = |what: &str, text: Option<String>| {
+            let text = text.unwrap_or_default().trim().to_owned();
+            if text.len() > WORDS_BYTES_MAX || text.chars().any(char::is_control) {
+                let detail = format!("{what} is longer than {WORDS_BYTES_MAX} bytes or no plain text");
+                return Err(Trouble::bad_request(detail, "say it in one line"));
+            }
+            Ok(text)
+        };
+        let by = words("by", self.by)?;
+        Ok(Order {
+            command,
+            intent: if self.dry_run {
+                Intent::Preview
+            } else {
+                Intent::Do
+            },
+            by: if by.is_empty() {
+                NAMELESS.to_owned()
+            } else {
+                by
+            },
+            reason: words("reason", self.reason)?,
+            expect_count: self.expect_count,
+        })
+    }
+}
+
 /// A number in a path.
 pub(crate) fn number<N: std::str::FromStr>(kind: &str, text: &str) -> Result<N, Trouble> {
     text.parse().map_err(|_| {

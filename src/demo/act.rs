@@ -128,13 +128,7 @@ fn wait_for_runs(
                 .waits()
                 .map_err(|error| error.to_string())?
             {
-                let task = wait
-                    .task
-                    .map_or_else(|| "the run".to_owned(), |task| task.to_string());
-                happens(&format!(
-                    "   run {}: {task} waits: {}",
-                    wait.run, wait.reason
-                ));
+                happens(&format!("   {} waits: {}", wait.object, wait.reason));
             }
             let late = played.runs.len() - told.len();
             return Err(format!(

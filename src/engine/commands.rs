@@ -3,9 +3,10 @@
 
 use crate::{Effect, Engine};
 use model::arrival::RunEnd;
-use model::command::{Command, Reply};
+use model::audit::Audit;
+use model::command::{Command, Intent, Order, Preview, Reply};
 use model::fact::Fact;
-use model::ids::{JobId, LumiNumber, RunNumber};
+use model::ids::{AuditId, JobId, LumiNumber, RunNumber};
 use model::job::JobEvent;
 use model::lumi::{Expected, LumiRecord};
 use model::names::StreamName;
@@ -20,10 +21,28 @@ impl Engine {
         &mut self,
         now: Moment,
         ticket: u64,
-        command: Command,
+        order: &Order,
         effects: &mut Vec<Effect>,
     ) {
-        let reply = match command {
+        let object = order.command.object();
+        let before = object.as_ref().map(|object| self.standing_of(object));
+        let reply = match order.intent {
+            Intent::Do => self.obey(now, order, effects),
+            Intent::Preview => self.preview(order),
+        };
+        let after = object.as_ref().map(|object| self.standing_of(object));
+        if let (Reply::Done(done), Intent::Do) = (&reply, order.intent)
+            && before != after
+        {
+            let object = object.map_or_else(String::new, |object| object.to_string());
+            let after = format!("{}: {done}", after.unwrap_or_default());
+            self.audit(now, order, object, before.unwrap_or_default(), after, effects);
+        }
+        effects.push(Effect::Reply { ticket, reply });
+    }
+
+    fn obey(&mut self, now: Moment, order: &Order, effects: &mut Vec<Effect>) -> Reply {
+        match order.command {
             Command::RunStart {
                 run,
                 run_type,
@@ -42,8 +61,41 @@ impl Engine {
             }
             Command::RunStop { run, last_lumi } => self.stop_run(now, run, last_lumi, effects),
             Command::JobRetry { job } => self.retry_job(now, job, effects),
+        }
+    }
+
+    /// What an order would do, without doing it.
+    fn preview(&self, order: &Order) -> Reply {
+        let object = order.command.object().map(|object| object.to_string());
+        let verb = order.command.verb();
+        Reply::Would(Preview {
+            would: format!("{verb} {}", object.as_deref().unwrap_or_default()),
+            count: 1,
+            objects: object.into_iter().collect(),
+        })
+    }
+
+    /// Writes an act down.
+    pub(crate) fn audit(
+        &mut self,
+        now: Moment,
+        order: &Order,
+        object: String,
+        before: String,
+        after: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        let audit = Audit {
+            id: AuditId(self.ids.take()),
+            at: now,
+            by: order.by.clone(),
+            verb: order.command.verb().to_owned(),
+            object,
+            before,
+            after,
+            reason: order.reason.clone(),
         };
-        effects.push(Effect::Reply { ticket, reply });
+        effects.push(Effect::Record(Fact::AuditIs(audit)));
     }
 
     fn already_open(

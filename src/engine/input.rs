@@ -2,7 +2,7 @@
 //! of its dealings.
 
 use model::arrival::Seen;
-use model::command::Command;
+use model::command::Order;
 use model::ids::{JobId, Token};
 use model::names::FileName;
 use model::work::{AttemptNews, CommitFailure, StoredOutput};
@@ -33,8 +33,8 @@ pub enum Input {
     Asked {
         /// To whom the answer goes.
         ticket: u64,
-        /// What is asked.
-        command: Command,
+        /// What is asked, and by whom.
+        order: Order,
     },
     /// The batch of inputs is complete, or a moment of [`crate::Engine::next_wakeup`] has come:
     /// cut, place, conclude.

@@ -29,12 +29,12 @@ mod commands;
 mod restore;
 mod check;
 mod snapshot;
+mod waits;
 
 pub use check::Broken;
 pub use effect::{Effect, Observation};
 pub use input::Input;
 pub use setup::Setup;
-pub use snapshot::Wait;
 
 use constants::Constants;
 use dispatch::Queue;
@@ -123,7 +123,7 @@ impl Engine {
             Input::News { token, news } => self.news(now, token, news, effects),
             Input::Stored { token, result } => self.stored(now, token, result, effects),
             Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
-            Input::Asked { ticket, command } => self.asked(now, ticket, command, effects),
+            Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
             Input::Tick => self.tick(now, effects),
         }
     }

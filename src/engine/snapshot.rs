@@ -1,23 +1,7 @@
-//! A read-only picture for windows, drivers and tests: what is under way, what waits and why.
+//! A read-only picture for windows, drivers and tests: what is under way.
 
 use crate::Engine;
-use model::ids::{JobId, RunNumber, Token};
-use model::names::TaskPath;
-use model::time::Moment;
-use pipelines::release::Released;
-
-/// Something that waits, with its reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wait {
-    /// The run.
-    pub run: RunNumber,
-    /// The task that waits; none when it is the run itself.
-    pub task: Option<TaskPath>,
-    /// For what.
-    pub reason: String,
-    /// When the wait ends by itself, if it does.
-    pub until: Option<Moment>,
-}
+use model::ids::{JobId, Token};
 
 impl Engine {
     /// Jobs that an executor may hold now.
@@ -60,53 +44,5 @@ impl Engine {
     /// The good-run list as it is now.
     pub fn good_runs(&self) -> String {
         self.good_run_list()
-    }
-
-    /// What waits, and for what: runs for their data, tasks for their release.
-    pub fn waits(&self, now: Moment) -> Vec<Wait> {
-        let mut waits = Vec::new();
-        for (number, work) in &self.runs {
-            if !work.run.state.is_closed() {
-                let reason = self.why_open(*number);
-                waits.push(Wait {
-                    run: *number,
-                    task: None,
-                    reason,
-                    until: None,
-                });
-            }
-            for index in work.tasks.keys() {
-                if let Some(Released::Waits { reason, until }) = self.release(*number, *index, now)
-                {
-                    let task = Some(self.plans[*index].path.clone());
-                    waits.push(Wait {
-                        run: *number,
-                        task,
-                        reason,
-                        until,
-                    });
-                }
-            }
-        }
-        waits
-    }
-
-    /// Why a run is not closed.
-    fn why_open(&self, number: RunNumber) -> String {
-        let work = &self.runs[&number];
-        let Some(last) = work.run.last_lumi else {
-            return "its end was not announced yet".to_owned();
-        };
-        let short = work
-            .streams
-            .iter()
-            .find(|(_, stream)| stream.frontier.reached() < last);
-        match short {
-            Some((name, stream)) => {
-                let missing = stream.frontier.reached() + 1;
-                format!("lumi {missing} of stream {name} is not complete")
-            }
-            None => "no file of any stream has come".to_owned(),
-        }
     }
 }

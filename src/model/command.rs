@@ -3,6 +3,7 @@
 use crate::ids::{JobId, RunNumber};
 use crate::names::DataLabel;
 use crate::run::RunType;
+use crate::wait::Object;
 use serde::{Deserialize, Serialize};
 
 /// Something asked of the engine. Asking twice does no more than asking once.
@@ -31,11 +32,80 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// As the audit names it.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::RunStart { .. } => "run start",
+            Self::RunStop { .. } => "run stop",
+            Self::JobRetry { .. } => "job retry",
+        }
+    }
+
+    /// What it is about, where that is one object.
+    pub fn object(&self) -> Option<Object> {
+        Some(match self {
+            Self::RunStart { run, .. } | Self::RunStop { run, .. } => Object::Run(*run),
+            Self::JobRetry { job } => Object::Job(*job),
+        })
+    }
+}
+
+/// Whether an order is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Intent {
+    /// Do it.
+    Do,
+    /// Only say what would be done, and to what.
+    Preview,
+}
+
+/// A command with whoever gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// What to do.
+    pub command: Command,
+    /// Whether it is meant.
+    pub intent: Intent,
+    /// Who asks, as far as the window that took it knows.
+    pub by: String,
+    /// Why, in their words; may be empty where nothing is declared.
+    pub reason: String,
+    /// How many objects the asker believes to be concerned: another number refuses the order.
+    pub expect_count: Option<u64>,
+}
+
+impl Order {
+    /// An order that is meant, without a reason.
+    pub fn new(command: Command, by: &str) -> Self {
+        Self {
+            command,
+            intent: Intent::Do,
+            by: by.to_owned(),
+            reason: String::new(),
+            expect_count: None,
+        }
+    }
+}
+
+/// What an order would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// In words.
+    pub would: String,
+    /// How many objects are concerned.
+    pub count: u64,
+    /// Which: one line an object, or a range of them.
+    pub objects: Vec<String>,
+}
+
 /// What the engine answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// Done, in words; durable when it is heard.
     Done(String),
+    /// Nothing was done: this is what would be.
+    Would(Preview),
     /// Refused: the role or the state does not allow it; says why and what to do.
     Refused(String),
 }

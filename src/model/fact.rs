@@ -5,6 +5,7 @@
 
 use crate::alarm::Alarm;
 use crate::arrival::SetAside;
+use crate::audit::Audit;
 use crate::conditions::{ConditionsPayload, GateDecision, Iov};
 use crate::dataset::{Block, Output};
 use crate::file::File;
@@ -78,4 +79,6 @@ pub enum Fact {
     AlarmIs(Alarm),
     /// A message for the outside.
     MessageIs(OutboxMessage),
+    /// Somebody asked for something and it was done.
+    AuditIs(Audit),
 }

@@ -25,6 +25,8 @@ pub mod conditions;
 pub mod quality;
 pub mod alarm;
 pub mod work;
+pub mod wait;
 pub mod command;
+pub mod audit;
 pub mod fact;
 pub mod rows;

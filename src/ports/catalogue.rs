@@ -4,6 +4,7 @@
 use crate::store::StoreError;
 use model::alarm::Alarm;
 use model::arrival::SetAside;
+use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::{Block, Output};
 use model::file::File;
@@ -78,4 +79,6 @@ pub trait Catalogue: Send + Sync {
     fn set_aside(&self) -> Result<Vec<SetAside>, StoreError>;
     /// Alarms, standing or all.
     fn alarms(&self, standing_only: bool) -> Result<Vec<Alarm>, StoreError>;
+    /// What people and programs did, oldest first.
+    fn audits(&self, page: Page) -> Result<Vec<Audit>, StoreError>;
 }

@@ -3,7 +3,7 @@
 
 use crate::world::World;
 use engine::Input;
-use model::command::Command;
+use model::command::{Command, Order};
 use model::ids::{JobId, RunNumber};
 use model::run::RunType;
 
@@ -18,7 +18,8 @@ impl World {
         };
         self.story.tell(self.now, || format!("asked {command:?}"));
         let ticket = self.turns;
-        self.step(Input::Asked { ticket, command })
+        let order = Order::new(command, "an operator");
+        self.step(Input::Asked { ticket, order })
     }
 
     fn command(&mut self) -> Option<Command> {

@@ -7,12 +7,13 @@
 
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
+use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::{Block, BlockState, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
 use model::ids::{
-    AttemptNumber, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
+    AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
 };
 use model::job::{FailedAttempt, InputId, Job, JobState};
 use model::lumi::LumiRecord;
@@ -51,6 +52,7 @@ pub(crate) struct Tables {
     pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
     alarms: BTreeMap<String, Alarm>,
     messages: BTreeMap<MessageId, OutboxMessage>,
+    audits: BTreeMap<AuditId, Audit>,
     said: BTreeSet<(&'static str, String)>,
     failed: BTreeMap<(JobId, AttemptNumber), FailedAttempt>,
 }
@@ -103,6 +105,9 @@ impl Tables {
                 Ok(())
             }
             Fact::MessageIs(message) => self.take_message(message),
+            Fact::AuditIs(audit) => {
+                once(&mut self.audits, audit.id, audit, "an act was rewritten")
+            }
         }
     }
 

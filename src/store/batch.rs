@@ -6,6 +6,7 @@
 use crate::rows::{Contents, Row, Table};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
+use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::{Block, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
@@ -42,6 +43,7 @@ pub(crate) struct LastValues<'a> {
     quality: Last<'a, RunQuality>,
     alarms: Last<'a, Alarm>,
     messages: Last<'a, OutboxMessage>,
+    audits: Last<'a, Audit>,
 }
 
 impl<'a> LastValues<'a> {
@@ -82,6 +84,7 @@ impl<'a> LastValues<'a> {
             Fact::QualityIs(quality) => put(&mut self.quality, quality),
             Fact::AlarmIs(alarm) => put(&mut self.alarms, alarm),
             Fact::MessageIs(message) => put(&mut self.messages, message),
+            Fact::AuditIs(audit) => put(&mut self.audits, audit),
         }
         Ok(())
     }
@@ -113,6 +116,7 @@ impl<'a> LastValues<'a> {
             rows(&self.quality),
             rows(&self.alarms),
             rows(&self.messages),
+            rows(&self.audits),
         ];
         tables.retain(|rows| !rows.rows.is_empty());
         tables

@@ -110,6 +110,7 @@ fn identity(fact: &Fact) -> String {
         Fact::QualityIs(q) => format!("quality {}", q.run),
         Fact::AlarmIs(a) => format!("alarm {}", a.key),
         Fact::MessageIs(m) => format!("message {}", m.id),
+        Fact::AuditIs(a) => format!("audit {}", a.id),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::sqlite::DATABASE_NAME;
 use crate::states::{self, JOB_DONE, JOB_FAILED, JOB_WORDS};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
+use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::{Block, Output};
 use model::file::File;
@@ -279,5 +280,10 @@ impl Catalogue for SqliteCatalogue {
             "SELECT body FROM alarm ORDER BY alarm_key, agent"
         };
         self.list("alarms", sql, &[])
+    }
+
+    fn audits(&self, page: Page) -> Result<Vec<Audit>, StoreError> {
+        let sql = "SELECT body FROM audit WHERE id > ? ORDER BY id LIMIT ?";
+        self.list("the audit", sql, &[after(page), limit(page)])
     }
 }

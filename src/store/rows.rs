@@ -5,6 +5,7 @@
 use crate::states;
 use model::alarm::Alarm;
 use model::arrival::SetAside;
+use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::{Block, Output};
 use model::fact::{Consumed, OutboxMessage};
@@ -370,5 +371,18 @@ row! {
         "run": message.run,
         "subject": message.subject.as_str(),
         "at_us": message.at,
+    }
+}
+
+row! {
+    "audit" holds Audit,
+    key ["id"] as i64: |audit| audit.id.0,
+    fixed None,
+    columns |audit| {
+        "id": audit.id.0,
+        "at_us": audit.at,
+        "asked_by": audit.by.as_str(),
+        "verb": audit.verb.as_str(),
+        "object": audit.object.as_str(),
     }
 }

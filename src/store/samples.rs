@@ -4,12 +4,13 @@
 
 use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
+use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity};
 use model::dataset::{Block, BlockState, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
 use model::ids::{
-    AttemptNumber, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
+    AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
 };
 use model::job::{Class, ExitClass, FailedAttempt, InputId, Job, JobState, Stamps};
 use model::lumi::{Expected, LumiRecord};
@@ -20,7 +21,7 @@ use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 15;
+pub(crate) const KINDS: u8 = 16;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -42,7 +43,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 14).
+/// One fact of a kind (0 to 15).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -60,6 +61,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         12 => Fact::QualityIs(quality(key, value)),
         13 => Fact::AlarmIs(alarm(key, value)),
         14 => Fact::MessageIs(message(key, value)),
+        15 => Fact::AuditIs(audit(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -320,5 +322,18 @@ fn message(key: u8, value: u16) -> OutboxMessage {
         run: run_of(value),
         subject: format!("block {key}"),
         at: at(value),
+    }
+}
+
+fn audit(key: u8, value: u16) -> Audit {
+    Audit {
+        id: AuditId(i64::from(key) + 1),
+        at: at(value),
+        by: "a shifter".to_owned(),
+        verb: "run close".to_owned(),
+        object: format!("run/{}", run_of(value)),
+        before: "ending".to_owned(),
+        after: format!("closed {value}"),
+        reason: "a disk was lost: \"it's gone\"".to_owned(),
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Upserts {
 
 impl Upserts {
     /// Texts that exist at most: what the driver's cache of prepared statements must hold.
-    pub(crate) const TEXTS_MAX: usize = 15 * (Dialect::ROWS_MAX.ilog2() as usize + 1);
+    pub(crate) const TEXTS_MAX: usize = 16 * (Dialect::ROWS_MAX.ilog2() as usize + 1);
 
     pub(crate) fn new(dialect: Dialect) -> Self {
         Self {

@@ -95,6 +95,18 @@ pub struct ReplyView {
     pub done: String,
 }
 
+/// What an order would do; nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewView {
+    /// In words.
+    pub would: String,
+    /// How many objects are concerned; given back as `expect_count`, the order is refused when it
+    /// is another number by then.
+    pub count: u64,
+    /// Which: one line an object, or a range of them.
+    pub objects: Vec<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@
 //! Every input is followed by a tick; every file is of the stream `Muons`.
 
 use model::arrival::{Arrival, Checksum, Counts, LumiEnd, RunBegin, RunEnd, Seen};
-use model::command::{Command, Reply};
+use model::command::{Command, Order, Reply};
 use model::conditions::{CandidateConstant, MeasuredQuantity};
 use model::dataset::BlockState;
 use model::fact::Fact;
@@ -121,7 +121,8 @@ impl Play {
     }
 
     fn ask(&mut self, command: Command) {
-        self.step(Input::Asked { ticket: 1, command });
+        let order = Order::new(command, "shifter");
+        self.step(Input::Asked { ticket: 1, order });
     }
 
     /// What an executor or the storage says of a job's attempt.
@@ -274,6 +275,10 @@ impl Play {
                 reply: Reply::Refused(text),
                 ..
             } => Some(format!("refused: {text}")),
+            Effect::Reply {
+                reply: Reply::Would(preview),
+                ..
+            } => Some(format!("would {}: {}", preview.would, preview.objects.join(", "))),
             _ => None,
         };
         self.said.extend(words);

@@ -1,0 +1,192 @@
+//! A wait: something that does not go on, why, until when at most, and what a person can do about
+//! it. Whoever asks why an object stands still is answered with a list of these.
+//!
+//! Every rule that can hold work back says so with one of the kinds below; a rule without a bound
+//! says that too.
+
+use crate::ids::{FileId, JobId, LumiNumber, RunNumber};
+use crate::names::{StreamName, TaskName, TaskPath};
+use crate::time::Moment;
+use std::fmt;
+
+/// What somebody may ask about: `run/402144`, `stream/402144/Muons`, `lumi/402144/Muons/137`,
+/// `task/402144/express.reco`, `job/17`, `file/3`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// A run.
+    Run(RunNumber),
+    /// One stream of a run.
+    Stream(RunNumber, StreamName),
+    /// One lumi of one stream of a run.
+    Lumi(RunNumber, StreamName, LumiNumber),
+    /// A task of a run.
+    Task(RunNumber, TaskPath),
+    /// A job.
+    Job(JobId),
+    /// A file of the detector.
+    File(FileId),
+}
+
+impl Object {
+    /// How objects are written, for messages about text that names none.
+    pub const FORMS: &str = "run/402144, stream/402144/Muons, lumi/402144/Muons/137, \
+                             task/402144/express.reco, job/17 or file/3";
+
+    /// Reads the written form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, rest) = text.split_once('/')?;
+        let in_run = || {
+            let (run, rest) = rest.split_once('/')?;
+            Some((RunNumber(run.parse().ok()?), rest))
+        };
+        Some(match kind {
+            "run" => Self::Run(RunNumber(rest.parse().ok()?)),
+            "stream" => in_run().map(|(run, name)| Self::Stream(run, StreamName::new(name)))?,
+            "lumi" => {
+                let (run, rest) = in_run()?;
+                let (stream, lumi) = rest.rsplit_once('/')?;
+                Self::Lumi(run, StreamName::new(stream), LumiNumber(lumi.parse().ok()?))
+            }
+            "task" => {
+                let (run, path) = in_run()?;
+                let (pipeline, task) = path.split_once('.')?;
+                let (pipeline, task) = (pipeline.into(), TaskName::new(task));
+                Self::Task(run, TaskPath { pipeline, task })
+            }
+            "job" => Self::Job(JobId(rest.parse().ok()?)),
+            "file" => Self::File(FileId(rest.parse().ok()?)),
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(run) => write!(f, "run/{run}"),
+            Self::Stream(run, stream) => write!(f, "stream/{run}/{stream}"),
+            Self::Lumi(run, stream, lumi) => write!(f, "lumi/{run}/{stream}/{lumi}"),
+            Self::Task(run, task) => write!(f, "task/{run}/{task}"),
+            Self::Job(job) => write!(f, "job/{job}"),
+            Self::File(file) => write!(f, "file/{file}"),
+        }
+    }
+}
+
+/// The rule that holds something back: a closed list, so that scripts can tell waits apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitKind {
+    /// A run whose end was not announced.
+    EndOfRun,
+    /// A run whose witnesses contradict each other about its end.
+    EndDisputed,
+    /// A run of which no file of any stream has come.
+    FirstFile,
+    /// A lumi whose end nobody has announced.
+    LumiRecord,
+    /// A lumi of which some data acquisition instances have not reported.
+    DaqInstance,
+    /// A lumi with less here than was announced.
+    LumiFiles,
+    /// A lumi with more here than was announced, or with contradicting announcements.
+    LumiDisputed,
+    /// Work that stands behind an incomplete lumi.
+    LumiHole,
+    /// Files that came after their run was closed.
+    LateFiles,
+    /// A task whose input may still grow.
+    Input,
+    /// Constants are decided in the order of runs.
+    EarlierRun,
+    /// A constant is not decided yet.
+    Conditions,
+    /// A job's pause after a failure.
+    Pause,
+    /// A job that is ready and has no place yet.
+    Place,
+    /// A job whose program is under way.
+    Program,
+    /// A job whose outputs are being put in place.
+    Outputs,
+    /// A job that failed for good.
+    Failed,
+}
+
+impl WaitKind {
+    /// As scripts and screens name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EndOfRun => "end-of-run",
+            Self::EndDisputed => "end-disputed",
+            Self::FirstFile => "first-file",
+            Self::LumiRecord => "lumi-record",
+            Self::DaqInstance => "daq-instance",
+            Self::LumiFiles => "lumi-files",
+            Self::LumiDisputed => "lumi-disputed",
+            Self::LumiHole => "lumi-hole",
+            Self::LateFiles => "late-files",
+            Self::Input => "input",
+            Self::EarlierRun => "earlier-run",
+            Self::Conditions => "conditions",
+            Self::Pause => "pause",
+            Self::Place => "place",
+            Self::Program => "program",
+            Self::Outputs => "outputs",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Something that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// What waits.
+    pub object: Object,
+    /// The run it belongs to.
+    pub run: RunNumber,
+    /// The rule that holds it back.
+    pub kind: WaitKind,
+    /// For what it waits, as a sentence without its object.
+    pub reason: String,
+    /// Since when, where that is known.
+    pub since: Option<Moment>,
+    /// When the wait ends by itself; none when it has no bound.
+    pub until: Option<Moment>,
+    /// What ends it: the verb to use, or what to look at.
+    pub remedy: String,
+}
+
+/// The answer to why an object stands as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// What was asked about.
+    pub object: Object,
+    /// How it stands, in a few words.
+    pub state: String,
+    /// What holds it back; empty when nothing does.
+    pub waits: Vec<Wait>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_read_as_they_are_written() {
+        for text in [
+            "run/402144",
+            "stream/402144/Muons",
+            "lumi/402144/Muons/137",
+            "task/402144/express.reco",
+            "job/17",
+            "file/3",
+        ] {
+            let read = Object::parse(text).map(|object| object.to_string());
+            assert_eq!(read.as_deref(), Some(text));
+            assert!(Object::FORMS.contains(text));
+        }
+        for text in ["", "run", "run/", "run/x", "lumi/1/2", "task/1/reco", "site/1"] {
+            assert_eq!(Object::parse(text), None, "{text}");
+        }
+    }
+}
