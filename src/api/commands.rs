@@ -6,19 +6,19 @@
 
 use crate::ApiParts;
 use crate::problem::{Outcome, Trouble};
-use crate::query::number;
+use crate::query::{Asked, Manner, number};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use model::command::{Command, Reply};
+use model::command::{Command, Order, Preview, Reply};
 use model::ids::{JobId, RunNumber};
 use model::names::DataLabel;
 use model::run::RunType;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use view::Answer;
-use view::answer::ReplyView;
+use view::answer::{PreviewView, ReplyView};
 
 /// What begins a run.
 #[derive(Deserialize)]
@@ -43,6 +43,7 @@ const STOP_HINT: &str = "send {\"last_lumi\": 20} as application/json";
 /// `POST /api/v1/runs`.
 pub(crate) async fn start_run(
     State(parts): State<ApiParts>,
+    Asked(manner): Asked<Manner>,
     body: Result<Json<StartBody>, JsonRejection>,
 ) -> Outcome {
     let Json(body) = body.map_err(|rejection| {
@@ -63,28 +64,27 @@ pub(crate) async fn start_run(
         })?,
     };
     let run = run_number(body.run)?;
-    ask(
-        parts,
-        Command::RunStart {
-            run,
-            run_type,
-            label,
-        },
-    )
-    .await
+    let command = Command::RunStart {
+        run,
+        run_type,
+        label,
+    };
+    ask(parts, manner.order(command)?).await
 }
 
 /// `POST /api/v1/runs/{run}:stop`.
 pub(crate) async fn run_verb(
     State(parts): State<ApiParts>,
     Path(segment): Path<String>,
+    Asked(manner): Asked<Manner>,
     body: axum::body::Bytes,
 ) -> Outcome {
     match segment.split_once(':') {
         Some((run, "stop")) => {
             let run = run_number(number("run", run)?)?;
             let StopBody { last_lumi } = json(&body, STOP_HINT)?;
-            ask(parts, Command::RunStop { run, last_lumi }).await
+            let command = Command::RunStop { run, last_lumi };
+            ask(parts, manner.order(command)?).await
         }
         _ => Err(unknown_verb(
             "run",
@@ -98,11 +98,12 @@ pub(crate) async fn run_verb(
 pub(crate) async fn job_verb(
     State(parts): State<ApiParts>,
     Path(segment): Path<String>,
+    Asked(manner): Asked<Manner>,
 ) -> Outcome {
     match segment.split_once(':') {
         Some((id, "retry")) => {
             let job = JobId(number("job", id)?);
-            ask(parts, Command::JobRetry { job }).await
+            ask(parts, manner.order(Command::JobRetry { job })?).await
         }
         _ => Err(unknown_verb(
             "job",
@@ -133,14 +134,26 @@ fn json<T: DeserializeOwned>(body: &[u8], hint: &str) -> Result<T, Trouble> {
 }
 
 /// Hands a command over and waits for the answer, on a thread where waiting is allowed.
-async fn ask(parts: ApiParts, command: Command) -> Outcome {
+async fn ask(parts: ApiParts, order: Order) -> Outcome {
     let door = parts.commands.clone();
-    let reply = tokio::task::spawn_blocking(move || door.ask(command))
+    let reply = tokio::task::spawn_blocking(move || door.ask(order))
         .await
         .map_err(|error| Trouble::bug(error.to_string()))??;
     match reply {
         Reply::Done(done) => {
             Ok(Json(Answer::new(parts.status.now(), ReplyView { done })).into_response())
+        }
+        Reply::Would(Preview {
+            would,
+            count,
+            objects,
+        }) => {
+            let preview = PreviewView {
+                would,
+                count,
+                objects,
+            };
+            Ok(Json(Answer::new(parts.status.now(), preview)).into_response())
         }
         Reply::Refused(why) => Err(Trouble::refused(why)),
     }

@@ -21,8 +21,8 @@ mod server;
 pub use server::{Listen, Reach, ServeError, ServerHandle, serve};
 
 use model::command::{Order, Reply};
-use model::wait::{Object, Why};
 use model::time::Moment;
+use model::wait::{Object, Why};
 use ports::catalogue::Catalogue;
 use std::sync::Arc;
 use view::health::SystemView;

@@ -6,6 +6,7 @@
 use crate::problem::Trouble;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use model::command::{Command, Intent, Order};
 use ports::catalogue::Page;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,9 @@ pub(crate) const LIMIT_DEFAULT: u32 = 100;
 
 /// Rows of a page at most: what the catalogue's contract allows.
 pub(crate) const LIMIT_MAX: u32 = 10_000;
+
+/// Who asked, when nobody said: the address of a program on this host names no person.
+pub(crate) const NAMELESS: &str = "nameless";
 
 /// Typed parameters of a request.
 pub(crate) struct Asked<T>(pub(crate) T);
@@ -137,13 +141,13 @@ pub(crate) struct Manner {
 const WORDS_BYTES_MAX: usize = 500;
 
 impl Manner {
-    /// The order. Whoever gives no name is written down as nameless: the address of a program on
-    /// this host says nothing of the person behind it.
+    /// The order.
     pub(crate) fn order(self, command: Command) -> Result<Order, Trouble> {
         let words = |what: &str, text: Option<String>| {
             let text = text.unwrap_or_default().trim().to_owned();
             if text.len() > WORDS_BYTES_MAX || text.chars().any(char::is_control) {
-                let detail = format!("{what} is longer than {WORDS_BYTES_MAX} bytes or no plain text");
+                let detail =
+                    format!("{what} is longer than {WORDS_BYTES_MAX} bytes or no plain text");
                 return Err(Trouble::bad_request(detail, "say it in one line"));
             }
             Ok(text)

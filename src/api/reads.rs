@@ -15,6 +15,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use model::ids::{FileId, JobId, RunNumber};
 use model::names::DataLabel;
+use model::wait::Object;
 use ports::catalogue::{Catalogue, Page};
 use ports::store::StoreError;
 use serde::Serialize;
@@ -27,6 +28,7 @@ use view::job::{AttemptView, JobDetailView, JobView};
 use view::latency::JobLatencies;
 use view::quality::{QualityView, good_runs as list_good_runs};
 use view::run::{LumiView, RunCountsView, RunDetailView, RunView};
+use view::wait::{AuditView, WhyView};
 use view::{Answer, ListAnswer};
 
 /// The states a job can be asked for by.
@@ -461,4 +463,38 @@ pub(crate) async fn system(
 ) -> Outcome {
     let system = parts.status.system();
     Ok(one(&parts, system))
+}
+
+/// `GET /api/v1/audit`: what people and programs did, oldest first.
+pub(crate) async fn audit(State(parts): State<ApiParts>, Asked(asked): Asked<Paged>) -> Outcome {
+    let page = page(asked.after, asked.limit)?;
+    let rows = ask(&parts, move |catalogue| Ok(catalogue.audits(page)?)).await?;
+    let next = next_after(&rows, page, |audit| audit.id.0);
+    Ok(list(
+        &parts,
+        rows.iter().map(AuditView::from).collect(),
+        next,
+    ))
+}
+
+/// `GET /api/v1/why/{kind}/{id}`: what holds an object back, asked of the engine itself.
+pub(crate) async fn why(
+    State(parts): State<ApiParts>,
+    Path((kind, id)): Path<(String, String)>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let text = format!("{kind}/{id}");
+    let object = Object::parse(&text).ok_or_else(|| {
+        let detail = format!("\"{text}\" names no object");
+        Trouble::bad_request(detail, &format!("ask about {}", Object::FORMS))
+    })?;
+    let door = parts.commands.clone();
+    let why = tokio::task::spawn_blocking(move || door.why(object))
+        .await
+        .map_err(|error| Trouble::bug(error.to_string()))??
+        .ok_or_else(|| {
+            let hint = "GET /api/v1/runs, /jobs and /files list what is";
+            Trouble::not_found(format!("{text} is not known here"), hint)
+        })?;
+    Ok(one(&parts, WhyView::from(&why)))
 }

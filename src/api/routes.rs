@@ -39,6 +39,8 @@ const INDEX: &[&str] = &[
     "GET /api/v1/outputs?run&dataset&after&limit",
     "GET /api/v1/set-aside",
     "GET /api/v1/alarms?cleared",
+    "GET /api/v1/why/{kind}/{id}",
+    "GET /api/v1/audit?after&limit",
     "GET /api/v1/system",
 ];
 
@@ -63,6 +65,8 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/outputs", get(reads::outputs))
         .route("/set-aside", get(reads::set_aside))
         .route("/alarms", get(reads::alarms))
+        .route("/why/{kind}/{*id}", get(reads::why))
+        .route("/audit", get(reads::audit))
         .route("/system", get(reads::system));
     Router::new()
         .route("/healthz", get(healthz))

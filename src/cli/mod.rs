@@ -6,6 +6,7 @@
 //! does the work. Must never decide anything, touch a store, or list a verb that does nothing.
 
 mod alarms;
+mod audit;
 mod bench;
 mod calib;
 mod client;
@@ -22,6 +23,7 @@ mod outcome;
 mod runs;
 mod simulate;
 mod table;
+mod why;
 
 pub use outcome::Exit;
 
@@ -97,6 +99,8 @@ pub enum Verb {
     /// Jobs: list, show, what failed attempts said, try again
     #[command(subcommand)]
     Job(jobs::JobVerb),
+    /// Why something waits: a run, stream, lumi, task, job or file
+    Why(why::WhyArgs),
     /// Latencies against budgets
     #[command(subcommand)]
     Latency(latency::LatencyVerb),
@@ -112,6 +116,9 @@ pub enum Verb {
     /// Alarms that stand
     #[command(subcommand)]
     Alarm(alarms::AlarmVerb),
+    /// Who did what
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
     /// The engine in a simulated world, seed by seed
     Simulate(simulate::SimulateArgs),
     /// Play a data set into a spool folder as a data acquisition would
@@ -206,6 +213,8 @@ fn dispatch(verb: &Verb, desk: &mut Desk) -> Result<Exit, Failure> {
         Verb::Run(verb) => runs::run(verb, desk),
         Verb::File(verb) => files::run(verb, desk),
         Verb::Job(verb) => jobs::run(verb, desk),
+        Verb::Why(arguments) => why::run(arguments, desk),
+        Verb::Audit(verb) => audit::run(verb, desk),
         Verb::Latency(verb) => latency::run(verb, desk),
         Verb::Dataset(verb) => datasets::run(verb, desk),
         Verb::Calib(verb) => calib::run(verb, desk),

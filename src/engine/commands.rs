@@ -28,7 +28,7 @@ impl Engine {
         let before = object.as_ref().map(|object| self.standing_of(object));
         let reply = match order.intent {
             Intent::Do => self.obey(now, order, effects),
-            Intent::Preview => self.preview(order),
+            Intent::Preview => preview(order),
         };
         let after = object.as_ref().map(|object| self.standing_of(object));
         if let (Reply::Done(done), Intent::Do) = (&reply, order.intent)
@@ -36,7 +36,14 @@ impl Engine {
         {
             let object = object.map_or_else(String::new, |object| object.to_string());
             let after = format!("{}: {done}", after.unwrap_or_default());
-            self.audit(now, order, object, before.unwrap_or_default(), after, effects);
+            self.audit(
+                now,
+                order,
+                object,
+                before.unwrap_or_default(),
+                after,
+                effects,
+            );
         }
         effects.push(Effect::Reply { ticket, reply });
     }
@@ -62,17 +69,6 @@ impl Engine {
             Command::RunStop { run, last_lumi } => self.stop_run(now, run, last_lumi, effects),
             Command::JobRetry { job } => self.retry_job(now, job, effects),
         }
-    }
-
-    /// What an order would do, without doing it.
-    fn preview(&self, order: &Order) -> Reply {
-        let object = order.command.object().map(|object| object.to_string());
-        let verb = order.command.verb();
-        Reply::Would(Preview {
-            would: format!("{verb} {}", object.as_deref().unwrap_or_default()),
-            count: 1,
-            objects: object.into_iter().collect(),
-        })
     }
 
     /// Writes an act down.
@@ -222,4 +218,15 @@ impl Engine {
             )),
         }
     }
+}
+
+/// What an order about one object would do.
+fn preview(order: &Order) -> Reply {
+    let object = order.command.object().map(|object| object.to_string());
+    let verb = order.command.verb();
+    Reply::Would(Preview {
+        would: format!("{verb} {}", object.as_deref().unwrap_or_default()),
+        count: 1,
+        objects: object.into_iter().collect(),
+    })
 }

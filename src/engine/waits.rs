@@ -72,14 +72,13 @@ impl Engine {
                 let index = self.plans.iter().position(|plan| plan.path == *path);
                 let work = self.runs.get(number);
                 let task = index.and_then(|index| work.and_then(|work| work.tasks.get(&index)));
-                task.map_or_else(unknown, |task| match task.ended {
-                    true => "ended".to_owned(),
-                    false => format!(
-                        "{} inputs wait, {} jobs under way, {} made",
-                        task.items.len(),
-                        task.live_jobs,
-                        task.made_jobs
-                    ),
+                task.map_or_else(unknown, |task| {
+                    if task.ended {
+                        return "ended".to_owned();
+                    }
+                    let (waiting, live) = (task.items.len(), task.live_jobs);
+                    let made = task.made_jobs;
+                    format!("{waiting} inputs wait, {live} jobs under way, {made} made")
                 })
             }
             Object::Job(id) => self.jobs.get(id).map_or_else(unknown, |job| {
@@ -149,12 +148,7 @@ impl Engine {
     }
 
     /// Why a lumi of a stream is not complete; none when it is.
-    fn wait_of_lumi(
-        &self,
-        number: RunNumber,
-        name: &StreamName,
-        lumi: LumiNumber,
-    ) -> Option<Wait> {
+    fn wait_of_lumi(&self, number: RunNumber, name: &StreamName, lumi: LumiNumber) -> Option<Wait> {
         let work = &self.runs[&number];
         let stream = work.streams.get(name)?;
         (!stream.frontier.is_closed(lumi)).then(|| Wait {
@@ -182,9 +176,7 @@ impl Engine {
             .streams
             .iter()
             .filter(|(name, _)| plan.reads_stream(name))
-            .filter_map(|(name, stream)| {
-                self.wait_of_lumi(number, name, stream.frontier.hole()?)
-            })
+            .filter_map(|(name, stream)| self.wait_of_lumi(number, name, stream.frontier.hole()?))
             .map(|hole| Wait {
                 object: Object::Task(number, plan.path.clone()),
                 kind: WaitKind::LumiHole,
@@ -239,8 +231,10 @@ impl Engine {
             }
             JobState::Ready { .. } => {
                 let (ready, used) = (self.queue.len(), self.cores_used);
-                let reason =
-                    format!("{ready} jobs are ready, {used} of {} cores are used", self.cores);
+                let reason = format!(
+                    "{ready} jobs are ready, {used} of {} cores are used",
+                    self.cores
+                );
                 (WaitKind::Place, reason, Some(job.stamps.made), None)
             }
             JobState::Sent { at, .. } => {
@@ -287,9 +281,10 @@ impl Engine {
             .wait_of_lumi(number, &arrival.stream, arrival.lumi)
             .into_iter()
             .collect();
-        let jobs = self.jobs.values().filter(|job| {
-            job.run == number && job.inputs.contains(&InputId::File(id))
-        });
+        let jobs = self
+            .jobs
+            .values()
+            .filter(|job| job.run == number && job.inputs.contains(&InputId::File(id)));
         let takers: Vec<JobId> = jobs.map(|job| job.id).collect();
         for taker in &takers {
             waits.extend(self.waits_of_job(&self.jobs[taker], now));

@@ -185,7 +185,15 @@ mod tests {
             assert_eq!(read.as_deref(), Some(text));
             assert!(Object::FORMS.contains(text));
         }
-        for text in ["", "run", "run/", "run/x", "lumi/1/2", "task/1/reco", "site/1"] {
+        for text in [
+            "",
+            "run",
+            "run/",
+            "run/x",
+            "lumi/1/2",
+            "task/1/reco",
+            "site/1",
+        ] {
             assert_eq!(Object::parse(text), None, "{text}");
         }
     }

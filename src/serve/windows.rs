@@ -7,8 +7,9 @@ use agents::runtime::{AgentHandle, Status};
 use api::{ApiParts, CommandDoor, DoorError, Listen, Reach, StatusSource};
 use engine::Setup;
 use meter::Meter;
-use model::command::{Command, Reply};
+use model::command::{Order, Reply};
 use model::time::Moment;
+use model::wait::{Object, Why};
 use ports::catalogue::Catalogue;
 use ports::clock::Clock;
 use std::sync::Arc;
@@ -42,20 +43,25 @@ impl Identity {
 struct EngineDoor(Commands);
 
 impl CommandDoor for EngineDoor {
-    fn ask(&self, command: Command) -> Result<Reply, DoorError> {
-        let tried = format!("{command:?}");
-        self.0.ask(command).map_err(|error| match error {
-            agents::commands::DoorError::NoAnswer { .. } => DoorError::Unknown {
-                tried,
-                detail: error.to_string(),
-            },
-            agents::commands::DoorError::Crowded | agents::commands::DoorError::Stopping => {
-                DoorError::Closed {
-                    tried,
-                    detail: error.to_string(),
-                }
-            }
-        })
+    fn ask(&self, order: Order) -> Result<Reply, DoorError> {
+        let tried = format!("{:?}", order.command);
+        let answer = self.0.ask(order);
+        answer.map_err(|error| no_answer(tried, &error))
+    }
+
+    fn why(&self, object: Object) -> Result<Option<Why>, DoorError> {
+        let tried = format!("why {object}");
+        let answer = self.0.why(object);
+        answer.map_err(|error| no_answer(tried, &error))
+    }
+}
+
+fn no_answer(tried: String, error: &agents::commands::DoorError) -> DoorError {
+    use agents::commands::DoorError as Agents;
+    let detail = error.to_string();
+    match error {
+        Agents::NoAnswer { .. } => DoorError::Unknown { tried, detail },
+        Agents::Crowded | Agents::Stopping => DoorError::Closed { tried, detail },
     }
 }
 

@@ -105,9 +105,7 @@ impl Tables {
                 Ok(())
             }
             Fact::MessageIs(message) => self.take_message(message),
-            Fact::AuditIs(audit) => {
-                once(&mut self.audits, audit.id, audit, "an act was rewritten")
-            }
+            Fact::AuditIs(audit) => once(&mut self.audits, audit.id, audit, "an act was rewritten"),
         }
     }
 

@@ -9,7 +9,7 @@
 mod memory;
 
 use memory::{Door, Memory, Status};
-use model::command::Command;
+use model::command::{Command, Intent};
 use model::ids::{JobId, RunNumber};
 use model::names::DataLabel;
 use model::run::RunType;
@@ -224,6 +224,7 @@ fn commands_reach_the_engine_and_its_answer_comes_back() {
         label: DataLabel::Simulated,
     };
     let asked = world.door.0.lock().unwrap();
+    let asked: Vec<Command> = asked.iter().map(|order| order.command.clone()).collect();
     assert_eq!(
         asked[1..4],
         [
@@ -232,6 +233,58 @@ fn commands_reach_the_engine_and_its_answer_comes_back() {
             Command::JobRetry { job: JobId(5) },
         ]
     );
+}
+
+#[test]
+fn an_order_has_an_author_and_can_be_previewed() {
+    let world = world(&listen_on_loopback(), true, false);
+    let stop = |query: &str| {
+        let path = format!("/api/v1/runs/7:stop{query}");
+        world.ask("POST", &path, Some(r#"{"last_lumi":20}"#))
+    };
+    let (status, _, answer) = stop("?dry_run=true&by=shifter&reason=beam%20dump");
+    assert_eq!(status, 200, "{answer}");
+    for part in [r#""would":"run stop""#, r#""count":2"#, "lumi/7/Muons/1-2"] {
+        assert!(answer.contains(part), "{part}: {answer}");
+    }
+    assert_eq!(stop("?expect_count=2").0, 200);
+    assert_eq!(stop("?by=a%0Ab").0, 400, "a name is one line");
+    assert_eq!(
+        stop("?dryrun=true").0,
+        400,
+        "a misspelt preview must not act"
+    );
+    let asked = world.door.0.lock().unwrap();
+    let told: Vec<_> = asked
+        .iter()
+        .map(|o| (o.intent, o.by.as_str(), o.reason.as_str(), o.expect_count))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Intent::Preview, "shifter", "beam dump", None),
+            (Intent::Do, "nameless", "", Some(2)),
+        ]
+    );
+}
+
+#[test]
+fn why_is_asked_of_the_engine_and_the_audit_of_the_store() {
+    let world = world(&listen_on_loopback(), true, false);
+    let why = world.json("/api/v1/why/run/1");
+    assert_eq!(why["waits"][0]["kind"], "end-of-run");
+    assert_eq!(why["waits"][0]["until"], serde_json::Value::Null);
+    for (path, status) in [
+        ("/api/v1/why/run/2", 404),
+        ("/api/v1/why/lumi/1/Muons/3", 404),
+        ("/api/v1/why/site/x", 400),
+        ("/api/v1/why/run/x", 400),
+    ] {
+        assert_eq!(world.ask("GET", path, None).0, status, "{path}");
+    }
+    let acts = world.json("/api/v1/audit?limit=1");
+    assert_eq!(acts["items"][0]["by"], "a shifter");
+    assert_eq!(acts["next_after"], 1);
 }
 
 #[test]

@@ -6,11 +6,12 @@
 
 use model::alarm::Alarm;
 use model::arrival::SetAside;
-use model::command::{Command, Reply};
+use model::audit::Audit;
+use model::command::{Command, Intent, Order, Preview, Reply};
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::{Block, BlockState, Output};
 use model::file::File;
-use model::ids::{AttemptNumber, BlockId, FileId, JobId, RunNumber};
+use model::ids::{AttemptNumber, AuditId, BlockId, FileId, JobId, RunNumber};
 use model::job::{Class, ExitClass, FailedAttempt, Job, JobState, Stamps};
 use model::lumi::LumiRecord;
 use model::names::{DataLabel, DatasetName, TaskPath};
@@ -18,6 +19,7 @@ use model::quality::{RunQuality, RunVerdict};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
+use model::wait::{Object, Wait, WaitKind, Why};
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::StoreError;
 use std::sync::Mutex;
@@ -210,16 +212,53 @@ impl Catalogue for Memory {
     fn alarms(&self, _: bool) -> Result<Vec<Alarm>, StoreError> {
         Ok(vec![])
     }
+    fn audits(&self, page: Page) -> Result<Vec<Audit>, StoreError> {
+        let act = |id: i64| Audit {
+            id: AuditId(id),
+            at: at(id),
+            by: "a shifter".into(),
+            verb: "run stop".into(),
+            object: "run/1".into(),
+            before: "open".into(),
+            after: "ending".into(),
+            reason: "beam dump".into(),
+        };
+        Ok(cut(vec![act(1), act(2)], page, |audit| audit.id.0))
+    }
 }
 
 /// Remembers what was asked; refuses to stop run 9, answers nothing about job 9.
 #[derive(Default)]
-pub(crate) struct Door(pub(crate) Mutex<Vec<Command>>);
+pub(crate) struct Door(pub(crate) Mutex<Vec<Order>>);
 
 impl CommandDoor for Door {
-    fn ask(&self, command: Command) -> Result<Reply, DoorError> {
-        self.0.lock().unwrap().push(command.clone());
-        match command {
+    fn why(&self, object: Object) -> Result<Option<Why>, DoorError> {
+        let run = RunNumber(1);
+        let wait = Wait {
+            object: object.clone(),
+            run,
+            kind: WaitKind::EndOfRun,
+            reason: "its end was not announced yet".into(),
+            since: Some(at(1)),
+            until: None,
+            remedy: "tier0 run stop 1 --last-lumi N".into(),
+        };
+        Ok((object == Object::Run(run)).then(|| Why {
+            object,
+            state: "physics, open".into(),
+            waits: vec![wait],
+        }))
+    }
+    fn ask(&self, order: Order) -> Result<Reply, DoorError> {
+        self.0.lock().unwrap().push(order.clone());
+        if order.intent == Intent::Preview {
+            return Ok(Reply::Would(Preview {
+                would: order.command.verb().into(),
+                count: 2,
+                objects: vec!["lumi/7/Muons/1-2".into()],
+            }));
+        }
+        match order.command {
             Command::RunStop {
                 run: RunNumber(9), ..
             } => Ok(Reply::Refused("run 9 is not open; start it first".into())),

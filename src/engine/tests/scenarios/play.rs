@@ -278,7 +278,11 @@ impl Play {
             Effect::Reply {
                 reply: Reply::Would(preview),
                 ..
-            } => Some(format!("would {}: {}", preview.would, preview.objects.join(", "))),
+            } => Some(format!(
+                "would {}: {}",
+                preview.would,
+                preview.objects.join(", ")
+            )),
             _ => None,
         };
         self.said.extend(words);
