@@ -134,6 +134,11 @@ fn triple(id: i64) -> [Fact; 3] {
             ..Stamps::default()
         },
         provisional: false,
+        slice: None,
+        estimate: None,
+        to_error_dataset: false,
+        latest_start: None,
+        used: None,
         state: JobState::Ready {
             attempt: AttemptNumber::FIRST,
             not_before: at,
@@ -149,6 +154,7 @@ fn triple(id: i64) -> [Fact; 3] {
         Fact::ConsumedIs(Consumed {
             task,
             input,
+            first_event: 0,
             run,
             job,
         }),

@@ -20,6 +20,7 @@ use model::frontier::Frontier;
 use model::ids::{BlockId, LumiNumber, RunNumber};
 use model::job::{InputId, Slice};
 use model::names::FileName;
+pub use model::resource::Estimate;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,19 +169,6 @@ impl Default for Cost {
             memory: Bytes(2300 << 20),
         }
     }
-}
-
-/// What a job will probably use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Estimate {
-    /// Wall time.
-    pub wall: Span,
-    /// Scratch space.
-    pub disk: Bytes,
-    /// Memory.
-    pub memory: Bytes,
-    /// Cores.
-    pub cores: u32,
 }
 
 /// A job to make: positions in the window.

@@ -135,6 +135,11 @@ mod tests {
                 done: None,
             },
             provisional: false,
+            slice: None,
+            estimate: None,
+            to_error_dataset: false,
+            latest_start: None,
+            used: None,
             state: if done {
                 JobState::Done { attempt }
             } else {

@@ -76,40 +76,57 @@ impl Engine {
         }
     }
 
-    /// I4: every input is in one window or consumed by one job, for every task that reads it.
+    /// I4: every input is in one window or consumed by one job, or part by part by several, for
+    /// every task that reads it.
     fn check_consumption(&self, broken: &mut Vec<Broken>) {
-        let mut takers: BTreeMap<(usize, InputId), u32> = BTreeMap::new();
+        let mut takers: BTreeMap<(usize, InputId), Takers> = BTreeMap::new();
         for job in self.jobs.values() {
             let Some(index) = self.plan_of(job) else {
                 continue;
             };
             for input in job.inputs.iter().take(job.consumed as usize) {
-                *takers.entry((index, *input)).or_default() += 1;
+                let takers = takers.entry((index, *input)).or_default();
+                match &job.slice {
+                    Some(slice) => takers.parts.push(slice.first()),
+                    None => takers.whole += 1,
+                }
             }
         }
         for work in self.runs.values() {
             for (index, task) in &work.tasks {
                 for item in &task.items {
-                    *takers.entry((*index, item.id)).or_default() += 1;
+                    takers.entry((*index, item.id)).or_default().whole += 1;
                 }
             }
         }
-        let mut say = |index: usize, input: InputId, times: u32| {
+        let mut say = |index: usize, input: InputId, how: &str| {
             let path = &self.plans[index].path;
-            let what = format!("{input:?} stands {times} times in the work of {path}");
+            let what = format!("{input:?} stands {how} in the work of {path}");
             broken.push(Broken {
                 invariant: "I4",
                 what,
             });
         };
-        for ((index, input), times) in &takers {
-            if *times != 1 {
-                say(*index, *input, *times);
+        for ((index, input), takers) in &takers {
+            let mut parts = takers.parts.clone();
+            parts.sort_unstable();
+            parts.dedup();
+            let once = match takers.whole {
+                0 => parts.len() == takers.parts.len(),
+                whole => whole == 1 && parts.is_empty(),
+            };
+            if !once {
+                let (whole, parts) = (takers.whole, &takers.parts);
+                say(
+                    *index,
+                    *input,
+                    &format!("{whole} times and in parts {parts:?}"),
+                );
             }
         }
         for (index, input) in self.inputs_owed() {
             if !takers.contains_key(&(index, input)) {
-                say(index, input, 0);
+                say(index, input, "nowhere");
             }
         }
     }
@@ -159,7 +176,7 @@ impl Engine {
             }
             match job.state {
                 JobState::Sent { .. } | JobState::Running { .. } => {
-                    cores += self.plans[index].task.needs.cores;
+                    cores += self.needs_of(job, index).cores;
                 }
                 JobState::Ready { .. } => {
                     ready.insert(job.id);
@@ -263,6 +280,13 @@ impl Engine {
         assert!(written.is_ok(), "writing into a hash cannot fail");
         hash.0
     }
+}
+
+/// Who has an input of a task.
+#[derive(Default)]
+struct Takers {
+    whole: u32,
+    parts: Vec<u64>,
 }
 
 /// FNV-1a, 64 bits (draft-eastlake-fnv): no secret, the same everywhere.

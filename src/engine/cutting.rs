@@ -10,10 +10,11 @@ use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::fact::{Consumed, Fact};
 use model::ids::{AttemptNumber, JobId, LumiNumber, RunNumber};
-use model::job::{ExitClass, InputId, Job, JobState, Stamps};
+use model::job::{ExitClass, InputId, Job, JobState, Slice, Stamps};
 use model::time::Moment;
 use pipelines::release::{Released, released};
-use pipelines::splitting::{Cut, Item, Window, split};
+use pipelines::splitting::{Cut, CutJob, Item, Window, split};
+use std::collections::BTreeSet;
 
 impl Engine {
     /// Looks at one task of one run: releases, cuts, ends it.
@@ -111,42 +112,53 @@ impl Engine {
         else {
             return;
         };
-        let items = std::mem::take(&mut task.items);
-        let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
-        for job in cut.jobs {
-            let taken: Vec<Item> = job
-                .items
-                .iter()
-                .filter_map(|at| slots[*at].take())
-                .collect();
-            assert_eq!(
-                taken.len(),
-                job.items.len(),
-                "a splitter gives each input away once"
-            );
-            let id = self.make_job(now, number, index, &taken, provisional, effects);
+        let mut items = std::mem::take(&mut task.items);
+        let mut taken: BTreeSet<usize> = BTreeSet::new();
+        let mut parts: BTreeSet<(usize, u64)> = BTreeSet::new();
+        for job in &cut.jobs {
+            for at in job.items.iter().filter(|_| !job.reads_only) {
+                let once = match &job.slice {
+                    Some(slice) => !taken.contains(at) && parts.insert((*at, slice.first())),
+                    None => taken.insert(*at),
+                };
+                assert!(
+                    once,
+                    "a splitter gives each input, or part of one, away once"
+                );
+            }
+            let inputs: Vec<&Item> = job.items.iter().map(|at| &items[*at]).collect();
+            let id = self.make_job(now, number, index, &inputs, job, provisional, effects);
             self.enqueue(id);
         }
-        for (at, reason) in cut.quarantined {
-            if let Some(item) = slots[at].take() {
-                self.quarantine(now, number, index, item, &reason, effects);
+        // All parts of an input are cut at once.
+        taken.extend(parts.iter().map(|(at, _)| *at));
+        for (at, reason) in &cut.quarantined {
+            if taken.insert(*at) {
+                self.quarantine(now, number, index, &items[*at], reason, effects);
             }
         }
+        let mut position = 0..;
+        items.retain(|_| position.next().is_some_and(|at| !taken.contains(&at)));
         if let Some(task) = self
             .runs
             .get_mut(&number)
             .and_then(|work| work.tasks.get_mut(&index))
         {
-            task.items = slots.into_iter().flatten().collect();
+            task.items = items;
         }
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a job is made of, and where it goes"
+    )]
     fn make_job(
         &mut self,
         now: Moment,
         number: RunNumber,
         index: usize,
-        items: &[Item],
+        items: &[&Item],
+        cut: &CutJob,
         provisional: bool,
         effects: &mut Vec<Effect>,
     ) -> JobId {
@@ -154,17 +166,23 @@ impl Engine {
         let plan = &self.plans[index];
         let seen = items.iter().map(|item| item.seen_at).min().unwrap_or(now);
         let mut inputs: Vec<InputId> = items.iter().map(|item| item.id).collect();
-        for input in &inputs {
+        for item in items.iter().filter(|_| !cut.reads_only) {
             let consumed = Consumed {
                 task: plan.path.clone(),
-                input: *input,
+                input: item.id,
+                first_event: cut.slice.as_ref().map_or(item.first_event, Slice::first),
                 run: number,
                 job: id,
             };
             effects.push(Effect::Record(Fact::ConsumedIs(consumed)));
         }
-        let consumed = inputs.len() as u32;
+        let consumed = if cut.reads_only {
+            0
+        } else {
+            inputs.len() as u32
+        };
         inputs.extend(self.inputs_still_collecting(number, index));
+        let deadline = plan.budget.map(|budget| budget.deadline(seen));
         let job = Job {
             id,
             run: number,
@@ -172,8 +190,8 @@ impl Engine {
             class: plan.class,
             inputs,
             consumed,
-            lumis: ranges(items.iter().flat_map(|item| self.lumis_of(item))),
-            deadline: plan.budget.map(|budget| budget.deadline(seen)),
+            lumis: self.lumis_of(number, items, cut),
+            deadline,
             failures: 0,
             last_error: None,
             stamps: Stamps {
@@ -182,6 +200,11 @@ impl Engine {
                 ..Stamps::default()
             },
             provisional,
+            slice: cut.slice.clone(),
+            estimate: cut.estimate,
+            to_error_dataset: cut.to_error_dataset,
+            latest_start: deadline.map(|deadline| deadline - plan.rest),
+            used: None,
             state: JobState::Ready {
                 attempt: AttemptNumber::FIRST,
                 not_before: now,
@@ -200,12 +223,27 @@ impl Engine {
         id
     }
 
-    /// The lumis an input holds: those of an output need not follow each other.
-    fn lumis_of(&self, item: &Item) -> Vec<(LumiNumber, LumiNumber)> {
-        match item.id {
+    /// The lumis that a job covers: those of an output need not follow each other, and a slice may
+    /// say which of them are meant.
+    fn lumis_of(
+        &self,
+        number: RunNumber,
+        items: &[&Item],
+        cut: &CutJob,
+    ) -> Vec<(LumiNumber, LumiNumber)> {
+        let of_run = |content: &[(RunNumber, LumiNumber, LumiNumber)]| {
+            let own = content.iter().filter(|(run, ..)| *run == number);
+            own.map(|(_, first, last)| (*first, *last))
+                .collect::<Vec<_>>()
+        };
+        if let Some(Slice::Lumis(lumis)) = &cut.slice {
+            return ranges(of_run(lumis).into_iter());
+        }
+        ranges(items.iter().flat_map(|item| match item.id {
+            _ if !item.content.is_empty() => of_run(&item.content),
             InputId::File(_) => vec![(item.lumi, item.last_lumi)],
             InputId::Output(id) => self.outputs[&id].lumis.clone(),
-        }
+        }))
     }
 
     /// An input that no job can work on: a job that has failed, so that it is visible, accounted
@@ -215,12 +253,13 @@ impl Engine {
         now: Moment,
         number: RunNumber,
         index: usize,
-        item: Item,
+        item: &Item,
         reason: &str,
         effects: &mut Vec<Effect>,
     ) {
         let name = item.name.clone();
-        let id = self.make_job(now, number, index, &[item], false, effects);
+        let whole = CutJob::default();
+        let id = self.make_job(now, number, index, &[item], &whole, false, effects);
         if let Some(job) = self.jobs.get_mut(&id) {
             job.last_error = Some(reason.to_owned());
             job.state = JobState::Failed {

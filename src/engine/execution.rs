@@ -9,8 +9,9 @@ use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::fact::Fact;
 use model::ids::{JobId, RunNumber, Token};
-use model::job::{ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState};
+use model::job::{ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState, Slice};
 use model::names::TagName;
+use model::resource::{Estimate, Needs};
 use model::time::{Moment, Span};
 use model::units::Events;
 use model::work::{
@@ -31,18 +32,31 @@ impl Engine {
         let JobState::Ready { .. } = job.state else {
             return;
         };
-        let latest_start = match (job.deadline, self.plan_of(job)) {
-            (Some(deadline), Some(index)) => deadline - self.plans[index].rest,
-            (None, _) | (_, None) => Moment::END_OF_TIME,
+        // Rows of older versions do not say it.
+        let of_task = || {
+            let index = self.plan_of(job)?;
+            job.deadline
+                .map(|deadline| deadline - self.plans[index].rest)
         };
+        let latest_start = job.latest_start.or_else(of_task);
         self.queue.push(
             GroupKey {
                 class: job.class,
                 run: job.run,
             },
-            latest_start,
+            latest_start.unwrap_or(Moment::END_OF_TIME),
             id,
         );
+    }
+
+    /// What an attempt of a job may use: what its task asks for, or what its splitter expects where
+    /// that is more.
+    pub(crate) fn needs_of(&self, job: &Job, index: usize) -> Needs {
+        let asked = self.plans[index].task.needs;
+        job.estimate.map_or(asked, |estimate| {
+            let cores = estimate.cores.min(self.cores);
+            asked.at_least(&Estimate { cores, ..estimate })
+        })
     }
 
     /// Where a job's task stands in the list; none if the configuration no longer has it.
@@ -74,7 +88,7 @@ impl Engine {
         job.stamps.sent = Some(now);
         job.stamps.started = None;
         job.stamps.reported = None;
-        self.cores_used += self.plans[index].task.needs.cores;
+        self.cores_used += self.needs_of(&self.jobs[&id], index).cores;
         self.changed_jobs.insert(id);
         let spec = self.attempt_spec(&self.jobs[&id], index);
         effects.push(Effect::Start(spec));
@@ -90,13 +104,10 @@ impl Engine {
             run_type: run.run_type,
             label: run.label,
             lumis: job.lumis.clone(),
-            inputs: job
-                .inputs
-                .iter()
-                .filter_map(|input| self.attempt_input(*input))
-                .collect(),
+            inputs: self.attempt_inputs(job),
             constants: self.constants_for(run, &plan.task.conditions),
             deadline: job.deadline,
+            needs: self.needs_of(job, index),
         }
     }
 
@@ -106,6 +117,22 @@ impl Engine {
             job: job.id,
             attempt: job.state.attempt(),
         }
+    }
+
+    /// What a job reads; of its one consumed input only its part, if it has one.
+    fn attempt_inputs(&self, job: &Job) -> Vec<AttemptInput> {
+        let inputs = job.inputs.iter();
+        let mut inputs: Vec<AttemptInput> =
+            inputs.filter_map(|id| self.attempt_input(*id)).collect();
+        match (&job.slice, inputs.first_mut()) {
+            (Some(Slice::Events { first, last }), Some(input)) => {
+                input.first_event = Some(*first);
+                input.last_event = Some(*last);
+            }
+            (Some(Slice::Lumis(_)), Some(input)) => input.lumis.clone_from(&job.lumis),
+            (_, None) | (None, _) => {}
+        }
+        inputs
     }
 
     fn attempt_input(&self, input: InputId) -> Option<AttemptInput> {
@@ -124,6 +151,8 @@ impl Engine {
                     adler32: arrival.checksum.map(|_| adler32),
                     events: arrival.counts.map(|counts| Events(counts.accepted)),
                     lumis: vec![(arrival.lumi, arrival.lumi)],
+                    first_event: None,
+                    last_event: None,
                 }
             }),
             InputId::Output(id) => self.outputs.get(&id).map(|output| AttemptInput {
@@ -134,6 +163,8 @@ impl Engine {
                 adler32: Some(output.adler32),
                 events: Some(output.events),
                 lumis: output.lumis.clone(),
+                first_event: None,
+                last_event: None,
             }),
         }
     }
@@ -236,8 +267,9 @@ impl Engine {
     }
 
     fn free_cores(&mut self, id: JobId) {
-        if let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) {
-            let cores = self.plans[index].task.needs.cores;
+        let job = self.jobs.get(&id);
+        if let Some((job, index)) = job.and_then(|job| Some((job, self.plan_of(job)?))) {
+            let cores = self.needs_of(job, index).cores;
             self.cores_used = self.cores_used.saturating_sub(cores);
         }
     }

@@ -5,12 +5,14 @@ use crate::arrival::item_of;
 use crate::cutting::ranges;
 use crate::input::final_name;
 use crate::{Effect, Engine, Observation};
-use model::dataset::Output;
+use model::dataset::{Output, Route};
 use model::fact::Fact;
 use model::ids::{JobId, OutputId, RunNumber, Token};
 use model::job::{ExitClass, InputId, JobEvent, JobState};
 use model::names::{DatasetName, OutputLabel, StreamName};
+use model::resource::Used;
 use model::time::Moment;
+use model::units::Bytes;
 use model::work::{
     AttemptReport, CommitFailure, CommitPlan, PlannedOutput, ReportedOutput, StoredOutput,
 };
@@ -136,6 +138,11 @@ impl Engine {
         };
         job.state = state;
         job.stamps.done = Some(now);
+        job.used = Some(Used {
+            events: report.events_read,
+            wall: report.ended_at.since(report.started_at),
+            output: Bytes(stored.iter().map(|output| output.bytes.0).sum()),
+        });
         let number = job.run;
         self.changed_jobs.insert(id);
         for output in stored {
@@ -199,6 +206,7 @@ impl Engine {
             seen_at,
             committed_at: now,
             block: None,
+            route: Route::Onward,
         };
         output.block = self.add_to_block(&output, effects);
         effects.push(Effect::Record(Fact::OutputIs(output.clone())));

@@ -200,7 +200,7 @@ impl Engine {
                     task.live_jobs += u32::from(!state.is_terminal());
                 }
                 if matches!(state, JobState::Sent { .. } | JobState::Running { .. }) {
-                    self.cores_used += self.plans[index].task.needs.cores;
+                    self.cores_used += self.needs_of(&job, index).cores;
                 }
             }
             self.jobs.insert(id, job);

@@ -106,8 +106,8 @@ impl Places {
                 adler32: input.adler32.map(|sum| format!("{sum:08x}")),
                 events: input.events.map(|events| events.0),
                 lumis: &input.lumis,
-                first_event: None,
-                last_event: None,
+                first_event: input.first_event,
+                last_event: input.last_event,
             });
         }
         let mut tags = BTreeMap::new();
@@ -134,9 +134,9 @@ impl Places {
             },
             parameters: parameters(spec),
             seed: seed(spec),
-            cores: plan.needs.cores,
-            memory_bytes: plan.needs.memory.0,
-            wall_s: plan.needs.wall.as_secs_f64(),
+            cores: spec.needs.cores,
+            memory_bytes: spec.needs.memory.0,
+            wall_s: spec.needs.wall.as_secs_f64(),
             deadline: spec.deadline.map(|deadline| deadline.to_string()),
             outputs: plan
                 .outputs
@@ -228,6 +228,11 @@ fn seed(spec: &AttemptSpec) -> u64 {
         // Outputs carry numbers of jobs in their names; what they hold is told by size and sum.
         if let Location::Spool { name, .. } = &input.location {
             hash.update(name.as_str());
+        }
+        // Parts of one input are different work.
+        if let (Some(first), Some(last)) = (input.first_event, input.last_event) {
+            hash.update(first.to_le_bytes());
+            hash.update(last.to_le_bytes());
         }
         hash.update(input.bytes.0.to_le_bytes());
         hash.update(input.adler32.unwrap_or(0).to_le_bytes());

@@ -9,6 +9,7 @@ use crate::report::{REPORT_BYTES_MAX, Report, bounded};
 use crate::wire::End;
 use model::ids::{LumiNumber, Token};
 use model::job::ExitClass;
+use model::resource::Needs;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 use model::work::{AttemptPlan, AttemptReport, ReportedOutput};
@@ -47,6 +48,7 @@ pub(crate) enum Cause {
 pub(crate) struct Seen<'a> {
     pub(crate) token: Token,
     pub(crate) plan: &'a AttemptPlan,
+    pub(crate) needs: Needs,
     pub(crate) lumis: &'a [(LumiNumber, LumiNumber)],
     pub(crate) folder: &'a Path,
     pub(crate) end: End,
@@ -72,11 +74,7 @@ impl Seen<'_> {
     }
 
     fn ended_by_us(&self, cause: Cause) -> (ExitClass, String) {
-        ended_by_us(
-            cause,
-            self.plan.needs.wall,
-            self.ended_at.since(self.started_at),
-        )
+        ended_by_us(cause, self.needs.wall, self.ended_at.since(self.started_at))
     }
 
     fn by_exit(&self) -> Verdict {
@@ -110,7 +108,7 @@ impl Seen<'_> {
     pub(crate) fn by_signal(&self, signal: i32) -> (ExitClass, String) {
         let from_outside = matches!(signal, 1 | 2 | 9 | 15);
         if (signal == 9 && self.oom_killed) || self.says_out_of_memory() {
-            let memory = self.plan.needs.memory;
+            let memory = self.needs.memory;
             return (
                 ExitClass::Memory,
                 format!("it ran out of memory; its task asks for {memory}"),
@@ -133,7 +131,7 @@ impl Seen<'_> {
     /// Exit codes as in BSD sysexits.h; 126 and 127 as shells use them.
     fn by_code(&self, code: i32) -> (ExitClass, String) {
         if self.says_out_of_memory() {
-            let memory = self.plan.needs.memory;
+            let memory = self.needs.memory;
             return (
                 ExitClass::Memory,
                 format!("it ran out of memory; its task asks for {memory}"),

@@ -70,7 +70,7 @@ impl Shared {
                 _ if full.contains(key) => Some(Cause::Capture {
                     bytes_max: self.options.limits.capture_bytes_max,
                 }),
-                Some(at) if now.since(at) > process.plan.needs.wall => Some(Cause::Wall),
+                Some(at) if now.since(at) > process.needs.wall => Some(Cause::Wall),
                 _ => None,
             };
             match (&mut process.ending, cause) {
@@ -151,7 +151,7 @@ impl Shared {
                     Some(ending) if now.since(ending.since) > GRACE => {
                         kill.push((*key, Blame::Cause(ending.cause)));
                     }
-                    _ if now.since(task.sent_at) > task.plan.needs.wall => {
+                    _ if now.since(task.sent_at) > task.needs.wall => {
                         kill.push((*key, Blame::Cause(Cause::Wall)));
                     }
                     _ => {}

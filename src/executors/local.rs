@@ -22,6 +22,7 @@ use model::job::ExitClass;
 use model::names::ProfileName;
 use model::resource::Mode;
 use model::time::{Moment, Span};
+use model::units::Bytes;
 use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec};
 use ports::clock::Clock;
 use ports::executor::{Capabilities, Executor, NewsSink, Status, Submitted};
@@ -341,9 +342,9 @@ impl Shared {
         Ok(path)
     }
 
-    /// Twice what the task asks for, because mapped is more than used, and never less than 1 GiB.
-    pub(crate) fn data_bytes_max(plan: &AttemptPlan) -> Option<u64> {
-        let asked = plan.needs.memory.0;
+    /// Twice what is asked for, because mapped is more than used, and never less than 1 GiB.
+    pub(crate) fn data_bytes_max(memory: Bytes) -> Option<u64> {
+        let asked = memory.0;
         (asked > 0).then(|| asked.saturating_mul(2).max(1 << 30))
     }
 
@@ -364,6 +365,7 @@ impl Shared {
         let process = Process {
             token: spec.token,
             plan: Arc::clone(&spec.plan),
+            needs: spec.needs,
             lumis: spec.lumis.clone(),
             folder: folder.clone(),
             sent_at,
@@ -385,7 +387,7 @@ impl Shared {
             program,
             arguments: spec.plan.program[1..].to_vec(),
             folder: folder.clone(),
-            data_bytes_max: Self::data_bytes_max(&spec.plan),
+            data_bytes_max: Self::data_bytes_max(spec.needs.memory),
             channel: false,
         };
         match self.request(&Request::Start(start), None) {
@@ -547,6 +549,7 @@ impl Shared {
         let seen = Seen {
             token: process.token,
             plan: &process.plan,
+            needs: process.needs,
             lumis: &process.lumis,
             folder: &process.folder,
             end,

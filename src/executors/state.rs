@@ -6,7 +6,9 @@
 
 use crate::judge::Cause;
 use model::ids::{LumiNumber, Token};
+use model::resource::Needs;
 use model::time::Moment;
+use model::units::Bytes;
 use model::work::AttemptPlan;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::unix::net::UnixStream;
@@ -48,6 +50,7 @@ pub(crate) enum Place {
 pub(crate) struct Process {
     pub(crate) token: Token,
     pub(crate) plan: Arc<AttemptPlan>,
+    pub(crate) needs: Needs,
     pub(crate) lumis: Vec<(LumiNumber, LumiNumber)>,
     pub(crate) folder: PathBuf,
     pub(crate) sent_at: Moment,
@@ -66,18 +69,21 @@ pub(crate) struct Ending {
     pub(crate) killed: bool,
 }
 
-/// Workers are interchangeable when program and parameters are the same (D17).
+/// Workers are interchangeable when program and parameters are the same (D17), and the memory that
+/// they were started with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PoolKey {
     pub(crate) program: Vec<String>,
     pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) memory: Bytes,
 }
 
 impl PoolKey {
-    pub(crate) fn of(plan: &AttemptPlan) -> Self {
+    pub(crate) fn of(plan: &AttemptPlan, needs: &Needs) -> Self {
         Self {
             program: plan.program.clone(),
             parameters: plan.parameters.clone(),
+            memory: needs.memory,
         }
     }
 }
@@ -97,6 +103,7 @@ pub(crate) struct Pool {
 pub(crate) struct Task {
     pub(crate) token: Token,
     pub(crate) plan: Arc<AttemptPlan>,
+    pub(crate) needs: Needs,
     pub(crate) lumis: Vec<(LumiNumber, LumiNumber)>,
     /// Its own folder; none where its task has no outputs.
     pub(crate) folder: Option<PathBuf>,

@@ -43,7 +43,7 @@ impl Shared {
             Ok(task) => task,
             Err(reason) => return Submitted::Refused { reason },
         };
-        let pool_key = PoolKey::of(&spec.plan);
+        let pool_key = PoolKey::of(&spec.plan, &spec.needs);
         let mut state = self.state();
         let pool = state.pools.entry(pool_key.clone()).or_default();
         if let Some(key) = pool.idle.pop() {
@@ -84,6 +84,7 @@ impl Shared {
         Ok(Task {
             token: spec.token,
             plan: Arc::clone(&spec.plan),
+            needs: spec.needs,
             lumis: spec.lumis.clone(),
             folder,
             line: line.into(),
@@ -94,7 +95,7 @@ impl Shared {
     }
 
     pub(crate) fn prepare_workers(self: &Arc<Self>, plan: &Arc<AttemptPlan>, count: u32) {
-        let key = PoolKey::of(plan);
+        let key = PoolKey::of(plan, &plan.needs);
         loop {
             let mut state = self.state();
             let pool = state.pools.entry(key.clone()).or_default();
@@ -129,6 +130,7 @@ impl Shared {
         task: Option<Task>,
     ) -> bool {
         let key = self.state().take_key();
+        let data_bytes_max = Self::data_bytes_max(pool.memory);
         let prepared = self
             .program(plan)
             .map_err(|reason| (ExitClass::Program, reason));
@@ -191,7 +193,6 @@ impl Shared {
         let mut arguments = plan.program[1..].to_vec();
         arguments.push("--tier0-worker".to_owned());
         let name = format!("worker-{key}");
-        let data_bytes_max = Self::data_bytes_max(plan);
         let start = Start {
             key,
             name,
@@ -305,7 +306,7 @@ impl Shared {
         let verdict = match task.ending {
             Some(ending) => Err(ended_by_us(
                 ending.cause,
-                task.plan.needs.wall,
+                task.needs.wall,
                 now.since(task.sent_at),
             )),
             None => match Report::check(*report, task.token) {
@@ -327,6 +328,7 @@ impl Shared {
         Seen {
             token: task.token,
             plan: &task.plan,
+            needs: task.needs,
             lumis: &task.lumis,
             folder,
             end,
@@ -432,11 +434,8 @@ impl Shared {
             });
             drop(state);
             if let Some(task) = found {
-                let (class, message) = ended_by_us(
-                    Cause::Cancelled,
-                    task.plan.needs.wall,
-                    model::time::Span::ZERO,
-                );
+                let (class, message) =
+                    ended_by_us(Cause::Cancelled, task.needs.wall, model::time::Span::ZERO);
                 self.failed(&task, class, message);
             }
             return;
@@ -514,7 +513,7 @@ impl Shared {
                 "the spawner died, and its worker was ended with it".to_owned(),
             ),
             (Some(Blame::Cause(cause)), _) => {
-                ended_by_us(*cause, task.plan.needs.wall, now.since(task.sent_at))
+                ended_by_us(*cause, task.needs.wall, now.since(task.sent_at))
             }
             (Some(Blame::Protocol(fault)), _) => (
                 ExitClass::Program,

@@ -40,6 +40,22 @@ pub struct Output {
     pub committed_at: Moment,
     /// The block it is published in; none for a run that does not publish.
     pub block: Option<BlockId>,
+    /// Which way it goes.
+    #[serde(default)]
+    pub route: Route,
+}
+
+/// Which way an output goes from the task that made it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Route {
+    /// To its own dataset, and to the tasks that read it.
+    #[default]
+    Onward,
+    /// Large enough as it is: published as an output of this merge, under this label, and handed to
+    /// the tasks behind the merge. Tasks beside the merge read it all the same.
+    Merged(TaskPath, OutputLabel),
+    /// To the error dataset; nobody reads it.
+    Error,
 }
 
 /// How far a block has come.

@@ -25,6 +25,10 @@ pub struct Consumed {
     pub task: TaskPath,
     /// The input.
     pub input: InputId,
+    /// Where the consumed part of it begins; 0 for all of it. All parts of an input are consumed
+    /// together.
+    #[serde(default)]
+    pub first_event: u64,
     /// The run whose instance of the task consumed it.
     pub run: RunNumber,
     /// The job that has it.

@@ -5,6 +5,7 @@
 
 use crate::ids::{AttemptNumber, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use crate::names::TaskPath;
+use crate::resource::{Estimate, Used};
 use crate::step::IllegalStep;
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -265,6 +266,19 @@ pub enum Slice {
     },
 }
 
+impl Slice {
+    /// A number that no other slice of the same input has: slices do not overlap, so it is where
+    /// this one begins (D10). For lumis it is run and lumi in one number.
+    pub fn first(&self) -> u64 {
+        match self {
+            Self::Events { first, .. } => *first,
+            Self::Lumis(ranges) => ranges.first().map_or(0, |(run, lumi, _)| {
+                u64::from(run.0) << 32 | u64::from(lumi.0)
+            }),
+        }
+    }
+}
+
 impl InputId {
     /// The number behind it; ids of one agent never meet, whatever they name.
     pub fn number(self) -> i64 {
@@ -320,6 +334,22 @@ pub struct Job {
     pub stamps: Stamps,
     /// Whether a constant it was released for was replaced by a wait that ended.
     pub provisional: bool,
+    /// The part of its one consumed input that it works on, if not all of it.
+    #[serde(default)]
+    pub slice: Option<Slice>,
+    /// What its splitter expects it to use, where the splitter has a rule.
+    #[serde(default)]
+    pub estimate: Option<Estimate>,
+    /// Whether its outputs go to the error dataset of their primary, out of the way of analyses.
+    #[serde(default)]
+    pub to_error_dataset: bool,
+    /// When it must start at the latest to be in time; fixed when it was made, so that the queue's
+    /// order survives a restart. None without a deadline.
+    #[serde(default)]
+    pub latest_start: Option<Moment>,
+    /// What it has used, once it is done.
+    #[serde(default)]
+    pub used: Option<Used>,
     /// How far it has come.
     pub state: JobState,
 }

@@ -24,7 +24,7 @@ pub struct Rows {
     pub set_aside: Vec<SetAside>,
     /// Jobs, by id.
     pub jobs: Vec<Job>,
-    /// Consumed inputs, by task and input.
+    /// Consumed inputs, by task, input and where the part begins.
     pub consumed: Vec<Consumed>,
     /// Outputs, by id.
     pub outputs: Vec<Output>,

@@ -43,8 +43,14 @@ pub struct AttemptInput {
     pub adler32: Option<u32>,
     /// Events in it, where somebody said so.
     pub events: Option<Events>,
-    /// Lumis in it, as closed ranges.
+    /// Lumis in it, as closed ranges: those to work on, where that is not all of it.
     pub lumis: Vec<(LumiNumber, LumiNumber)>,
+    /// The first event to work on, counted from 0, where that is not all of it.
+    #[serde(default)]
+    pub first_event: Option<u64>,
+    /// The last event to work on.
+    #[serde(default)]
+    pub last_event: Option<u64>,
 }
 
 /// The constant in force for an attempt's run.
@@ -78,7 +84,7 @@ pub struct AttemptPlan {
     pub program: Vec<String>,
     /// A process for each attempt, or a worker that stays.
     pub mode: Mode,
-    /// What one attempt may use.
+    /// What one attempt may use at least.
     pub needs: Needs,
     /// The outputs to make.
     pub outputs: Vec<WantedOutput>,
@@ -109,6 +115,8 @@ pub struct AttemptSpec {
     pub constants: Vec<AttemptConstant>,
     /// When its outputs must be out.
     pub deadline: Option<Moment>,
+    /// What it may use: what its task asks for, or more.
+    pub needs: Needs,
 }
 
 /// An output that a program says it made.

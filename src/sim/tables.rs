@@ -42,7 +42,7 @@ pub(crate) struct Tables {
     pub(crate) file_names: BTreeMap<(ProfileName, FileName), FileId>,
     set_aside: BTreeMap<(ProfileName, FileName, Refusal), SetAside>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
-    pub(crate) consumed: BTreeMap<(TaskPath, InputId), Consumed>,
+    pub(crate) consumed: BTreeMap<(TaskPath, InputId, u64), Consumed>,
     pub(crate) outputs: BTreeMap<OutputId, Output>,
     winners: BTreeMap<(JobId, OutputLabel), OutputId>,
     blocks: BTreeMap<BlockId, Block>,
@@ -73,7 +73,7 @@ impl Tables {
             }
             Fact::JobIs(job) => self.take_job(job),
             Fact::ConsumedIs(row) => {
-                let key = (row.task.clone(), row.input);
+                let key = (row.task.clone(), row.input, row.first_event);
                 let broken = "I4: an input was consumed twice";
                 once(&mut self.consumed, key, row, broken)
             }

@@ -81,7 +81,8 @@ impl Oracle {
         rows.lumis.sort_by_key(|l| (l.run, l.lumi));
         rows.files.sort_by_key(|f| f.id);
         rows.jobs.sort_by_key(|j| j.id);
-        rows.consumed.sort_by_key(|c| (c.task.clone(), c.input));
+        rows.consumed
+            .sort_by_key(|c| (c.task.clone(), c.input, c.first_event));
         rows.outputs.sort_by_key(|o| o.id);
         rows.blocks.sort_by_key(|b| b.id);
         rows.iovs
@@ -219,6 +220,12 @@ pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place
     ledger.commit(&batch(2, vec![fact(5, 1, 1)])).unwrap();
     let mut consumed = samples::consumed(1, 0);
     consumed.job = JobId(99);
+    // Another part of the same input may be another job's.
+    let mut part = consumed.clone();
+    part.first_event += 1;
+    ledger
+        .commit(&batch(3, vec![Fact::ConsumedIs(part)]))
+        .unwrap();
     let mut file = samples::file(1, 0);
     file.id = FileId(77);
     let mut output = samples::output(4, 0);
@@ -231,7 +238,7 @@ pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place
     // Rows written before and after the bad one: neither may stay.
     let rows_with = |bad: Fact| vec![fact(4, 9, 0), bad, fact(12, 0, 0)];
     let check = |ledger: &mut dyn Ledger, facts: Vec<Fact>, part: &str| {
-        let refused = ledger.commit(&batch(3, facts)).unwrap_err();
+        let refused = ledger.commit(&batch(4, facts)).unwrap_err();
         assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
         assert!(refused.to_string().contains(part), "{refused}");
     };
@@ -246,7 +253,7 @@ pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place
     let reader = place.catalogue();
     assert_eq!(reader.jobs(None, None, ALL).unwrap(), []);
     assert_eq!(reader.quality().unwrap(), []);
-    ledger.commit(&batch(3, rows_with(fact(5, 2, 0)))).unwrap();
+    ledger.commit(&batch(4, rows_with(fact(5, 2, 0)))).unwrap();
     assert_eq!(reader.jobs(None, None, ALL).unwrap().len(), 1);
 }
 

@@ -241,14 +241,15 @@ row! {
 
 row! {
     "consumed" holds Consumed,
-    key ["pipeline", "task", "input_kind", "input"] as (&'a TaskPath, InputId):
-        |consumed| (&consumed.task, consumed.input),
+    key ["pipeline", "task", "input_kind", "input", "first_event"] as (&'a TaskPath, InputId, u64):
+        |consumed| (&consumed.task, consumed.input, consumed.first_event),
     fixed Some("job"),
     columns |consumed| {
         "pipeline": consumed.task.pipeline.as_str(),
         "task": consumed.task.task.as_str(),
         "input_kind": states::input_kind(consumed.input),
         "input": consumed.input.number(),
+        "first_event": consumed.first_event,
         "run": consumed.run,
         "job": consumed.job.0,
     }

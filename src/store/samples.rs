@@ -6,7 +6,7 @@ use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity};
-use model::dataset::{Block, BlockState, Output};
+use model::dataset::{Block, BlockState, Output, Route};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
 use model::ids::{
@@ -182,6 +182,11 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
             ..Stamps::default()
         },
         provisional: false,
+        slice: None,
+        estimate: None,
+        to_error_dataset: false,
+        latest_start: None,
+        used: None,
         state,
     }
 }
@@ -195,6 +200,7 @@ pub(crate) fn consumed(key: u8, value: u16) -> Consumed {
         } else {
             InputId::Output(OutputId(number))
         },
+        first_event: u64::from(key % 2) * 100,
         run: run_of(value),
         job: JobId(number * 7),
     }
@@ -231,6 +237,7 @@ pub(crate) fn output(key: u8, value: u16) -> Output {
         seen_at: at(value),
         committed_at: at(value),
         block: value.is_multiple_of(2).then_some(BlockId(1)),
+        route: Route::Onward,
     }
 }
 

@@ -114,8 +114,9 @@ mod tests {
         check(
             &Consumed::TABLE,
             1,
-            "INSERT INTO consumed (agent,pipeline,task,input_kind,input,run,job,body) \
-             VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (pipeline,task,input_kind,input) DO UPDATE SET \
+            "INSERT INTO consumed (agent,pipeline,task,input_kind,input,first_event,run,job,body) \
+             VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT \
+             (pipeline,task,input_kind,input,first_event) DO UPDATE SET \
              agent=excluded.agent,run=excluded.run,body=excluded.body \
              WHERE consumed.job=excluded.job",
         );

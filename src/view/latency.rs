@@ -147,6 +147,11 @@ mod tests {
                 ..Stamps::default()
             },
             provisional: false,
+            slice: None,
+            estimate: None,
+            to_error_dataset: false,
+            latest_start: None,
+            used: None,
             state: JobState::Done {
                 attempt: AttemptNumber::FIRST,
             },

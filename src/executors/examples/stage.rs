@@ -87,6 +87,7 @@ fn spec(job: i64, program: &[&str], outputs: &[&str]) -> AttemptSpec {
         inputs: Vec::new(),
         constants: Vec::new(),
         deadline: None,
+        needs: Needs::default(),
     }
 }
 

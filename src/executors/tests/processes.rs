@@ -156,6 +156,8 @@ fn a_program_finds_its_job_and_a_small_environment() {
         adler32: Some(0x1a),
         events: None,
         lumis: Vec::new(),
+        first_event: None,
+        last_event: None,
     });
     spec.constants.push(AttemptConstant {
         tag: TagName::new("beamspot"),
@@ -226,6 +228,8 @@ fn an_input_from_an_unknown_profile_is_refused() {
         adler32: None,
         events: None,
         lumis: Vec::new(),
+        first_event: None,
+        last_event: None,
     });
     let [Submitted::Refused { reason }] = &rig.executor.submit(&[spec])[..] else {
         panic!()

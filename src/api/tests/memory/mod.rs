@@ -75,6 +75,11 @@ fn job(id: i64) -> Job {
             ..Stamps::default()
         },
         provisional: false,
+        slice: None,
+        estimate: None,
+        to_error_dataset: false,
+        latest_start: None,
+        used: None,
         state: if failed {
             JobState::Failed {
                 attempt: AttemptNumber::FIRST,

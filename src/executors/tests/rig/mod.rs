@@ -113,6 +113,7 @@ impl Rig {
             inputs: Vec::new(),
             constants: Vec::new(),
             deadline: Some(Moment(0)),
+            needs: plan.needs,
         }
     }
 
