@@ -125,7 +125,8 @@ impl Engine {
             }
         }
         for (index, input) in self.inputs_owed() {
-            if !takers.contains_key(&(index, input)) {
+            let declined = || (self.plans[index].path.clone(), input);
+            if !takers.contains_key(&(index, input)) && !self.declined.contains(&declined()) {
                 say(index, input, "nowhere");
             }
         }
@@ -275,6 +276,7 @@ impl Engine {
                 self.outputs, self.blocks, self.quality
             )?;
             write!(hash, "{:?}{:?}", self.constants, self.alarms)?;
+            write!(hash, "{:?}", self.declined)?;
             write!(hash, "{:?}{}", self.queue.jobs(), self.cores_used)
         })();
         assert!(written.is_ok(), "writing into a hash cannot fail");

@@ -39,7 +39,7 @@ impl Engine {
         if let Some(wake) = cut.wake {
             self.timers.set(wake, Timer::Look(number, index));
         }
-        if !cut.jobs.is_empty() || !cut.quarantined.is_empty() {
+        if !cut.jobs.is_empty() || !cut.quarantined.is_empty() || !cut.declined.is_empty() {
             self.take_cut(now, number, index, provisional, cut, effects);
         }
         self.conclude.insert(number);
@@ -132,6 +132,11 @@ impl Engine {
         }
         // All parts of an input are cut at once.
         taken.extend(parts.iter().map(|(at, _)| *at));
+        for (at, _) in &cut.declined {
+            if taken.insert(*at) {
+                self.decline(number, index, &items[*at], effects);
+            }
+        }
         for (at, reason) in &cut.quarantined {
             if taken.insert(*at) {
                 self.quarantine(now, number, index, &items[*at], reason, effects);
@@ -236,14 +241,33 @@ impl Engine {
             own.map(|(_, first, last)| (*first, *last))
                 .collect::<Vec<_>>()
         };
-        if let Some(Slice::Lumis(lumis)) = &cut.slice {
-            return ranges(of_run(lumis).into_iter());
+        match &cut.slice {
+            Some(Slice::Lumis(lumis)) => return ranges(of_run(lumis).into_iter()),
+            Some(Slice::Generated {
+                first_lumi,
+                last_lumi,
+                ..
+            }) => return vec![(*first_lumi, *last_lumi)],
+            Some(Slice::Events { .. }) | None => {}
         }
         ranges(items.iter().flat_map(|item| match item.id {
             _ if !item.content.is_empty() => of_run(&item.content),
             InputId::File(_) => vec![(item.lumi, item.last_lumi)],
             InputId::Output(id) => self.outputs[&id].lumis.clone(),
         }))
+    }
+
+    /// An input that no job shall work on: a row says so, or a restart would ask again.
+    fn decline(&mut self, number: RunNumber, index: usize, item: &Item, effects: &mut Vec<Effect>) {
+        let consumed = Consumed {
+            task: self.plans[index].path.clone(),
+            input: item.id,
+            first_event: item.first_event,
+            run: number,
+            job: JobId::NOBODY,
+        };
+        self.declined.insert((consumed.task.clone(), item.id));
+        effects.push(Effect::Record(Fact::ConsumedIs(consumed)));
     }
 
     /// An input that no job can work on: a job that has failed, so that it is visible, accounted

@@ -8,7 +8,7 @@ use crate::timers::Timer;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::fact::Fact;
-use model::ids::{JobId, RunNumber, Token};
+use model::ids::{JobId, LumiNumber, RunNumber, Token};
 use model::job::{ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState, Slice};
 use model::names::TagName;
 use model::resource::{Estimate, Needs};
@@ -119,18 +119,24 @@ impl Engine {
         }
     }
 
-    /// What a job reads; of its one consumed input only its part, if it has one.
+    /// What a job reads; only its part, if it has one.
     fn attempt_inputs(&self, job: &Job) -> Vec<AttemptInput> {
         let inputs = job.inputs.iter();
         let mut inputs: Vec<AttemptInput> =
             inputs.filter_map(|id| self.attempt_input(*id)).collect();
-        match (&job.slice, inputs.first_mut()) {
-            (Some(Slice::Events { first, last }), Some(input)) => {
-                input.first_event = Some(*first);
-                input.last_event = Some(*last);
+        match &job.slice {
+            None => {}
+            Some(Slice::Events { first, last } | Slice::Generated { first, last, .. }) => {
+                for input in inputs.iter_mut().take(1) {
+                    input.first_event = Some(*first);
+                    input.last_event = Some(*last);
+                }
             }
-            (Some(Slice::Lumis(_)), Some(input)) => input.lumis.clone_from(&job.lumis),
-            (_, None) | (None, _) => {}
+            Some(Slice::Lumis(_)) => {
+                for input in inputs.iter_mut().take(job.consumed as usize) {
+                    input.lumis = common(&input.lumis, &job.lumis);
+                }
+            }
         }
         inputs
     }
@@ -420,4 +426,15 @@ impl Engine {
             self.fail_attempt(now, *id, ExitClass::Lost, message, at_once, effects);
         }
     }
+}
+
+/// Lumis that two lists of closed ranges have in common.
+fn common(
+    one: &[(LumiNumber, LumiNumber)],
+    other: &[(LumiNumber, LumiNumber)],
+) -> Vec<(LumiNumber, LumiNumber)> {
+    let pairs = one
+        .iter()
+        .flat_map(|a| other.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
+    pairs.filter(|(first, last)| first <= last).collect()
 }

@@ -44,8 +44,8 @@ use model::dataset::{Block, Output};
 use model::fact::{Fact, OutboxMessage};
 use model::file::File;
 use model::ids::{BlockId, Epoch, FileId, IdSource, JobId, MessageId, OutputId, RunNumber};
-use model::job::Job;
-use model::names::{FileName, ProfileName};
+use model::job::{InputId, Job};
+use model::names::{FileName, ProfileName, TaskPath};
 use model::quality::RunQuality;
 use model::time::Moment;
 use model::work::AttemptReport;
@@ -70,6 +70,8 @@ pub struct Engine {
     jobs: BTreeMap<JobId, Job>,
     outputs: BTreeMap<OutputId, Output>,
     blocks: BTreeMap<BlockId, Block>,
+    /// Inputs that a task's splitter declined: no job has them, and nothing is wrong.
+    declined: BTreeSet<(TaskPath, InputId)>,
     constants: Constants,
     quality: BTreeMap<RunNumber, RunQuality>,
     alarms: BTreeMap<String, Alarm>,
@@ -103,6 +105,7 @@ impl Engine {
             jobs: BTreeMap::new(),
             outputs: BTreeMap::new(),
             blocks: BTreeMap::new(),
+            declined: BTreeSet::new(),
             constants: Constants::default(),
             quality: BTreeMap::new(),
             alarms: BTreeMap::new(),

@@ -12,7 +12,7 @@ use crate::timers::Timer;
 use crate::{Engine, Setup};
 use model::dataset::BlockState;
 use model::fact::Consumed;
-use model::ids::RunNumber;
+use model::ids::{JobId, RunNumber};
 use model::job::{InputId, Job, JobState};
 use model::names::{TagName, TaskPath};
 use model::rows::Rows;
@@ -90,6 +90,8 @@ impl Engine {
         engine.restore_decisions(rows.decisions);
         engine.restore_accounts();
         engine.restore_blocks();
+        let declined = rows.consumed.iter().filter(|row| row.job == JobId::NOBODY);
+        engine.declined = declined.map(|row| (row.task.clone(), row.input)).collect();
         engine.restore_windows(&rows.consumed);
         engine.restore_jobs(rows.jobs, now);
         engine.restore_ends();

@@ -39,6 +39,11 @@ id!(/// One row of the audit.
 id!(/// How often an agent has started: raised durably before anything else happens (D2).
     Epoch);
 
+impl JobId {
+    /// No job: who has an input that its task's splitter declined.
+    pub const NOBODY: Self = Self(0);
+}
+
 /// Which of the agents that share a register this one is: 0 to 1023.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -271,7 +271,7 @@ impl Slice {
     /// this one begins (D10). For lumis it is run and lumi in one number.
     pub fn first(&self) -> u64 {
         match self {
-            Self::Events { first, .. } => *first,
+            Self::Events { first, .. } | Self::Generated { first, .. } => *first,
             Self::Lumis(ranges) => ranges.first().map_or(0, |(run, lumi, _)| {
                 u64::from(run.0) << 32 | u64::from(lumi.0)
             }),
