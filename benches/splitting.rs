@@ -13,7 +13,7 @@ use model::job::InputId;
 use model::names::FileName;
 use model::time::Moment;
 use model::units::{Bytes, Events};
-use pipelines::splitting::{Item, Splitter, Window, split};
+use pipelines::splitting::{AlcaHarvest, EventAwareFile, File, Item, Splitter, Window, split};
 use std::hint::black_box;
 
 const FILES_A_LUMI: u32 = 40;
@@ -49,15 +49,21 @@ fn splitters() -> [(&'static str, Splitter); 4] {
                 max_input_rate: 23_000,
             },
         ),
-        ("event", Splitter::Event { max_events: 2_000 }),
+        (
+            "event_aware_file",
+            Splitter::EventAwareFile(EventAwareFile { max_events: 2_000 }),
+        ),
         (
             "file",
-            Splitter::File {
+            Splitter::File(File {
                 files_per_job: 20,
-                wait: true,
-            },
+                ..File::default()
+            }),
         ),
-        ("alca_harvest", Splitter::AlcaHarvest),
+        (
+            "alca_harvest",
+            Splitter::AlcaHarvest(AlcaHarvest::default()),
+        ),
     ]
 }
 

@@ -104,6 +104,14 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
         "A decision on a whole run (a constant, a verdict) from a task with several jobs a run.",
     ),
     ("P009", "Two pipelines that would write into one dataset."),
+    (
+        "P010",
+        "Parameters of a splitter that contradict each other.",
+    ),
+    (
+        "P011",
+        "A splitter for input that the pipeline's trigger never brings.",
+    ),
 ];
 
 impl Source {

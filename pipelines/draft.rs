@@ -6,6 +6,7 @@
 //! mistake.
 
 mod rules;
+mod split;
 mod task;
 
 use crate::definition::{Definition, Task, TaskInput, Trigger};
@@ -329,6 +330,7 @@ fn resolve(
     let mut resolved = true;
     let read: BTreeSet<TaskName> = tasks.iter().map(|draft| draft.task.name.clone()).collect();
     for draft in &mut tasks {
+        split::check_trigger(reader, draft);
         match &draft.input {
             TypedInput::Trigger => draft.task.input = trigger_input(&definition.trigger),
             TypedInput::Output(from, label) => {

@@ -3,7 +3,7 @@
 //! In comes its table, out comes the task with every key read, its input still as typed. It never
 //! compares tasks with each other; the draft of the whole pipeline does.
 
-use super::{DraftTask, TaskPlaces, TypedInput, rules};
+use super::{DraftTask, TaskPlaces, TypedInput, rules, split};
 use crate::definition::{Release, Task, TaskInput};
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
@@ -27,23 +27,6 @@ const TASK_KEYS: &[&str] = &[
     "parameters",
     "early",
 ];
-/// Splitters of the design that are not built yet (contracts: pipeline definition).
-const SPLITTERS_TO_COME: &[&str] = &[
-    "repack",
-    "repack_merge",
-    "express_merge",
-    "event_aware_lumi",
-    "lumi",
-    "min_file",
-    "size",
-    "fixed_delay",
-    "sibling",
-    "merge_by_size",
-    "parentless_merge",
-    "event_range",
-    "block",
-    "dataset",
-];
 /// Cores of the largest machine we have heard of, with room.
 const CORES_MAX: u32 = 4_096;
 
@@ -58,11 +41,8 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         None => Some(TypedInput::Trigger),
     };
     let splitter = match keys.get("split") {
-        Some(node) => read_splitter(reader, node),
-        None => Some(Splitter::File {
-            files_per_job: 1,
-            wait: true,
-        }),
+        Some(node) => split::read(reader, node),
+        None => Some(split::default()),
     };
     let program = keys
         .required(
@@ -160,84 +140,6 @@ fn read_input<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<TypedInput> {
             None
         }
     }
-}
-
-fn read_splitter<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Splitter> {
-    let by_at = node.get("by");
-    if let Some(by) = by_at
-        && let Value::Text(word) = &by.value
-        && SPLITTERS_TO_COME.contains(&word.as_str())
-    {
-        let hint = "built are file, express, run, event, alca_harvest, dqm_harvest";
-        reader.mistake(
-            by,
-            "P007",
-            format!("splitter {word:?} is not built yet"),
-            hint,
-        );
-        return None;
-    }
-    let kinds = [
-        ("file", &["by", "files_per_job", "wait"][..]),
-        ("express", &["by", "max_events", "max_input_rate"]),
-        ("run", &["by", "max_files"]),
-        ("event", &["by", "max_events"]),
-        ("alca_harvest", &["by"]),
-        ("dqm_harvest", &["by"]),
-    ];
-    let Some(by) = by_at else {
-        let legal = [
-            "by",
-            "files_per_job",
-            "wait",
-            "max_events",
-            "max_input_rate",
-            "max_files",
-        ];
-        reader
-            .table(node, "a split", &legal)?
-            .required(reader, "by", "by = \"file\"");
-        return None;
-    };
-    let words = kinds.map(|(word, legal)| (word, (word, legal)));
-    let (word, legal) = reader.word(by, "splitter", &words)?;
-    let keys = reader.table(node, &format!("splitter \"{word}\""), legal)?;
-    let number = |key: &str, default: u64| match keys.get(key) {
-        Some(node) => reader.count(node, 1..=u64::MAX),
-        None => Some(default),
-    };
-    let number_u32 = |key: &str, default: u32| match keys.get(key) {
-        Some(node) => reader.count_u32(node, 1..=u32::MAX),
-        None => Some(default),
-    };
-    let max_events = || {
-        let at = keys.required(reader, "max_events", "max_events = 200")?;
-        reader.count(at, 1..=u64::MAX)
-    };
-    Some(match word {
-        "file" => Splitter::File {
-            files_per_job: number_u32("files_per_job", 1)?,
-            wait: keys
-                .get("wait")
-                .and_then(|node| reader.flag(node))
-                .unwrap_or(true),
-        },
-        "express" => {
-            let (events, rate) = (max_events(), number("max_input_rate", 23_000));
-            Splitter::Express {
-                max_events: events?,
-                max_input_rate: rate?,
-            }
-        }
-        "run" => Splitter::Run {
-            max_files: number_u32("max_files", u32::MAX)?,
-        },
-        "event" => Splitter::Event {
-            max_events: max_events()?,
-        },
-        "alca_harvest" => Splitter::AlcaHarvest,
-        _ => Splitter::DqmHarvest,
-    })
 }
 
 fn read_program<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Vec<String>> {
@@ -398,7 +300,7 @@ fn check_one_job_a_run(
     calibrates: bool,
     certifies: bool,
 ) {
-    if matches!(splitter, Splitter::AlcaHarvest | Splitter::DqmHarvest) {
+    if matches!(splitter, Splitter::AlcaHarvest(_) | Splitter::DqmHarvest(_)) {
         return;
     }
     let hint = "split = { by = \"alca_harvest\" } or { by = \"dqm_harvest\" } gives one job a run";

@@ -1,45 +1,45 @@
-//! Jobs of about equal numbers of events, over lumis in order.
+//! Events of one file at a time.
 //!
-//! In come the window and the limit, out come jobs of neighbours, none of more events than the
-//! limit unless one file alone has more. A job is cut when the next file would take it over the
-//! limit (or it is exactly full), so the same files give the same jobs however they came. Only the
-//! last, unfilled job of the settled part is looked at again.
+//! In come the window and the number of events, out come for each file jobs of so many of its
+//! events, the last with the rest. A job never has two files, so no file waits for another one or
+//! for its lumi. A file without events is one job all the same: its other content is to be seen.
 
-use super::{Cut, CutJob, Window};
+use super::{Cut, CutJob, Groups, Window, estimate, groups};
+use model::job::Slice;
 
-/// Cuts runs of neighbours of at most `max_events` events.
-pub(super) fn split(max_events: u64, window: &Window<'_>, closed: bool) -> Cut {
-    let mut cut = Cut::default();
-    let (mut start, mut events) = (0, 0_u64);
-    for (position, item) in window.items.iter().enumerate() {
-        if !window.is_settled(item, closed) {
-            return cut;
-        }
-        let with_this = events.saturating_add(item.events.0);
-        if with_this > max_events && position > start {
+/// How files become jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Events a job.
+    pub events_per_job: u64,
+}
+
+/// Cuts every file of the window.
+pub(super) fn split(parameters: Event, window: &Window<'_>) -> Cut {
+    let per_job = parameters.events_per_job.max(1);
+    let Groups { together, nowhere } = groups(window, 0..window.items.len());
+    let mut cut = Cut {
+        quarantined: nowhere,
+        ..Cut::default()
+    };
+    for at in together.into_iter().flatten() {
+        let events = window.items[at].events.0;
+        let mut first = 0;
+        loop {
+            let taken = per_job.min(events - first);
+            let last = first + taken.saturating_sub(1);
+            let whole = taken == events;
             cut.jobs.push(CutJob {
-                items: (start..position).collect(),
+                items: vec![at],
+                slice: (!whole).then_some(Slice::Events { first, last }),
+                estimate: Some(estimate(&window.cost, taken)),
                 ..CutJob::default()
             });
-            (start, events) = (position, item.events.0);
-        } else {
-            events = with_this;
+            first += taken;
+            if first >= events {
+                break;
+            }
         }
-        // Exactly full (or one large file): no later file can join, except one without events,
-        // which would make the job depend on when we are asked; so it goes to the next one.
-        if events >= max_events {
-            cut.jobs.push(CutJob {
-                items: (start..=position).collect(),
-                ..CutJob::default()
-            });
-            (start, events) = (position + 1, 0);
-        }
-    }
-    if closed && start < window.items.len() {
-        cut.jobs.push(CutJob {
-            items: (start..window.items.len()).collect(),
-            ..CutJob::default()
-        });
     }
     cut
 }

@@ -1,20 +1,56 @@
 //! How input becomes jobs: pure functions over a window of unconsumed input (D14).
 //!
-//! The window is in a defined order (lumi, then name), so the same input gives the same jobs. A
+//! The window is in a defined order (run, lumi, name), so the same input gives the same jobs. A
 //! splitter is asked once a batch and task whose window changed, and at the moment it asked to be
 //! woken. Its cost is that of the new input and one job's files, never of all that ever came.
 //!
-//! Two laws hold for all of them. No input is in two jobs of one cut, nor both in a job and set
-//! aside; what a cut leaves is seen again. And, `File` without `wait` excepted, the jobs of a run
-//! do not depend on the order in which its files came or on how often the splitter was asked: only
-//! what lies at or before the frontier is cut, because nothing can come in front of it any more.
-//! Without a frontier that is nothing until the input is complete.
+//! One law holds for all of them: no input (or part of one) is in two jobs of one cut, nor both in a
+//! job and set aside; what a cut leaves is seen again. And a second one for all that do not act on
+//! time or on what happens to be there (`min_file`, the merges, harvests before the end, `file`
+//! without `wait`): the jobs of a run do not depend on the order in which its files came or on how
+//! often the splitter was asked, because only what lies at or before the frontier is cut, in front
+//! of which nothing can come any more. Without a frontier that is nothing until the input is
+//! complete.
 
+mod alca_harvest;
 mod by_event;
 mod by_file;
+mod by_lumi;
+mod by_size;
+mod dqm_harvest;
+mod event_aware_file;
+mod event_aware_lumi;
+mod event_range;
 mod express;
-mod harvest;
+mod fixed_delay;
+mod groups;
+mod lumi_jobs;
+mod merge_by_size;
+mod min_file;
+mod parentless_merge;
+mod requests;
 mod run;
+mod selection;
+mod sibling;
+
+pub use alca_harvest::AlcaHarvest;
+pub use by_event::Event;
+pub use by_file::File;
+pub use by_lumi::Lumi;
+pub use by_size::Size;
+pub use dqm_harvest::{DqmHarvest, HarvestUnit};
+pub use event_aware_file::EventAwareFile;
+pub use event_aware_lumi::EventAwareLumi;
+pub use event_range::EventRange;
+pub use fixed_delay::FixedDelay;
+use groups::{Groups, groups};
+pub use lumi_jobs::Boundaries;
+pub use merge_by_size::MergeBySize;
+pub use min_file::MinFile;
+pub use parentless_merge::ParentlessMerge;
+pub use run::Run;
+pub use selection::{Lumis, Selection};
+pub use sibling::Sibling;
 
 use model::frontier::Frontier;
 use model::ids::{BlockId, LumiNumber, RunNumber};
@@ -28,14 +64,32 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A splitter with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Splitter {
-    /// So many files a job, in order; the rest when the input is complete. With `wait` false
-    /// whatever is there is cut at once, so jobs may be smaller and depend on what came together.
-    File {
-        /// Files a job.
-        files_per_job: u32,
-        /// Whether an incomplete job waits for more.
-        wait: bool,
-    },
+    /// Events of one file at a time.
+    Event(Event),
+    /// Events that are still to be made.
+    EventRange(EventRange),
+    /// Whole lumis, as many as come to about so many events.
+    EventAwareLumi(EventAwareLumi),
+    /// Whole files, as many as come to at most so many events.
+    EventAwareFile(EventAwareFile),
+    /// So many lumis.
+    Lumi(Lumi),
+    /// So many files, in order; the rest when the input is complete.
+    File(File),
+    /// So many files of whatever is there; the rest when no more will come.
+    MinFile(MinFile),
+    /// About so many bytes.
+    Size(Size),
+    /// The files of a run, when the input is complete.
+    Run(Run),
+    /// Everything, a fixed time after the run ended.
+    FixedDelay(FixedDelay),
+    /// What all other tasks with the same input have worked on.
+    Sibling(Sibling),
+    /// Merging by size alone.
+    MergeBySize(MergeBySize),
+    /// Merging between a smallest and a largest size, in order.
+    ParentlessMerge(ParentlessMerge),
     /// Closed lumis only, never across lumis, greedy by events.
     Express {
         /// Events a job.
@@ -43,21 +97,14 @@ pub enum Splitter {
         /// A lumi with more events than this is set aside whole.
         max_input_rate: u64,
     },
-    /// One job for a run, when its input is complete.
-    Run {
-        /// Files a job; a run with more makes several.
-        max_files: u32,
-    },
-    /// Lumis in order, a job whenever the next file would take it over so many events, the rest at
-    /// the end of the run.
-    Event {
-        /// Events a job.
-        max_events: u64,
-    },
-    /// One harvest a run, when its input is complete; a run with no input is decided without one.
-    AlcaHarvest,
-    /// One merge and test of histograms a run, when its input is complete.
-    DqmHarvest,
+    /// One harvest of constants a run; a run with no input is decided without one.
+    AlcaHarvest(AlcaHarvest),
+    /// Merges and tests of histograms.
+    DqmHarvest(DqmHarvest),
+    /// A unit of work a block, for requests.
+    Block,
+    /// One unit of work for everything, for requests.
+    Dataset,
 }
 
 /// One unconsumed input.
@@ -93,7 +140,7 @@ pub struct Item {
 pub struct Window<'a> {
     /// The run.
     pub run: RunNumber,
-    /// In order of (lumi, name).
+    /// In order of (run, lumi, name); the run of an item is the first in it.
     pub items: &'a [Item],
     /// Which lumis of the input's stream are accounted for; none for input made by other tasks,
     /// whose lumis are whole when the task is.
@@ -250,6 +297,11 @@ impl Item {
     fn end(&self) -> u32 {
         self.last_lumi.max(self.lumi).0
     }
+
+    /// The first run in it; `window_run` where it does not say.
+    fn first_run(&self, window_run: RunNumber) -> RunNumber {
+        self.content.first().map_or(window_run, |(run, ..)| *run)
+    }
 }
 
 /// No lumi.
@@ -283,6 +335,26 @@ impl Window<'_> {
             })
     }
 
+    /// How many items, from the front, stand in their final places.
+    fn settled_end(&self, closed: bool) -> usize {
+        let Some(frontier) = self.frontier.filter(|_| !closed) else {
+            return if closed { self.items.len() } else { 0 };
+        };
+        let reached = frontier.reached();
+        let end = self.items.partition_point(|item| item.lumi.0 <= reached);
+        let mut settled = self.items[..end].iter();
+        settled.position(|item| item.end() > reached).unwrap_or(end)
+    }
+
+    /// How many items, from the front, may be taken by who does not insist on the final order: those
+    /// that stand in it, or all where nobody ever says so.
+    fn available_end(&self, closed: bool) -> usize {
+        match self.frontier {
+            Some(_) => self.settled_end(closed),
+            None => self.items.len(),
+        }
+    }
+
     /// Whether an item stands in its final place: nothing can come in front of it any more.
     fn is_settled(&self, item: &Item, closed: bool) -> bool {
         closed
@@ -294,29 +366,78 @@ impl Window<'_> {
 
 /// Cuts jobs from a window.
 ///
-/// `closed` says that no more input will ever come to this window. `_now` is the moment of the
-/// question, for splitters that wait a time; none of today's does, so none of their cuts asks to be
-/// woken.
-pub fn split(splitter: &Splitter, window: &Window<'_>, closed: bool, _now: Moment) -> Cut {
+/// `closed` says that no more input will ever come to this window. `now` is the moment of the
+/// question, for splitters that wait a time; such a cut says when it wants to be asked again.
+pub fn split(splitter: &Splitter, window: &Window<'_>, closed: bool, now: Moment) -> Cut {
+    let order = |item: &Item| (item.first_run(window.run), item.lumi);
     debug_assert!(
         window
             .items
-            .is_sorted_by(|a, b| (a.lumi, &a.name) <= (b.lumi, &b.name)),
-        "a window is in order of (lumi, name)"
+            .is_sorted_by(|a, b| (order(a), &a.name) <= (order(b), &b.name)),
+        "a window is in order of (run, lumi, name)"
     );
-    match *splitter {
-        Splitter::File {
-            files_per_job,
-            wait,
-        } => by_file::split(files_per_job, wait, window, closed),
+    match splitter {
+        Splitter::Event(by) => by_event::split(*by, window),
+        Splitter::EventRange(by) => event_range::split(*by, window),
+        Splitter::EventAwareLumi(by) => event_aware_lumi::split(by, window, closed),
+        Splitter::EventAwareFile(by) => event_aware_file::split(*by, window, closed),
+        Splitter::Lumi(by) => by_lumi::split(by, window, closed),
+        Splitter::File(by) => by_file::split(by, window, closed),
+        Splitter::MinFile(by) => min_file::split(*by, window, closed),
+        Splitter::Size(by) => by_size::split(*by, window, closed),
+        Splitter::Run(by) => run::split(*by, window, closed),
+        Splitter::FixedDelay(by) => fixed_delay::split(*by, window, now),
+        Splitter::Sibling(by) => sibling::split(*by, window, closed),
+        Splitter::MergeBySize(by) => merge_by_size::split(*by, window, closed),
+        Splitter::ParentlessMerge(by) => parentless_merge::split(*by, window, closed, now),
         Splitter::Express {
             max_events,
             max_input_rate,
-        } => express::split(max_events, max_input_rate, window, closed),
-        Splitter::Run { max_files } => run::split(max_files, window, closed),
-        Splitter::Event { max_events } => by_event::split(max_events, window, closed),
-        Splitter::AlcaHarvest | Splitter::DqmHarvest => harvest::split(window, closed),
+        } => express::split(*max_events, *max_input_rate, window, closed),
+        Splitter::AlcaHarvest(by) => alca_harvest::split(*by, window, closed, now),
+        Splitter::DqmHarvest(by) => dqm_harvest::split(by, window, closed, now),
+        Splitter::Block => requests::blocks(window, closed),
+        Splitter::Dataset => requests::dataset(window, closed),
     }
+}
+
+/// What a job with so many events will probably use.
+fn estimate(cost: &Cost, events: u64) -> Estimate {
+    Estimate {
+        wall: times(cost.time_per_event, events),
+        disk: Bytes(cost.bytes_per_event.0.saturating_mul(events)),
+        memory: cost.memory,
+        cores: 1,
+    }
+}
+
+/// What merging these inputs will probably use: 300 s to begin with, and reading, two checksums and
+/// writing at 5 MB/s each; room for the output and the largest input.
+fn merge_estimate(window: &Window<'_>, items: &[usize]) -> Estimate {
+    const START: Span = Span::from_secs(300);
+    const PASSES: u64 = 4;
+    const A_BYTE: Span = Span(200);
+    let sizes = || items.iter().map(|at| window.items[*at].bytes.0);
+    let bytes = sizes().fold(0, u64::saturating_add);
+    Estimate {
+        wall: START + times(A_BYTE, bytes.saturating_mul(PASSES)),
+        disk: Bytes(bytes.saturating_add(sizes().max().unwrap_or(0))),
+        memory: window.cost.memory,
+        cores: 1,
+    }
+}
+
+/// A span so many times.
+fn times(span: Span, factor: u64) -> Span {
+    Span(
+        span.0
+            .saturating_mul(i64::try_from(factor).unwrap_or(i64::MAX)),
+    )
+}
+
+/// The first moment behind this one: waits end when their time has passed, not when it is reached.
+fn just_after(moment: Moment) -> Moment {
+    Moment(moment.0.saturating_add(1))
 }
 
 /// How long a job of a task will probably run, until there is measured history.

@@ -10,7 +10,7 @@ use tier0_pipelines::EMBEDDED;
 use tier0_pipelines::definition::{Definition, GateRule, Release, TaskInput, Trigger};
 use tier0_pipelines::diagnosis::EXPLANATIONS;
 use tier0_pipelines::link::load;
-use tier0_pipelines::splitting::Splitter;
+use tier0_pipelines::splitting::{DqmHarvest, File, Splitter};
 
 /// One row: title, files, and what is said.
 struct Row<'t> {
@@ -100,9 +100,14 @@ fn show(definition: &Definition) -> Vec<String> {
             TaskInput::Output(path, label) => format!("{path}.{label}"),
         };
         let outputs: Vec<&str> = task.outputs.keys().map(|label| label.as_str()).collect();
+        let splitter = match &task.splitter {
+            // All its parameters have their defaults: they say nothing here.
+            Splitter::DqmHarvest(by) if *by == DqmHarvest::default() => "DqmHarvest".to_owned(),
+            other => format!("{other:?}"),
+        };
         format!(
-            "{}.{} {input} {:?} {outputs:?}",
-            definition.name, task.name, task.splitter
+            "{}.{} {input} {splitter} {outputs:?}",
+            definition.name, task.name
         )
     };
     definition.tasks.iter().map(line).collect()
@@ -117,8 +122,8 @@ fn embedded_pipelines_are_those_of_the_flow() {
         [
             "express.reco Muons Express { max_events: 400, max_input_rate: 23000 } \
              [\"ALCA\", \"DQM\", \"RECO\"]",
-            r#"calibration.harvest express.reco.ALCA AlcaHarvest ["HARVEST"]"#,
-            r#"prompt.reco Muons Event { max_events: 2000 } ["AOD", "DQM"]"#,
+            r#"calibration.harvest express.reco.ALCA AlcaHarvest(AlcaHarvest { timeout: None }) ["HARVEST"]"#,
+            r#"prompt.reco Muons EventAwareFile(EventAwareFile { max_events: 2000 }) ["AOD", "DQM"]"#,
             r#"dqm.harvest prompt.reco.DQM DqmHarvest ["DQM_RUN"]"#,
         ]
     );
@@ -160,10 +165,10 @@ fn one_line_of_each_section_is_enough() {
     let task = &definitions[0].tasks[0];
     assert_eq!(
         task.splitter,
-        Splitter::File {
+        Splitter::File(File {
             files_per_job: 1,
-            wait: true
-        }
+            ..File::default()
+        })
     );
     assert!(task.early && task.outputs.is_empty() && task.retry.attempts == 3);
 }

@@ -1,6 +1,8 @@
 //! Splitters against cases of the Tier-0 and against oracles that share no code with them.
 
-use super::{Cut, Item, Splitter, Window, split};
+use super::{
+    AlcaHarvest, Cut, DqmHarvest, EventAwareFile, File, Item, Run, Splitter, Window, split,
+};
 use model::frontier::Frontier;
 use model::ids::{FileId, LumiNumber, RunNumber};
 use model::job::InputId;
@@ -61,6 +63,30 @@ fn files(text: &str) -> Vec<Item> {
         )
     };
     text.split_whitespace().map(read).collect()
+}
+
+fn by_events(max_events: u64) -> Splitter {
+    Splitter::EventAwareFile(EventAwareFile { max_events })
+}
+
+fn by_files(files_per_job: u32, wait: bool) -> Splitter {
+    Splitter::File(File {
+        files_per_job,
+        wait,
+        ..File::default()
+    })
+}
+
+fn by_runs(files_per_job: u32) -> Splitter {
+    Splitter::Run(Run { files_per_job })
+}
+
+fn alca_harvest() -> Splitter {
+    Splitter::AlcaHarvest(AlcaHarvest::default())
+}
+
+fn dqm_harvest() -> Splitter {
+    Splitter::DqmHarvest(DqmHarvest::default())
 }
 
 const EXPRESS: Splitter = Splitter::Express {
@@ -127,10 +153,7 @@ fn the_other_splitters_cut_as_they_say() {
             "{splitter:?} {closed_lumis:?} {closed}"
         );
     };
-    let file = |files_per_job, wait| Splitter::File {
-        files_per_job,
-        wait,
-    };
+    let file = by_files;
     check(file(1, true), &[], false, "a b c d e");
     check(file(2, true), &[], false, "");
     check(file(2, true), &[1], false, "a+b");
@@ -138,33 +161,26 @@ fn the_other_splitters_cut_as_they_say() {
     check(file(2, true), &[1, 2, 3], false, "a+b c+d");
     check(file(2, true), &[], true, "a+b c+d e");
     check(file(2, false), &[], false, "a+b c+d e");
-    let event = |max_events| Splitter::Event { max_events };
+    let event = by_events;
     check(event(200), &[2, 3, 4], false, "");
     check(event(200), &[1], false, "a+b");
     check(event(250), &[1], false, "");
     check(event(250), &[1, 2, 3], false, "a+b c d");
     check(event(250), &[], true, "a+b c d e");
-    check(Splitter::Run { max_files: 3 }, &[1, 2, 3, 4], false, "");
-    check(Splitter::Run { max_files: 3 }, &[], true, "a+b+c d+e");
-    for harvest in [Splitter::AlcaHarvest, Splitter::DqmHarvest] {
+    check(by_runs(3), &[1, 2, 3, 4], false, "");
+    check(by_runs(3), &[], true, "a+b+c d+e");
+    for harvest in [alca_harvest(), dqm_harvest()] {
         check(harvest.clone(), &[1, 2, 3, 4], false, "");
         check(harvest, &[], true, "a+b+c+d+e");
     }
-    assert_eq!(ask(&Splitter::AlcaHarvest, &[], &[], true), Cut::default());
+    assert_eq!(ask(&alca_harvest(), &[], &[], true), Cut::default());
 }
 
 #[test]
 fn input_without_a_frontier_waits_until_it_is_complete() {
     let items = files("a:1:100 b:1:100 c:2:100");
     let window = Window::new(RunNumber(1), &items, None);
-    for splitter in [
-        EXPRESS,
-        Splitter::Event { max_events: 100 },
-        Splitter::File {
-            files_per_job: 2,
-            wait: true,
-        },
-    ] {
+    for splitter in [EXPRESS, by_events(100), by_files(2, true)] {
         assert_eq!(
             split(&splitter, &window, false, Moment(0)),
             Cut::default(),
@@ -183,7 +199,7 @@ fn a_file_over_two_lumis_waits_for_both() {
     items[0].last_lumi = LumiNumber(2);
     assert_eq!(show(&items, &ask(&EXPRESS, &items, &[1], false)), "");
     assert_eq!(show(&items, &ask(&EXPRESS, &items, &[1, 2], false)), "a b");
-    let event = Splitter::Event { max_events: 10 };
+    let event = by_events(10);
     assert_eq!(show(&items, &ask(&event, &items, &[1], false)), "");
 }
 
@@ -275,22 +291,16 @@ fn express_oracle(items: &[Item], max_events: u64, max_input_rate: u64) -> Outco
 
 fn splitters() -> impl Strategy<Value = Splitter> {
     prop_oneof![
-        (1_u32..5).prop_map(|files_per_job| Splitter::File {
-            files_per_job,
-            wait: true
-        }),
-        Just(Splitter::File {
-            files_per_job: 1,
-            wait: false
-        }),
+        (1_u32..5).prop_map(|files_per_job| by_files(files_per_job, true)),
+        Just(by_files(1, false)),
         (1_u64..60, 20_u64..200).prop_map(|(max_events, max_input_rate)| Splitter::Express {
             max_events,
             max_input_rate
         }),
-        (1_u32..5).prop_map(|max_files| Splitter::Run { max_files }),
-        (1_u64..80).prop_map(|max_events| Splitter::Event { max_events }),
-        Just(Splitter::AlcaHarvest),
-        Just(Splitter::DqmHarvest),
+        (1_u32..5).prop_map(by_runs),
+        (1_u64..80).prop_map(by_events),
+        Just(alca_harvest()),
+        Just(dqm_harvest()),
     ]
 }
 
@@ -333,7 +343,7 @@ proptest! {
         files in arrivals().prop_shuffle(),
         batches in prop::collection::vec(1_usize..9, 1..5),
     ) {
-        let splitter = Splitter::File { files_per_job, wait: false };
+        let splitter = by_files(files_per_job, false);
         let jobs = play(&splitter, &files, &batches, 8);
         prop_assert_eq!(jobs.iter().map(|(_, names)| names.len()).sum::<usize>(), files.len());
     }
@@ -344,7 +354,7 @@ proptest! {
         mut files in arrivals(),
     ) {
         files.sort_by(|a, b| (a.lumi, &a.name).cmp(&(b.lumi, &b.name)));
-        let cut = ask(&Splitter::Event { max_events }, &files, &[], true);
+        let cut = ask(&by_events(max_events), &files, &[], true);
         let events = |job: &[usize]| job.iter().map(|at| files[*at].events.0).sum::<u64>();
         for pair in cut.jobs.windows(2) {
             let (one, next) = (&pair[0].items, &pair[1].items);
