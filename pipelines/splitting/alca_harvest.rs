@@ -2,9 +2,9 @@
 //! will come; and once before that, if the run ended long ago and its work does not.
 //!
 //! In comes the window, out comes one job or none. The early harvest only reads what is there so
-//! far; the last one takes all files, those that the early one read too, because a constant of half a
-//! run is not the run's. If nothing came after the early harvest, there is nothing to harvest again.
-//! A run without input has no harvest; the engine then decides its tags.
+//! far; the last one takes all files, those that the early one read too, because a constant of half
+//! a run is not the run's. If nothing came after the early harvest, there is nothing to harvest
+//! again. A run without input has no harvest; the engine then decides its tags.
 
 use super::{Cut, CutJob, HarvestState, Holding, HoldingKind, Window, just_after};
 use model::time::{Moment, Span};

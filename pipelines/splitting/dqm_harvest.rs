@@ -2,10 +2,11 @@
 //! so often one of what is there, so that shifters see a run while it is taken.
 //!
 //! In comes the window, out come jobs: one for each run and set of sites, or one for all runs
-//! together. A periodic harvest only reads; it is made when there was none yet or the last one ended
-//! longer ago than the interval, and there is something it did not read. The last harvest takes
-//! everything; it waits until a periodic one at work has ended, so that the last word on a run is
-//! always the last harvest's. (Upstream has two sibling tasks for the two; here one task does both.)
+//! together. A periodic harvest only reads; it is made when there was none yet or the last one
+//! ended longer ago than the interval, and there is something it did not read. The last harvest
+//! takes everything; it waits until a periodic one at work has ended, so that the last word on a
+//! run is always the last harvest's. (Upstream has two sibling tasks for the two; here one task
+//! does both.)
 
 use super::alca_harvest::held;
 use super::selection::{Lumis, Selection, lumis_of, merged};

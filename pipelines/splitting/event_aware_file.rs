@@ -3,8 +3,8 @@
 //! In come the window and the limit, out come jobs of neighbours, none of more events than the
 //! limit unless one file alone has more. A job is cut when the next file would take it over the
 //! limit (or it is exactly full), so the same files give the same jobs however they came. Only the
-//! last, unfilled job of the settled part is looked at again. Files are never divided: dividing them
-//! is what `event` and `event_aware_lumi` are for.
+//! last, unfilled job of the settled part is looked at again. Files are never divided: dividing
+//! them is what `event` and `event_aware_lumi` are for.
 
 use super::{Cut, CutJob, Window};
 

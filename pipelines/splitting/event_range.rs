@@ -3,8 +3,8 @@
 //! In come the window, whose inputs are ranges of events (first event, number of events, first
 //! lumi), and two numbers; out come jobs of so many events, each with its own lumis, so that no two
 //! jobs ever make the same event or share a lumi. Event numbers end at 2^32 - 1, as the field's
-//! files have room for no more: a job that would pass it starts again at 1, where its lumis keep its
-//! events apart from the first ones.
+//! files have room for no more: a job that would pass it starts again at 1, where its lumis keep
+//! its events apart from the first ones.
 
 use super::{Cut, CutJob, Groups, Window, estimate, groups};
 use model::ids::LumiNumber;

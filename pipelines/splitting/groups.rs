@@ -1,9 +1,9 @@
 //! Which inputs may be worked on together: those that are at the same sites.
 //!
 //! In come positions of a window, out come groups, one for each distinct set of sites, each in the
-//! window's order, and what is nowhere where jobs may run. Inputs that do not say where they are can
-//! be read anywhere and form a group of their own. One input that is nowhere never takes others with
-//! it (upstream fails such a job with code 71101).
+//! window's order, and what is nowhere where jobs may run. Inputs that do not say where they are
+//! can be read anywhere and form a group of their own. One input that is nowhere never takes others
+//! with it (upstream fails such a job with code 71101).
 
 use super::Window;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,8 @@
 //! A full set of files a job, of whatever is there.
 //!
 //! In come the window and the number of files, out come jobs of exactly so many; the rest when no
-//! more will come. Input with a frontier is taken in its final order, as by `file`; input that other
-//! tasks make is taken as it comes, so that its jobs need not wait for the end of the run.
+//! more will come. Input with a frontier is taken in its final order, as by `file`; input that
+//! other tasks make is taken as it comes, so that its jobs need not wait for the end of the run.
 
 use super::{Cut, CutJob, Groups, Holding, HoldingKind, Window, estimate, groups};
 

@@ -4,9 +4,9 @@
 //! splitter is asked once a batch and task whose window changed, and at the moment it asked to be
 //! woken. Its cost is that of the new input and one job's files, never of all that ever came.
 //!
-//! One law holds for all of them: no input (or part of one) is in two jobs of one cut, nor both in a
-//! job and set aside; what a cut leaves is seen again. And a second one for all that do not act on
-//! time or on what happens to be there (`min_file`, the merges, harvests before the end, `file`
+//! One law holds for all of them: no input (or part of one) is in two jobs of one cut, nor both in
+//! a job and set aside; what a cut leaves is seen again. And a second one for all that do not act
+//! on time or on what happens to be there (`min_file`, the merges, harvests before the end, `file`
 //! without `wait`): the jobs of a run do not depend on the order in which its files came or on how
 //! often the splitter was asked, because only what lies at or before the frontier is cut, in front
 //! of which nothing can come any more. Without a frontier that is nothing until the input is
@@ -223,15 +223,16 @@ impl Default for Cost {
 pub struct CutJob {
     /// Positions of its inputs, ascending.
     pub items: Vec<usize>,
-    /// The part of its input that it works on, if not all of it: events of one input, or lumis of all
-    /// of its inputs together. Several jobs of one cut may share an input when their slices do not
-    /// overlap; all slices of an input are cut at once.
+    /// The part of its input that it works on, if not all of it: events of one input, or lumis of
+    /// all of its inputs together. Several jobs of one cut may share an input when their slices do
+    /// not overlap; all slices of an input are cut at once.
     pub slice: Option<Slice>,
     /// What it will probably use; none where the splitter has no rule, so the task's needs hold.
     pub estimate: Option<Estimate>,
     /// Whether its output goes to the error dataset of its primary, out of the way of analyses.
     pub to_error_dataset: bool,
-    /// Whether it only reads its inputs, which stay in the window for a later job: an early harvest.
+    /// Whether it only reads its inputs, which stay in the window for a later job: an early
+    /// harvest.
     pub reads_only: bool,
 }
 
@@ -281,8 +282,8 @@ pub struct Cut {
     pub jobs: Vec<CutJob>,
     /// Inputs that cannot be worked on, with the reason for people.
     pub quarantined: Vec<(usize, String)>,
-    /// Inputs that no job shall work on, with the rule that says so: they leave the window without a
-    /// job, and nothing is wrong.
+    /// Inputs that no job shall work on, with the rule that says so: they leave the window without
+    /// a job, and nothing is wrong.
     pub declined: Vec<(usize, String)>,
     /// Lumis of which this cut made several jobs.
     pub split_lumis: Vec<SplitLumi>,
@@ -346,8 +347,8 @@ impl Window<'_> {
         settled.position(|item| item.end() > reached).unwrap_or(end)
     }
 
-    /// How many items, from the front, may be taken by who does not insist on the final order: those
-    /// that stand in it, or all where nobody ever says so.
+    /// How many items, from the front, may be taken by who does not insist on the final order:
+    /// those that stand in it, or all where nobody ever says so.
     fn available_end(&self, closed: bool) -> usize {
         match self.frontier {
             Some(_) => self.settled_end(closed),

@@ -1,7 +1,7 @@
 //! Which lumis of an input a task wants: lists of runs, and a mask of lumis by run.
 //!
-//! In comes an input, out come its lumis as closed ranges by run, and those of them that are wanted.
-//! An empty list or mask wants everything.
+//! In comes an input, out come its lumis as closed ranges by run, and those of them that are
+//! wanted. An empty list or mask wants everything.
 
 use super::{Item, Window};
 use model::ids::{LumiNumber, RunNumber};

@@ -253,7 +253,8 @@ pub enum Slice {
     },
     /// Lumis by run, closed ranges in order.
     Lumis(Vec<(RunNumber, LumiNumber, LumiNumber)>),
-    /// Events that are still to be made, by their numbers, in lumis of their own; all ends included.
+    /// Events that are still to be made, by their numbers, in lumis of their own; all ends
+    /// included.
     Generated {
         /// The first event.
         first: u64,

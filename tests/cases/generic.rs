@@ -1,6 +1,6 @@
-//! Splitting into jobs, against WMCore's splitters run on the same files. In comes a case with files
-//! and parameters under WMCore's names, out comes its jobs compared with ours: groups by sites,
-//! files, lumis, events, and what a job will probably use.
+//! Splitting into jobs, against WMCore's splitters run on the same files. In comes a case with
+//! files and parameters under WMCore's names, out comes its jobs compared with ours: groups by
+//! sites, files, lumis, events, and what a job will probably use.
 //!
 //! A file that no job can take (its only lumi would run too long) is a job "failed on creation"
 //! there and a file set aside here; what it would have taken then stands in the reason.
