@@ -17,15 +17,15 @@ use ports::store::{Batch, Ledger};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::SqliteLedger;
 use store::raw_limit::RawTable;
+use store::{Database, SqlLedger};
 
 /// Rows that one file makes on its way to its first job.
 const ROWS_PER_FILE: i64 = 3;
 
 /// Batches of files that were never there before.
 struct Source {
-    ledger: SqliteLedger,
+    ledger: SqlLedger,
     number: i64,
     next: i64,
     _state: tempfile::TempDir,
@@ -34,8 +34,9 @@ struct Source {
 impl Source {
     fn new() -> Self {
         let state = tempfile::tempdir().expect("a folder for temporary files exists");
+        let database = Database::in_folder(state.path());
         let mut ledger =
-            SqliteLedger::open(state.path(), AgentNumber(0)).expect("a new store opens");
+            SqlLedger::open(&database, state.path(), AgentNumber(0)).expect("a new store opens");
         ledger.raise_epoch().expect("a new store has an epoch");
         Self {
             ledger,

@@ -17,9 +17,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+#[path = "config_store.rs"]
+mod store_section;
 #[path = "config_streams.rs"]
 mod streams;
 
+pub use store_section::StoreConfig;
 pub use streams::{Completion, StreamConfig, StreamKind, WatchHow};
 
 /// Beginning of the names of settings in the environment; other `TIER0_*` names mean other things
@@ -50,6 +53,16 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
         "A program that a task or [programs] names and that cannot be started.",
     ),
     ("C007", "A pipeline that is named but not defined."),
+    (
+        "C008",
+        "An address that is no database's. Write mariadb://user@host:port/database or \
+         postgresql://user@host:port/database.",
+    ),
+    (
+        "C009",
+        "A password in the configuration. Keep it in a file (store.password_file) or in the \
+         environment (store.password_env).",
+    ),
 ];
 
 /// The configuration of one instance.
@@ -57,6 +70,8 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
 pub struct Config {
     /// Who it is and where it keeps things.
     pub instance: InstanceConfig,
+    /// Which database holds its ledger and register.
+    pub store: StoreConfig,
     /// Where it answers.
     pub api: ApiConfig,
     /// What of this machine it uses.
@@ -118,6 +133,7 @@ pub struct PipelinesConfig {
 /// Every section with its keys, as in `config/tier0.toml`.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("instance", &["name", "agent", "state", "work", "storage"]),
+    ("store", &["url", "password_file", "password_env"]),
     ("api", &["listen", "allow_remote", "socket"]),
     ("executor", &["local"]),
     ("executor.local", &["cores", "pool"]),
@@ -243,6 +259,7 @@ impl Layers {
     pub(crate) fn read<'d>(&'d self, reader: &Reader<'d>) -> Option<Config> {
         let sections = [
             "instance",
+            "store",
             "api",
             "executor",
             "programs",
@@ -251,6 +268,7 @@ impl Layers {
         ];
         let root = reader.table(&self.document.root, "the configuration", &sections)?;
         let instance = self.read_instance(reader, section(reader, &root, "instance"));
+        let store = self.read_store(reader, section(reader, &root, "store"));
         let api = self.read_api(reader, section(reader, &root, "api"), &instance.state);
         let local = read_local(reader, section(reader, &root, "executor"));
         let programs = root
@@ -262,6 +280,7 @@ impl Layers {
         let pipelines = self.read_pipelines(reader);
         Some(Config {
             instance,
+            store,
             api: api?,
             local,
             programs: programs.unwrap_or_default(),

@@ -69,6 +69,25 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
 }
 
 #[test]
+fn a_password_never_stands_in_a_configuration() {
+    let check = |url: &str, part: &str| {
+        let text = format!("[store]\nurl = {url:?}\n");
+        let found = read(&text, &[], &[]).unwrap_err();
+        assert!(
+            found.contains(part) && found.contains("t.toml:2"),
+            "{found}"
+        );
+    };
+    check("postgresql://a:word@db/t0", "C009");
+    check("postgresql://db/t0?user=a&password=word", "C009");
+    check("file:tier0.db", "C008");
+    check("mariadb://a@db", "names no database");
+    let environment = [("TIER0_CFG__store__url", "mariadb://a@db/t0")];
+    let config = read("", &environment, &[]).unwrap();
+    assert_eq!(config.store.url.as_deref(), Some("mariadb://a@db/t0"));
+}
+
+#[test]
 fn the_small_site_is_legal() {
     let config = read(include_str!("../config/sites/small.toml"), &[], &[]).unwrap();
     let stream = &config.streams[0];

@@ -116,6 +116,7 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         let (status, code, title, hint) = match &error {
             StoreError::Busy { .. } => (503, "store-busy", "Store busy", "ask again in a second"),
+            StoreError::Away { .. } => (503, "store-away", "Store away", "ask again in a minute"),
             StoreError::Full { .. } => (507, "store-full", "No space left", "free some space"),
             StoreError::Fenced { .. } => (
                 503,

@@ -10,7 +10,7 @@ use ports::catalogue::{Catalogue, Page};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use store::SqliteCatalogue;
+use store::{Database, SqlCatalogue};
 
 /// The run of the bench's files.
 const RUN: RunNumber = RunNumber(1);
@@ -29,11 +29,11 @@ pub(super) struct Account {
 }
 
 /// The instance's rows.
-pub(super) struct Rows(SqliteCatalogue);
+pub(super) struct Rows(SqlCatalogue);
 
 impl Rows {
     pub(super) fn open(state: &Path) -> Result<Self, BenchError> {
-        Ok(Self(SqliteCatalogue::open(state)?))
+        Ok(Self(SqlCatalogue::open(&Database::in_folder(state))?))
     }
 
     /// Waits until so many jobs are done; false if no more are.

@@ -119,6 +119,7 @@ pub(super) fn serve(arguments: &ServeArgs, desk: &mut Desk) -> Result<Exit, Fail
 fn start_failure(error: &crate::serve::StartError) -> Failure {
     match error {
         crate::serve::StartError::Store(store) => store_failure(store, error.to_string()),
+        crate::serve::StartError::Secret { .. } => Failure::Usage(error.to_string()),
         _ => Failure::Start(error.to_string()),
     }
 }
@@ -126,6 +127,7 @@ fn start_failure(error: &crate::serve::StartError) -> Failure {
 fn store_failure(store: &ports::store::StoreError, text: String) -> Failure {
     match store {
         ports::store::StoreError::Suspect { .. } => Failure::Storage(text),
+        ports::store::StoreError::Away { .. } => Failure::Unreachable(text),
         _ => Failure::Start(text),
     }
 }

@@ -13,7 +13,7 @@ use programs::inject::{self, InjectOptions, Played};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use store::SqliteCatalogue;
+use store::{Database, SqlCatalogue};
 
 /// A data acquisition needs some time for a file and for the next run; the demo plays it faster.
 const PAUSE_FILE: Duration = Duration::from_millis(10);
@@ -78,7 +78,8 @@ fn run(
     storage: &Path,
     happens: &mut dyn FnMut(&str),
 ) -> Result<ActSummary, String> {
-    let catalogue = SqliteCatalogue::open(instance.state()).map_err(|error| error.to_string())?;
+    let catalogue = SqlCatalogue::open(&Database::in_folder(instance.state()))
+        .map_err(|error| error.to_string())?;
     let mut options = InjectOptions::new(play.folder.join("spool"), play.source.clone());
     options.pause_file = PAUSE_FILE;
     options.pause_run = PAUSE_RUN;
@@ -114,7 +115,7 @@ fn run(
 
 /// Waits until every run that was played has finished; says what is in the way if one has not.
 fn wait_for_runs(
-    catalogue: &SqliteCatalogue,
+    catalogue: &SqlCatalogue,
     played: &Played,
     instance: &Instance,
     told: &mut BTreeSet<u32>,
@@ -144,7 +145,7 @@ fn wait_for_runs(
 
 /// Says which runs have finished since the last look, with what was decided on their constants.
 fn tell_finished(
-    catalogue: &SqliteCatalogue,
+    catalogue: &SqlCatalogue,
     told: &mut BTreeSet<u32>,
     happens: &mut dyn FnMut(&str),
 ) -> Result<(), String> {

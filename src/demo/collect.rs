@@ -14,12 +14,12 @@ use programs::inject::Played;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
-use store::SqliteCatalogue;
+use store::SqlCatalogue;
 use view::dataset::OutputView;
 
 /// Where an act's summary comes from.
 pub(super) struct From<'a> {
-    pub(super) catalogue: &'a SqliteCatalogue,
+    pub(super) catalogue: &'a SqlCatalogue,
     pub(super) storage: &'a Path,
     pub(super) played: &'a Played,
     pub(super) good_runs: &'a Path,
@@ -54,7 +54,7 @@ fn all<T>(
     }
 }
 
-fn rows(catalogue: &SqliteCatalogue) -> Result<Rows, StoreError> {
+fn rows(catalogue: &SqlCatalogue) -> Result<Rows, StoreError> {
     let runs = all(|page| catalogue.runs(page), |run| i64::from(run.number.0))?;
     let mut counted = Vec::new();
     for run in runs {
@@ -167,7 +167,7 @@ fn run_summary(
     run: &Run,
     counts: RunCounts,
     rows: &Rows,
-    catalogue: &SqliteCatalogue,
+    catalogue: &SqlCatalogue,
 ) -> Result<RunSummary, String> {
     let number = run.number;
     let outputs: Vec<&Output> = rows.outputs.iter().filter(|o| o.run == number).collect();

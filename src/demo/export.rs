@@ -6,7 +6,7 @@ use model::dataset::Output;
 use ports::catalogue::Catalogue;
 use serde_json::{Value, json};
 use std::path::Path;
-use store::SqliteCatalogue;
+use store::SqlCatalogue;
 
 /// Writes `published.json` and `conditions.json` into the act's folder.
 pub(super) fn write(
@@ -14,7 +14,7 @@ pub(super) fn write(
     storage: &Path,
     outputs: &[Output],
     iovs: &[Iov],
-    catalogue: &SqliteCatalogue,
+    catalogue: &SqlCatalogue,
 ) -> Result<(), String> {
     let published: Vec<Value> = outputs
         .iter()

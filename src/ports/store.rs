@@ -44,6 +44,17 @@ pub enum StoreError {
         /// What the store said.
         detail: String,
     },
+    /// The server of the store does not answer, or went away in the middle: whether the batch was
+    /// written is told by the next try.
+    #[error(
+        "{tried}: the database does not answer ({detail}); see that it runs and can be reached"
+    )]
+    Away {
+        /// What was tried.
+        tried: String,
+        /// What the driver said.
+        detail: String,
+    },
     /// No space left; nothing was written.
     #[error("{tried}: no space left for the store ({detail}); free some, work goes on by itself")]
     Full {
@@ -94,7 +105,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same batch, unchanged, shall be tried again.
     pub fn retry(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Full { .. })
+        matches!(
+            self,
+            Self::Busy { .. } | Self::Away { .. } | Self::Full { .. }
+        )
     }
 }
 

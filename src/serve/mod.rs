@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use storage::PosixStorage;
-use store::{SqliteCatalogue, SqliteLedger};
+use store::{Database, SqlCatalogue, SqlLedger};
 use watch::WatchHandle;
 
 /// Why an instance did not start.
@@ -47,6 +47,12 @@ pub enum StartError {
     /// The program cannot find itself.
     #[error("finding the path of this program: {0}; start it by its full path")]
     Myself(std::io::Error),
+    /// A password.
+    #[error("reading the password of the store: {detail}; name where it is in [store]")]
+    Secret {
+        /// Where, and what the operating system said.
+        detail: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] ports::store::StoreError),
@@ -103,7 +109,8 @@ impl Instance {
                 source,
             })?;
         }
-        let mut ledger = SqliteLedger::open(&places.state, places.agent)?;
+        let database = database_of(config)?;
+        let mut ledger = SqlLedger::open(&database, &places.state, places.agent)?;
         let standing = ledger.raise_epoch()?;
         let rows = ledger.restore()?;
         let clock = SystemClock::start(standing.moment);
@@ -136,7 +143,7 @@ impl Instance {
             good_runs: places.state.join("good-runs.json"),
             on_end: Box::new(move || end.notify_one()),
         })?;
-        let catalogue = Arc::new(SqliteCatalogue::open(&places.state)?);
+        let catalogue = Arc::new(SqlCatalogue::open(&database)?);
         let parts = windows::parts(catalogue, &agent, meter, identity);
         let server = api::serve(&windows::listen(config), parts)?;
         let watchers = start_watchers(&checked, &agent, clock)?;
@@ -190,6 +197,28 @@ impl Instance {
     }
 }
 
+/// The database that the configuration names, with its password from where that is kept.
+pub(crate) fn database_of(config: &crate::config::Config) -> Result<Database, StartError> {
+    let store = &config.store;
+    let Some(url) = &store.url else {
+        return Ok(Database::in_folder(&config.instance.state));
+    };
+    let secret = |detail: String| StartError::Secret { detail };
+    let password = match (&store.password_file, &store.password_env) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| secret(format!("{}: {error}", path.display())))?;
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        (None, Some(name)) => {
+            let text = std::env::var(name);
+            Some(text.map_err(|error| secret(format!("${name}: {error}")))?)
+        }
+        (None, None) => None,
+    };
+    Ok(Database::at(url, password.as_deref())?)
+}
+
 /// Attempts run in folders of their own: whatever they are told must not depend on where we are.
 fn make_absolute(config: &mut crate::config::Config) -> Result<(), StartError> {
     let instance = &mut config.instance;
@@ -198,13 +227,15 @@ fn make_absolute(config: &mut crate::config::Config) -> Result<(), StartError> {
         &mut instance.work,
         &mut instance.storage,
     ];
+    let secrets = config.store.password_file.iter_mut();
     let folders = config.streams.iter_mut().map(|stream| &mut stream.folder);
     // A program without a folder is looked for in PATH.
     let programs = config
         .programs
         .values_mut()
         .filter(|path| path.components().count() > 1);
-    for path in paths.into_iter().chain(folders).chain(programs) {
+    let named = folders.chain(programs).chain(secrets);
+    for path in paths.into_iter().chain(named) {
         *path = std::path::absolute(&*path).map_err(|source| StartError::Folder {
             path: path.clone(),
             source,

@@ -3,6 +3,7 @@
 //! the runtime's blocking threads).
 
 use ports::store::StoreError;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// A runtime that lives as long as its handle.
@@ -14,7 +15,7 @@ pub(crate) struct Blocking {
 impl Blocking {
     pub(crate) fn new(tried: &str) -> Result<Self, StoreError> {
         let runtime = Builder::new_current_thread()
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(|error| StoreError::Other {
                 tried: tried.to_owned(),
@@ -32,6 +33,26 @@ impl Blocking {
             .as_ref()
             .expect("the runtime is taken only when it is dropped");
         runtime.block_on(future)
+    }
+}
+
+impl Blocking {
+    /// Waits so long at most; what is not done then is given up as if its server were gone.
+    pub(crate) fn wait_at_most<T>(
+        &self,
+        limit: Duration,
+        tried: &str,
+        future: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.wait(async {
+            let result = tokio::time::timeout(limit, future).await;
+            result.unwrap_or_else(|_| {
+                Err(StoreError::Away {
+                    tried: tried.to_owned(),
+                    detail: format!("no answer within {} s", limit.as_secs()),
+                })
+            })
+        })
     }
 }
 

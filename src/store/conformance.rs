@@ -2,9 +2,14 @@
 //! In comes a place with an empty store, out goes a panic that says what was broken. The oracle is
 //! a map kept in memory, written without any of the room's own keys.
 
+use crate::blocking::Blocking;
+use crate::connection::Connection;
+use crate::database::{Database, Purpose};
 use crate::samples::{self, KINDS, fact};
+use crate::states::{self, JOB_WORDS};
 use model::fact::Fact;
 use model::ids::{Epoch, FileId, JobId, RunNumber};
+use model::job::InputId;
 use model::time::Moment;
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::{Batch, Ledger, Rows, StoreError};
@@ -13,10 +18,39 @@ use std::collections::BTreeMap;
 /// A store that can be opened more than once, as two instances would that both believe to be the
 /// one.
 pub(crate) trait Place {
+    /// A writing handle whose epoch is not raised yet, if the store can be opened.
+    fn try_ledger(&self) -> Result<Box<dyn Ledger>, StoreError>;
     /// A writing handle whose epoch is not raised yet.
-    fn ledger(&self) -> Box<dyn Ledger>;
+    fn ledger(&self) -> Box<dyn Ledger> {
+        self.try_ledger().unwrap()
+    }
     /// A reading handle.
     fn catalogue(&self) -> Box<dyn Catalogue>;
+    /// A connection past all of it, for somebody who writes into the tables by hand.
+    fn questions(&self) -> (Blocking, Connection);
+}
+
+/// A connection to a database, and what drives it.
+pub(crate) fn connected(database: &Database) -> (Blocking, Connection) {
+    let blocking = Blocking::new("test").unwrap();
+    let connection = blocking.wait(database.connect(Purpose::Write)).unwrap();
+    (blocking, connection)
+}
+
+/// Everything below, each on a store of its own.
+pub(crate) fn conforms<P: Place>(new: impl Fn() -> P) {
+    every_kind_comes_back(&new());
+    an_agent_stands_where_it_left_off(&new());
+    only_the_next_batch_of_the_newest_epoch_passes(&new());
+    the_last_value_wins(&new());
+    a_contradiction_is_refused_with_its_whole_batch(&new());
+    readers_see_what_is_committed(&new());
+    lists_come_in_pages(&new());
+    texts_are_told_apart_byte_by_byte(&new());
+    long_values_come_back_whole(&new());
+    the_database_names_states_as_the_model_does(&new());
+    a_row_that_cannot_be_read_is_quoted(&new());
+    a_store_of_a_newer_program_is_refused(&new());
 }
 
 const ALL: Page = Page {
@@ -145,7 +179,7 @@ pub(crate) fn every_kind_comes_back(place: &impl Place) {
 }
 
 /// What stands after each step of an agent's life.
-pub(crate) fn an_agent_stands_where_it_left_off(place: &impl Place) {
+fn an_agent_stands_where_it_left_off(place: &impl Place) {
     let mut ledger = place.ledger();
     let first = ledger.raise_epoch().unwrap();
     assert_eq!(
@@ -164,7 +198,7 @@ pub(crate) fn an_agent_stands_where_it_left_off(place: &impl Place) {
 }
 
 /// The fence: an older epoch, a number twice, a number out of turn, no epoch at all.
-pub(crate) fn only_the_next_batch_of_the_newest_epoch_passes(place: &impl Place) {
+fn only_the_next_batch_of_the_newest_epoch_passes(place: &impl Place) {
     let mut old = place.ledger();
     let refused = old.commit(&batch(1, vec![])).unwrap_err();
     assert!(matches!(refused, StoreError::Other { .. }), "{refused}");
@@ -195,7 +229,7 @@ pub(crate) fn only_the_next_batch_of_the_newest_epoch_passes(place: &impl Place)
 }
 
 /// Within a batch and across batches the last value stands.
-pub(crate) fn the_last_value_wins(place: &impl Place) {
+fn the_last_value_wins(place: &impl Place) {
     let mut ledger = begun(place);
     ledger
         .commit(&batch(
@@ -212,7 +246,7 @@ pub(crate) fn the_last_value_wins(place: &impl Place) {
 
 /// One job for each input, one id for each name, one output for each label: a batch that says
 /// otherwise leaves nothing.
-pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place) {
+fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place) {
     let mut ledger = begun(place);
     let first = vec![fact(5, 1, 0), fact(2, 1, 0), fact(7, 0, 0)];
     ledger.commit(&batch(1, first)).unwrap();
@@ -258,7 +292,7 @@ pub(crate) fn a_contradiction_is_refused_with_its_whole_batch(place: &impl Place
 }
 
 /// Every question is answered with what was committed, in order, in pages.
-pub(crate) fn readers_see_what_is_committed(place: &impl Place) {
+fn readers_see_what_is_committed(place: &impl Place) {
     let mut ledger = begun(place);
     let reader = place.catalogue();
     assert_eq!(reader.runs(ALL).unwrap(), []);
@@ -295,7 +329,7 @@ pub(crate) fn readers_see_what_is_committed(place: &impl Place) {
 }
 
 /// Lists by run, by state and by page, and the counts of a run.
-pub(crate) fn lists_come_in_pages(place: &impl Place) {
+fn lists_come_in_pages(place: &impl Place) {
     let mut ledger = begun(place);
     let jobs = (0..60_u8).map(|key| fact(4, key, u16::from(key)));
     let files = (0..9_u8).map(|key| fact(2, key, u16::from(key)));
@@ -342,6 +376,139 @@ pub(crate) fn lists_come_in_pages(place: &impl Place) {
     );
     let standing = |only| reader.alarms(only).unwrap().len();
     assert_eq!((standing(false), standing(true)), (2, 1));
+}
+
+/// What differs in case, accent, or blanks at the end differs; lists are in the order of bytes.
+fn texts_are_told_apart_byte_by_byte(place: &impl Place) {
+    let names = ["B", "a", "a ", "a\u{301}", "b", "\u{e1}", "\u{1f980}"];
+    let file = |(id, name): (i64, &str)| {
+        let mut file = samples::file(0, 0);
+        file.id = FileId(id);
+        file.arrival.name = name.into();
+        Fact::FileIs(file)
+    };
+    let aside = |name: &str| {
+        let mut thing = samples::set_aside(0, 0);
+        thing.name = name.into();
+        Fact::SetAsideIs(thing)
+    };
+    let files = (1..).zip(names).map(file);
+    let facts = files.chain(names.into_iter().rev().map(aside)).collect();
+    begun(place).commit(&batch(1, facts)).unwrap();
+    let reader = place.catalogue();
+    assert_eq!(reader.files(None, ALL).unwrap().len(), names.len());
+    let aside = reader.set_aside().unwrap();
+    let listed: Vec<&str> = aside.iter().map(|thing| thing.name.as_str()).collect();
+    assert_eq!(listed, names);
+}
+
+/// Names longer than their columns, and bodies longer than what some databases take for a text.
+fn long_values_come_back_whole(place: &impl Place) {
+    let aside = |end: &str| {
+        let mut thing = samples::set_aside(0, 0);
+        thing.name = format!("{}{end}", "\u{1f980}".repeat(1_000))
+            .as_str()
+            .into();
+        thing
+    };
+    let mut payload = samples::payload(0);
+    payload.text = "\u{0}'\\\"\u{e1}".repeat(300_000);
+    let mut facts = vec![Fact::PayloadIs(payload.clone())];
+    // The same name again is the same thing; another one with the same beginning is not.
+    facts.extend(["a", "b", "a"].map(|end| Fact::SetAsideIs(aside(end))));
+    // Many large rows of one table: more than a server takes in one statement.
+    let large = |key: u8| {
+        let mut payload = samples::payload(key);
+        payload.text = "x".repeat(600_000);
+        Fact::PayloadIs(payload)
+    };
+    facts.extend((1..40).map(large));
+    begun(place).commit(&batch(1, facts)).unwrap();
+    let mut again = begun(place);
+    again
+        .commit(&batch(2, vec![Fact::SetAsideIs(aside("b"))]))
+        .unwrap();
+    let rows = again.restore().unwrap();
+    assert_eq!(rows.payloads.len(), 40);
+    assert!(rows.payloads.contains(&payload));
+    assert_eq!(rows.set_aside, [aside("a"), aside("b")]);
+}
+
+/// The names of states, for whoever asks in SQL.
+fn the_database_names_states_as_the_model_does(place: &impl Place) {
+    let mut ledger = begun(place);
+    let facts = vec![fact(0, 0, 1), fact(4, 0, 4), fact(8, 0, 0)];
+    ledger.commit(&batch(1, facts)).unwrap();
+    let (blocking, mut connection) = place.questions();
+    let mut ask = |sql: &'static str| {
+        let row = |row: &crate::connection::Fields| {
+            Ok((
+                row.text(0)?.to_owned(),
+                row.number(1)?,
+                row.text(2)?.to_owned(),
+            ))
+        };
+        blocking.wait(connection.rows(sql, [], row)).unwrap()
+    };
+    let rows = ask("SELECT object, state, word FROM state_name");
+    let word = |object: &str, state: i64| {
+        let row = rows.iter().find(|row| row.0 == object && row.1 == state);
+        row.map(|row| row.2.clone()).unwrap_or_default()
+    };
+    for value in 0..6 {
+        let (run, job) = (samples::run(0, value), samples::job(0, value));
+        assert_eq!(word("run", states::run(&run.state)), run.state.word());
+        assert_eq!(word("job", states::job(&job.state)), job.state.word());
+        let named = states::job_by_word(job.state.word());
+        assert_eq!(named, Some(states::job(&job.state)));
+    }
+    let jobs = rows.iter().filter(|row| row.0 == "job").count();
+    assert_eq!(jobs, JOB_WORDS.len());
+    let input = |input| word("input", states::input_kind(input));
+    assert_eq!(input(InputId::File(FileId(1))), "file");
+    let words = ask("SELECT state_word, state, 'run' FROM run_named UNION ALL \
+         SELECT state_word, state, 'job' FROM job_named UNION ALL \
+         SELECT state_word, state, 'block' FROM block_named ORDER BY 3 DESC");
+    let words: Vec<&str> = words.iter().map(|row| row.0.as_str()).collect();
+    assert_eq!(words, ["ending", "done", "closed"]);
+}
+
+/// A state that this program does not know stops it, by name.
+fn a_row_that_cannot_be_read_is_quoted(place: &impl Place) {
+    let mut ledger = begun(place);
+    ledger.commit(&batch(1, vec![fact(0, 0, 0)])).unwrap();
+    let (blocking, mut connection) = place.questions();
+    let sql = "UPDATE run SET body = replace(body, '\"Open\"', '\"Ajar\"')";
+    assert_eq!(blocking.wait(connection.execute(sql, [])).unwrap(), 1);
+    let error = ledger.restore().unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    assert!(error.to_string().contains("Ajar"), "{error}");
+}
+
+/// A migration that this program does not know, and one that is not as it was.
+fn a_store_of_a_newer_program_is_refused(place: &impl Place) {
+    drop(begun(place));
+    let (blocking, mut connection) = place.questions();
+    let mut change = |sql: &'static str| {
+        assert_eq!(
+            blocking.wait(connection.execute(sql, [])).unwrap(),
+            1,
+            "{sql}"
+        );
+    };
+    change(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9999, 'later', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
+    );
+    let message = place.try_ledger().map(|_| ()).unwrap_err().to_string();
+    assert!(
+        message.contains("migration 9999") && message.contains("newer program"),
+        "{message}"
+    );
+    change("DELETE FROM _sqlx_migrations WHERE version = 9999");
+    change("UPDATE _sqlx_migrations SET checksum = substr(checksum, 2) WHERE version = 1");
+    let message = place.try_ledger().map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("migration 1 is not the one"), "{message}");
 }
 
 /// Random facts in random batches, restored: equal to the oracle's memory.

@@ -7,25 +7,37 @@
 //! columns that questions need. Callers block; the asynchronous driver stays inside. Nothing here
 //! decides anything: a row that contradicts another is refused, never mended.
 //!
+//! SQLite, MariaDB and PostgreSQL are one adapter: one set of tables, one text for each statement, a
+//! spelling for each dialect.
+//!
 //! Reading order is the order of the `mod` lines.
 
 mod batch;
 mod blocking;
+mod connection;
+mod database;
+mod dialect;
 mod errors;
+mod ledger;
 mod lock;
+mod migrations;
+mod pool;
 pub mod raw_limit;
 mod read;
 mod reader;
 mod rows;
-mod sqlite;
 mod states;
 mod upsert;
+mod widths;
 mod writing;
 
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod server_tests;
 
-pub use reader::SqliteCatalogue;
-pub use sqlite::SqliteLedger;
+pub use database::Database;
+pub use ledger::SqlLedger;
+pub use reader::SqlCatalogue;

@@ -3,7 +3,8 @@
 //! and no model, and is never used for work.
 
 use crate::blocking::Blocking;
-use crate::errors::from_sqlite;
+use crate::dialect::Dialect;
+use crate::errors::from_database;
 use ports::store::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -41,7 +42,8 @@ impl RawTable {
             sqlx::query(table).execute(&mut connection).await?;
             Ok(connection)
         });
-        let connection = connection.map_err(|error| from_sqlite(&tried, error))?;
+        let connection =
+            connection.map_err(|error| from_database(Dialect::Sqlite, &tried, error))?;
         let values = vec!["(?,?,?,?,?,?)"; rows].join(",");
         let insert = format!("INSERT INTO raw_row VALUES {values}").into();
         Ok(Self {
@@ -68,6 +70,6 @@ impl RawTable {
         self.next += self.rows as i64;
         let done = self.blocking.wait(query.execute(&mut self.connection));
         done.map(|_| ())
-            .map_err(|error| from_sqlite("insert raw rows", error))
+            .map_err(|error| from_database(Dialect::Sqlite, "insert raw rows", error))
     }
 }

@@ -1,12 +1,15 @@
-//! The catalogue on SQLite: questions answered from a pool of connections that can only read. In
-//! come questions, out go values of the model. The writer never waits for a reader, nor a reader
-//! for the writer (WAL), and every answer shows committed rows only.
+//! The catalogue: questions answered from a few connections that can only read. In come questions,
+//! out go values of the model. The writer never waits for a reader, nor a reader for the writer
+//! (WAL on SQLite, row versions on the servers), and every answer shows committed rows only.
 
 use crate::blocking::Blocking;
-use crate::errors::from_sqlite;
-use crate::read::{arguments, bodies};
+use crate::connection::{Connection, Fields};
+use crate::database::Database;
+use crate::dialect::Dialect;
+use crate::errors::from_database;
+use crate::pool::Pool;
+use crate::read::bodies;
 use crate::rows::Cell;
-use crate::sqlite::DATABASE_NAME;
 use crate::states::{self, JOB_DONE, JOB_FAILED, JOB_WORDS};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
@@ -22,71 +25,46 @@ use model::run::Run;
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::StoreError;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
-use sqlx::{ConnectOptions as _, Row as _};
-use std::path::Path;
-use std::time::Duration;
 
-/// Questions answered at the same time, at most; further ones wait.
-const CONNECTIONS_MAX: u32 = 4;
-/// How long a question waits for its turn before it is told that the store is busy.
-const TURN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a statement waits for a lock, which readers meet only while the writer recovers after a
-/// crash.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows of one answer, at most.
 const ROWS_MAX: u32 = 10_000;
 
-/// The reading end of the store on SQLite. Calls block; they may come from any thread, but not from
-/// inside an asynchronous task (use `spawn_blocking`).
+/// The reading end of the store. Calls block; they may come from any thread, but not from inside an
+/// asynchronous task (use `spawn_blocking`).
 #[derive(Debug)]
-pub struct SqliteCatalogue {
-    pool: SqlitePool,
+pub struct SqlCatalogue {
+    pool: Pool,
     blocking: Blocking,
-    /// The file, for messages.
+    /// The store, for messages.
     store: String,
+    dialect: Dialect,
 }
 
-impl SqliteCatalogue {
-    /// Opens the store in a state folder for reading. Its writer may be at work or not; it must
-    /// have been there once.
-    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
-        let path = state_dir.join(DATABASE_NAME);
-        let store = path.display().to_string();
-        let tried = format!("open the store {store} for reading");
-        if !path.exists() {
+impl SqlCatalogue {
+    /// Opens the store for reading. Its writer may be at work or not; it must have been there once.
+    pub fn open(database: &Database) -> Result<Self, StoreError> {
+        let tried = format!("open the store {database} for reading");
+        if database.file().is_some_and(|path| !path.exists()) {
             let detail = "no store is here; check the state folder, or start the agent in it once";
             return Err(StoreError::Other {
                 tried,
                 detail: detail.to_owned(),
             });
         }
-        let blocking = Blocking::new(&tried)?;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .read_only(true)
-            .create_if_missing(false)
-            .busy_timeout(BUSY_TIMEOUT)
-            .pragma("query_only", "1")
-            .row_buffer_size(1_024)
-            .disable_statement_logging();
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(TURN_TIMEOUT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false);
-        let pool = blocking.wait(async { pool.connect_with(options).await });
-        let pool = pool.map_err(|error| from_sqlite(&tried, error))?;
-        Ok(Self {
-            pool,
-            blocking,
-            store,
-        })
+        let catalogue = Self {
+            pool: Pool::new(database.clone()),
+            blocking: Blocking::new(&tried)?,
+            store: database.to_string(),
+            dialect: database.dialect(),
+        };
+        let connected = catalogue.blocking.wait(catalogue.pool.connect());
+        connected.map_err(|error| from_database(catalogue.dialect, &tried, error))?;
+        Ok(catalogue)
     }
 
     fn failed(&self, what: &str, error: sqlx::Error) -> StoreError {
-        from_sqlite(&format!("read {what} from {}", self.store), error)
+        let tried = format!("read {what} from {}", self.store);
+        from_database(self.dialect, &tried, error)
     }
 
     /// All rows that a query of bodies gives; `what` names them in messages.
@@ -96,10 +74,10 @@ impl SqliteCatalogue {
         sql: &'static str,
         cells: &[Cell],
     ) -> Result<Vec<T>, StoreError> {
-        let answer = self.blocking.wait(async {
-            let mut connection = self.pool.acquire().await?;
-            bodies(&mut connection, sql, cells.iter().cloned()).await
+        let asked = self.pool.ask(async |connection: &mut Connection| {
+            bodies(connection, sql, cells.iter().cloned()).await
         });
+        let answer = self.blocking.wait(asked);
         answer.map_err(|error| self.failed(what, error))
     }
 
@@ -135,7 +113,7 @@ fn limit(page: Page) -> Cell {
     Cell::from(page.limit.clamp(1, ROWS_MAX))
 }
 
-impl Catalogue for SqliteCatalogue {
+impl Catalogue for SqlCatalogue {
     fn runs(&self, page: Page) -> Result<Vec<Run>, StoreError> {
         let sql = "SELECT body FROM run WHERE number > ? ORDER BY number LIMIT ?";
         self.list("runs", sql, &[after(page), limit(page)])
@@ -146,30 +124,29 @@ impl Catalogue for SqliteCatalogue {
     }
 
     fn run_counts(&self, run: RunNumber) -> Result<RunCounts, StoreError> {
-        let files = "SELECT COUNT(*), COALESCE(SUM(events), 0) FROM file WHERE run = ?";
-        let jobs = "SELECT state, COUNT(*) FROM job WHERE run = ? GROUP BY state";
-        let counted = self.blocking.wait(async {
-            // One transaction, so that files and jobs are counted at the same moment.
-            let mut transaction = self.pool.begin().await?;
-            let files = sqlx::query_with(files, arguments([Cell::from(run)])?);
-            let files = files.fetch_one(&mut *transaction).await?;
-            let mut counts = RunCounts {
-                files: files.try_get::<i64, _>(0)? as u64,
-                events_in: files.try_get::<i64, _>(1)? as u64,
-                ..RunCounts::default()
-            };
-            let jobs = sqlx::query_with(jobs, arguments([Cell::from(run)])?);
-            for row in jobs.fetch_all(&mut *transaction).await? {
-                let (state, rows) = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)? as u64);
-                counts.jobs += rows;
+        // One statement, so that files and jobs are counted at the same moment. No job has state 0.
+        let sql = "SELECT 0, COUNT(*), CAST(COALESCE(SUM(events), 0) AS BIGINT) FROM file \
+                   WHERE run = ? UNION ALL \
+                   SELECT state, COUNT(*), 0 FROM job WHERE run = ? GROUP BY state";
+        let row = |row: &Fields| {
+            let number = |place| row.number(place).map(|number| number as u64);
+            Ok((row.number(0)?, number(1)?, number(2)?))
+        };
+        let asked = self.pool.ask(async |connection: &mut Connection| {
+            connection.rows(sql, [run, run].map(Cell::from), row).await
+        });
+        let counted = self.blocking.wait(asked).map(|rows| {
+            let mut counts = RunCounts::default();
+            for (state, rows, events) in rows {
                 match state {
+                    0 => (counts.files, counts.events_in) = (rows, events),
                     JOB_DONE => counts.jobs_done += rows,
                     JOB_FAILED => counts.jobs_failed += rows,
                     _ => {}
                 }
+                counts.jobs += if state == 0 { 0 } else { rows };
             }
-            transaction.rollback().await?;
-            Ok(counts)
+            counts
         });
         counted.map_err(|error| self.failed("counts of a run", error))
     }

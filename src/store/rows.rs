@@ -68,8 +68,9 @@ impl From<Moment> for Cell {
 }
 
 impl From<&str> for Cell {
+    /// PostgreSQL takes no text with a zero byte, so a column never has one; the body keeps it.
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(text.replace('\0', "\u{fffd}"))
     }
 }
 

@@ -130,7 +130,7 @@ pub(crate) fn file(key: u8, value: u16) -> File {
     }
 }
 
-fn set_aside(key: u8, value: u16) -> SetAside {
+pub(crate) fn set_aside(key: u8, value: u16) -> SetAside {
     SetAside {
         profile: "hlt".into(),
         name: format!("strange-{key}").as_str().into(),
@@ -285,7 +285,7 @@ fn iov(key: u8, value: u16) -> Iov {
     }
 }
 
-fn payload(key: u8) -> ConditionsPayload {
+pub(crate) fn payload(key: u8) -> ConditionsPayload {
     ConditionsPayload {
         hash: format!("{key:064x}"),
         text: format!("{{\"x0\": {key}}}\n"),

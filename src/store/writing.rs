@@ -2,20 +2,26 @@
 //! last values of a batch, out goes "durable" or why not. After an error the connection must not be
 //! used again.
 //!
-//! The driver keeps a thread for the database. While it works on one statement, the values of the
-//! next are put down here, so that JSON costs no time on a machine with a second core.
+//! While the database works on one statement, the values of the next are put down here, so that
+//! JSON costs no time on a machine with a second core.
+//!
+//! Whatever happens on the way, the same batch may come again: the fence tells one that is on record
+//! from one that is not, also when a connection was lost in the middle of the commit.
 
 use crate::batch::{LastValues, Rows};
-use crate::errors::from_sqlite;
-use crate::read::arguments;
+use crate::connection::{Connection, Fields, Values};
+use crate::dialect::Dialect;
+use crate::errors::{from_database, is_refused_column};
 use crate::rows::{Cell, Contents, Table};
 use crate::upsert::Upserts;
 use model::ids::Epoch;
 use model::time::Moment;
 use ports::store::{Batch, StoreError};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{AssertSqlSafe, Row as _};
 use std::sync::Arc;
+
+/// Bytes of bodies in one statement, at most: a server takes 16 MiB at once (`max_allowed_packet`
+/// of MariaDB) where nobody has set it lower.
+const PIECE_BYTES_MAX: usize = 4 << 20;
 
 /// The first microsecond that is not before a moment: no restart may begin before what is on record
 /// (D20).
@@ -36,12 +42,13 @@ struct Piece<'a> {
     table: Table,
     rows: &'a [&'a dyn Contents],
     sql: Arc<str>,
-    arguments: SqliteArguments,
+    values: Values,
 }
 
 /// Cuts the rows of a batch into statements, one at a time.
 struct Cutter<'a> {
     agent: i64,
+    dialect: Dialect,
     tables: &'a [Rows<'a>],
     /// Rows of the first table that are cut already.
     done: usize,
@@ -55,18 +62,26 @@ impl<'a> Cutter<'a> {
             return Ok(None);
         };
         let (table, rest) = (first.table, &first.rows[self.done..]);
-        let rows = &rest[..Upserts::cut(rest.len())];
+        let mut bodies = Vec::new();
+        let mut bytes = 0;
+        for row in &rest[..Upserts::cut(rest.len())] {
+            let body = row.body();
+            let body = body.map_err(|error| sqlx::Error::Encode(error.into()))?;
+            bytes += body.len();
+            if bytes > PIECE_BYTES_MAX && !bodies.is_empty() {
+                break;
+            }
+            bodies.push(body);
+        }
+        let rows = &rest[..Upserts::cut(bodies.len())];
         self.done += rows.len();
         if rows.len() == rest.len() {
             (self.tables, self.done) = (later, 0);
         }
         let mut cells = Vec::with_capacity(rows.len() * table.width());
-        for row in rows {
+        for (row, body) in rows.iter().zip(bodies) {
             cells.push(Cell::Number(self.agent));
-            row.cells(&mut cells);
-            let body = row
-                .body()
-                .map_err(|error| sqlx::Error::Encode(error.into()))?;
+            self.upserts.cells(&table, *row, &mut cells);
             cells.push(Cell::Text(body));
         }
         let sql = self.upserts.text(&table, rows.len());
@@ -74,7 +89,7 @@ impl<'a> Cutter<'a> {
             table,
             rows,
             sql,
-            arguments: arguments(cells)?,
+            values: Values::of(self.dialect, cells)?,
         }))
     }
 }
@@ -86,7 +101,7 @@ pub(crate) struct Writing<'w> {
     /// Whose batch it is.
     pub(crate) agent: i64,
     /// A connection without a transaction.
-    pub(crate) connection: &'w mut SqliteConnection,
+    pub(crate) connection: &'w mut Connection,
 }
 
 impl Writing<'_> {
@@ -101,18 +116,20 @@ impl Writing<'_> {
     ) -> Result<(), StoreError> {
         let (agent, tried) = (self.agent, self.tried);
         let tables = last.tables();
+        let dialect = self.connection.dialect();
         let mut cutter = Cutter {
             agent,
+            dialect,
             tables: &tables,
             done: 0,
             upserts,
         };
-        let failed = |error| from_sqlite(tried, error);
+        let failed = |error| from_database(dialect, tried, error);
         let (fence, first) =
             tokio::join!(biased; self.begin(epoch, batch), async { cutter.next() });
         match fence? {
             Fence::Open => {}
-            Fence::AlreadyDone => return self.execute("ROLLBACK").await,
+            Fence::AlreadyDone => return self.command("ROLLBACK").await,
         }
         let mut next = first.map_err(failed)?;
         while let Some(piece) = next {
@@ -121,38 +138,38 @@ impl Writing<'_> {
             written?;
             next = following.map_err(failed)?;
         }
-        self.execute("COMMIT").await
+        self.command("COMMIT").await
     }
 
     async fn begin(&mut self, epoch: Epoch, batch: &Batch) -> Result<Fence, StoreError> {
-        self.execute("BEGIN").await?;
+        self.command("BEGIN").await?;
         self.fence(epoch, batch).await
     }
 
     /// The fence of D2: only the next batch of the epoch that holds may pass, and only once.
     async fn fence(&mut self, epoch: Epoch, batch: &Batch) -> Result<Fence, StoreError> {
-        let moved = sqlx::query(
+        let moved = self.connection.execute(
             "UPDATE agent SET last_batch = ?, next_id = ?, moment_us = ? \
              WHERE id = ? AND epoch = ? AND last_batch = ?",
-        )
-        .bind(batch.number)
-        .bind(batch.next_id)
-        .bind(micros_not_before(batch.moment))
-        .bind(self.agent)
-        .bind(epoch.0)
-        .bind(batch.number - 1)
-        .execute(&mut *self.connection)
-        .await
-        .map_err(|error| from_sqlite(self.tried, error))?;
-        if moved.rows_affected() == 1 {
+            [
+                batch.number,
+                batch.next_id,
+                micros_not_before(batch.moment),
+                self.agent,
+                epoch.0,
+                batch.number - 1,
+            ]
+            .map(Cell::Number),
+        );
+        if moved.await.map_err(|error| self.failed(error))? == 1 {
             return Ok(Fence::Open);
         }
-        let row: Option<(i64, i64)> =
-            sqlx::query_as("SELECT epoch, last_batch FROM agent WHERE id = ?")
-                .bind(self.agent)
-                .fetch_optional(&mut *self.connection)
-                .await
-                .map_err(|error| from_sqlite(self.tried, error))?;
+        let row = self.connection.rows(
+            "SELECT epoch, last_batch FROM agent WHERE id = ?",
+            [Cell::Number(self.agent)],
+            |row| Ok((row.number(0)?, row.number(1)?)),
+        );
+        let row = row.await.map_err(|error| self.failed(error))?.pop();
         let tried = self.tried.to_owned();
         match row {
             None => {
@@ -173,21 +190,29 @@ impl Writing<'_> {
     }
 
     async fn write(&mut self, piece: Piece<'_>) -> Result<(), StoreError> {
-        let query = sqlx::query_with(AssertSqlSafe(piece.sql), piece.arguments);
-        let written = query.execute(&mut *self.connection).await;
-        let written = written
-            .map_err(|error| from_sqlite(self.tried, error))?
-            .rows_affected();
-        match piece.table.fixed {
-            Some(fixed) if written < piece.rows.len() as u64 => {
-                let refusal = self.refusal(piece.table, fixed, piece.rows).await;
-                let detail = refusal.map_err(|error| from_sqlite(self.tried, error))?;
-                Err(StoreError::Corrupt {
-                    tried: self.tried.to_owned(),
-                    detail,
-                })
+        let written = self.connection.execute_spelt(piece.sql, piece.values).await;
+        // MariaDB refuses what the others pass over, and counts a replaced row twice.
+        let is_refused = match &written {
+            Ok(rows) => {
+                self.connection.dialect() != Dialect::Mariadb && *rows < piece.rows.len() as u64
             }
-            _ => Ok(()),
+            Err(error) => is_refused_column(error),
+        };
+        if is_refused && let Some(fixed) = piece.table.fixed {
+            let refusal = self.refusal(piece.table, fixed, piece.rows).await;
+            let detail = refusal.map_err(|error| self.failed(error))?;
+            let tried = self.tried.to_owned();
+            return Err(StoreError::Corrupt { tried, detail });
+        }
+        match written {
+            Err(error) if is_refused => Err(StoreError::Corrupt {
+                tried: self.tried.to_owned(),
+                detail: format!(
+                    "table {}: a row contradicts one on record ({error})",
+                    piece.table.name
+                ),
+            }),
+            written => written.map(|_| ()).map_err(|error| self.failed(error)),
         }
     }
 
@@ -200,25 +225,25 @@ impl Writing<'_> {
     ) -> Result<String, sqlx::Error> {
         let keys: Vec<String> = table.key.iter().map(|key| format!("{key} = ?")).collect();
         let keys = keys.join(" AND ");
-        let sql: Arc<str> = format!(
+        let sql = format!(
             "SELECT body FROM {} WHERE {keys} AND {fixed} <> ?",
             table.name
-        )
-        .into();
+        );
+        let texts = Upserts::new(self.connection.dialect());
         let place = |sought: &&str| table.columns.iter().position(|column| column == sought);
         for row in rows {
             let mut cells = Vec::new();
-            row.cells(&mut cells);
+            texts.cells(&table, *row, &mut cells);
             let sought = table.key.iter().chain([&fixed]).filter_map(place);
-            let sought = arguments(sought.map(|place| cells[place].clone()))?;
-            let query = sqlx::query_with(AssertSqlSafe(sql.clone()), sought);
-            if let Some(found) = query.fetch_optional(&mut *self.connection).await? {
-                let (on_record, offered) = (found.try_get::<String, _>(0)?, row.body());
+            let sought: Vec<Cell> = sought.map(|place| cells[place].clone()).collect();
+            let text = |row: &Fields| row.text(0).map(str::to_owned);
+            let found = self.connection.rows(sql.clone(), sought, text).await?;
+            if let Some(on_record) = found.first() {
                 return Ok(format!(
                     "table {} has {on_record} on record and was offered {}: the {fixed} of a row \
                      never changes",
                     table.name,
-                    offered.unwrap_or_default()
+                    row.body().unwrap_or_default()
                 ));
             }
         }
@@ -228,9 +253,12 @@ impl Writing<'_> {
         ))
     }
 
-    async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        let done = sqlx::query(sql).execute(&mut *self.connection).await;
-        done.map(|_| ())
-            .map_err(|error| from_sqlite(self.tried, error))
+    async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        let done = self.connection.command(sql).await;
+        done.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: sqlx::Error) -> StoreError {
+        from_database(self.connection.dialect(), self.tried, error)
     }
 }

@@ -3,12 +3,11 @@
 
 use super::*;
 use crate::conformance::{self, Oracle, Place};
-use crate::reader::SqliteCatalogue;
+use crate::database::DATABASE_NAME;
+use crate::reader::SqlCatalogue;
 use crate::samples::{self, KINDS, fact};
-use crate::states::{self, JOB_WORDS};
 use model::fact::Fact;
-use model::ids::{FileId, JobId, RunNumber};
-use model::job::InputId;
+use model::ids::{JobId, RunNumber};
 use ports::catalogue::{Catalogue, Page};
 use proptest::prelude::*;
 use std::io::{BufRead, BufReader};
@@ -35,25 +34,42 @@ impl SqlitePlace {
         }
     }
 
-    fn handle(&self) -> SqliteLedger {
+    fn database(&self) -> Database {
+        Database::in_folder(self.state.path())
+    }
+
+    fn try_handle(&self) -> Result<SqlLedger, StoreError> {
         let own = tempfile::tempdir_in(self.locks.path()).unwrap();
-        SqliteLedger::open_locked(
-            self.state.path(),
-            AGENT,
-            StateLock::take(own.path()).unwrap(),
-        )
-        .unwrap()
+        let lock = StateLock::take(own.path()).unwrap();
+        SqlLedger::open_locked(&self.database(), AGENT, lock)
+    }
+
+    fn handle(&self) -> SqlLedger {
+        self.try_handle().unwrap()
+    }
+
+    fn reader(&self) -> SqlCatalogue {
+        SqlCatalogue::open(&self.database()).unwrap()
     }
 }
 
+/// Opens the store in a folder as `serve` does.
+fn open(state: &Path) -> Result<SqlLedger, StoreError> {
+    SqlLedger::open(&Database::in_folder(state), state, AGENT)
+}
+
 impl Place for SqlitePlace {
-    fn ledger(&self) -> Box<dyn Ledger> {
-        Box::new(self.handle())
+    fn try_ledger(&self) -> Result<Box<dyn Ledger>, StoreError> {
+        Ok(Box::new(self.try_handle()?))
     }
 
     fn catalogue(&self) -> Box<dyn Catalogue> {
         drop(self.handle());
-        Box::new(SqliteCatalogue::open(self.state.path()).unwrap())
+        Box::new(self.reader())
+    }
+
+    fn questions(&self) -> (Blocking, Connection) {
+        conformance::connected(&self.database())
     }
 }
 
@@ -75,13 +91,7 @@ fn other_part(error: StoreError) -> String {
 
 #[test]
 fn sqlite_conforms() {
-    conformance::every_kind_comes_back(&SqlitePlace::new());
-    conformance::an_agent_stands_where_it_left_off(&SqlitePlace::new());
-    conformance::only_the_next_batch_of_the_newest_epoch_passes(&SqlitePlace::new());
-    conformance::the_last_value_wins(&SqlitePlace::new());
-    conformance::a_contradiction_is_refused_with_its_whole_batch(&SqlitePlace::new());
-    conformance::readers_see_what_is_committed(&SqlitePlace::new());
-    conformance::lists_come_in_pages(&SqlitePlace::new());
+    conformance::conforms(SqlitePlace::new);
 }
 
 proptest! {
@@ -105,86 +115,34 @@ proptest! {
 #[test]
 fn a_second_process_is_told_who_is_first() {
     let state = tempfile::tempdir().unwrap();
-    let first = SqliteLedger::open(state.path(), AGENT).unwrap();
-    let message = other_part(SqliteLedger::open(state.path(), AGENT).unwrap_err());
+    let first = open(state.path()).unwrap();
+    let message = other_part(open(state.path()).unwrap_err());
     let own = std::process::id().to_string();
     assert!(
         message.contains(&own) && message.contains("stop it first"),
         "{message}"
     );
     drop(first);
-    SqliteLedger::open(state.path(), AGENT).unwrap();
+    open(state.path()).unwrap();
 }
 
 #[test]
 fn a_store_is_opened_where_one_is() {
     let state = tempfile::tempdir().unwrap();
-    let message = other_part(SqliteCatalogue::open(state.path()).unwrap_err());
+    let message = other_part(SqlCatalogue::open(&Database::in_folder(state.path())).unwrap_err());
     assert!(message.contains("no store is here"), "{message}");
     let gone = state.path().join("gone");
-    let message = other_part(SqliteLedger::open(&gone, AGENT).unwrap_err());
+    let message = other_part(open(&gone).unwrap_err());
     assert!(message.contains("state folder exists"), "{message}");
     std::fs::write(state.path().join(DATABASE_NAME), vec![b'x'; 10_000]).unwrap();
-    let error = SqliteLedger::open(state.path(), AGENT).unwrap_err();
+    let error = open(state.path()).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
 }
 
-#[test]
-fn the_database_names_states_as_the_model_does() {
-    let place = SqlitePlace::new();
-    let mut ledger = place.handle();
-    let mut connection = ledger.take_connection("test").unwrap();
-    let rows: Vec<(String, i64, String)> = ledger.blocking.wait(async {
-        sqlx::query_as("SELECT object, state, word FROM state_name")
-            .fetch_all(&mut connection)
-            .await
-            .unwrap()
-    });
-    let word = |object: &str, state: i64| {
-        let row = rows.iter().find(|row| row.0 == object && row.1 == state);
-        row.map(|row| row.2.clone()).unwrap_or_default()
-    };
-    for value in 0..6 {
-        let (run, job) = (samples::run(0, value), samples::job(0, value));
-        assert_eq!(word("run", states::run(&run.state)), run.state.word());
-        assert_eq!(word("job", states::job(&job.state)), job.state.word());
-        assert_eq!(
-            states::job_by_word(job.state.word()),
-            Some(states::job(&job.state))
-        );
-    }
-    assert_eq!(
-        rows.iter().filter(|row| row.0 == "job").count(),
-        JOB_WORDS.len()
-    );
-    let input = |input| word("input", states::input_kind(input));
-    assert_eq!(input(InputId::File(FileId(1))), "file");
-    ledger.connection = Some(connection);
-    ledger.raise_epoch().unwrap();
-    ledger
-        .commit(&batch(1, vec![fact(0, 0, 1), fact(4, 0, 4), fact(8, 0, 0)]))
-        .unwrap();
-    let mut connection = ledger.take_connection("test").unwrap();
-    let sql = "SELECT state_word FROM run_named UNION ALL SELECT state_word FROM job_named \
-               UNION ALL SELECT state_word FROM block_named";
-    let words: Vec<(String,)> = ledger.blocking.wait(async {
-        sqlx::query_as(sql)
-            .fetch_all(&mut connection)
-            .await
-            .unwrap()
-    });
-    assert_eq!(
-        words.iter().map(|w| w.0.as_str()).collect::<Vec<_>>(),
-        ["ending", "done", "closed"]
-    );
-}
-
 /// Runs a statement on the ledger's own connection.
-fn on_connection(ledger: &mut SqliteLedger, sql: &'static str) {
+fn on_connection(ledger: &mut SqlLedger, sql: &'static str) {
     let mut connection = ledger.take_connection("test").unwrap();
-    ledger.blocking.wait(async {
-        sqlx::query(sql).execute(&mut connection).await.unwrap();
-    });
+    ledger.blocking.wait(connection.command(sql)).unwrap();
     ledger.connection = Some(connection);
 }
 
@@ -202,7 +160,7 @@ fn a_full_disk_leaves_nothing_and_the_same_batch_passes_later() {
         matches!(error, StoreError::Full { .. }) && error.retry(),
         "{error:?}"
     );
-    let reader = SqliteCatalogue::open(place.state.path()).unwrap();
+    let reader = place.reader();
     assert_eq!(reader.files(None, ALL).unwrap(), []);
     ledger.commit(&large).unwrap();
     assert_eq!(reader.files(None, ALL).unwrap().len(), 250);
@@ -231,7 +189,7 @@ fn half_a_transaction_is_never_seen() {
     ledger
         .commit(&batch(1, vec![fact(0, 0, 0), fact(4, 0, 0)]))
         .unwrap();
-    let reader = SqliteCatalogue::open(place.state.path()).unwrap();
+    let reader = place.reader();
     on_connection(&mut ledger, "BEGIN");
     on_connection(&mut ledger, "DELETE FROM job");
     assert_eq!(
@@ -245,26 +203,11 @@ fn half_a_transaction_is_never_seen() {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_is_quoted() {
-    let place = SqlitePlace::new();
-    let mut ledger = place.handle();
-    ledger.raise_epoch().unwrap();
-    ledger.commit(&batch(1, vec![fact(0, 0, 0)])).unwrap();
-    on_connection(
-        &mut ledger,
-        "UPDATE run SET body = replace(body, '\"Open\"', '\"Ajar\"')",
-    );
-    let error = ledger.restore().unwrap_err();
-    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
-    assert!(error.to_string().contains("Ajar"), "{error}");
-}
-
-#[test]
 fn readers_ask_from_many_threads_while_the_writer_works() {
     let place = SqlitePlace::new();
     let mut ledger = place.handle();
     ledger.raise_epoch().unwrap();
-    let reader = SqliteCatalogue::open(place.state.path()).unwrap();
+    let reader = place.reader();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -307,7 +250,7 @@ fn a_reader_needs_no_writer() {
     ledger.raise_epoch().unwrap();
     ledger.commit(&batch(1, vec![fact(0, 0, 0)])).unwrap();
     drop(ledger);
-    let reader = SqliteCatalogue::open(place.state.path()).unwrap();
+    let reader = place.reader();
     assert_eq!(reader.run(RunNumber(1)).unwrap(), Some(samples::run(0, 0)));
 }
 
@@ -324,7 +267,7 @@ fn a_killed_writer_keeps_what_it_said_it_had() {
         .args([
             "--exact",
             "--nocapture",
-            "sqlite::tests::a_killed_writer_keeps_what_it_said_it_had",
+            "ledger::tests::a_killed_writer_keeps_what_it_said_it_had",
         ])
         .env(VICTIM, state.path())
         .stdout(Stdio::piped())
@@ -337,7 +280,7 @@ fn a_killed_writer_keeps_what_it_said_it_had() {
     let said = numbers.take(100).last().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let mut ledger = SqliteLedger::open(state.path(), AGENT).unwrap();
+    let mut ledger = open(state.path()).unwrap();
     let standing = ledger.raise_epoch().unwrap();
     assert!(
         standing.last_batch >= said && said == 100,
@@ -359,7 +302,7 @@ fn victims_facts(number: i64) -> Vec<Fact> {
 }
 
 fn write_until_killed(state: &Path) {
-    let mut ledger = SqliteLedger::open(state, AGENT).unwrap();
+    let mut ledger = open(state).unwrap();
     ledger.raise_epoch().unwrap();
     for number in 1.. {
         ledger
