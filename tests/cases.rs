@@ -29,6 +29,10 @@ mod mass_profiles;
 mod pcl;
 #[path = "cases/resonance_peaks.rs"]
 mod resonance_peaks;
+#[path = "cases/tier0_quirks.rs"]
+mod tier0_quirks;
+#[path = "cases/tier0_splitting.rs"]
+mod tier0_splitting;
 
 use judging::{Data, Item, Outcome};
 use serde_json::Value;
@@ -39,7 +43,7 @@ use std::path::{Path, PathBuf};
 type Judge = fn(&Value, &Data) -> Vec<Item>;
 
 /// Kinds with the functions that answer them.
-const KINDS: [(&str, Judge); 8] = [
+const KINDS: [(&str, Judge); 12] = [
     ("adler32", adler32_sums::judge),
     ("beamspot_d0phi", beamspot_d0phi::judge),
     ("dqm_qtests", dqm_qtests::judge),
@@ -47,20 +51,20 @@ const KINDS: [(&str, Judge); 8] = [
     ("mass_profiles", mass_profiles::judge),
     ("pcl", pcl::judge),
     ("resonance_peaks", resonance_peaks::judge),
+    ("splitting/express", tier0_splitting::judge),
+    ("splitting/express_merge", tier0_splitting::judge),
     ("splitting/generic", generic::judge),
+    ("splitting/repack", tier0_splitting::judge),
+    ("splitting/repack_merge", tier0_splitting::judge),
 ];
 
 /// Kinds that nothing here answers yet: counted as not run, never as a failure. Whoever builds the
 /// answer moves the kind to the table above.
-const NOT_BUILT_YET: [&str; 10] = [
+const NOT_BUILT_YET: [&str; 6] = [
     "beamspot_pv",
     "closeout",
     "millepede",
     "retry",
-    "splitting/express",
-    "splitting/express_merge",
-    "splitting/repack",
-    "splitting/repack_merge",
     "state_machines",
     "work_matching",
 ];
@@ -142,6 +146,10 @@ impl Tally {
             (Outcome::Ok, _) => {
                 self.ok += 1;
                 println!("{id}: ok");
+            }
+            (Outcome::Quirk(name), _) => {
+                self.ok += 1;
+                println!("{id}: ok (differs on purpose: {name})");
             }
             (Outcome::Differs(_), Some(reason)) => {
                 self.ok += 1;

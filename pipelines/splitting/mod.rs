@@ -18,20 +18,26 @@ mod by_file;
 mod by_lumi;
 mod by_size;
 mod dqm_harvest;
+mod estimates;
 mod event_aware_file;
 mod event_aware_lumi;
 mod event_range;
 mod express;
+mod express_merge;
+mod first_fit;
 mod fixed_delay;
 mod groups;
 mod lumi_jobs;
 mod merge_by_size;
 mod min_file;
 mod parentless_merge;
+mod repack;
+mod repack_merge;
 mod requests;
 mod run;
 mod selection;
 mod sibling;
+mod walk;
 
 pub use alca_harvest::AlcaHarvest;
 pub use by_event::Event;
@@ -42,12 +48,15 @@ pub use dqm_harvest::{DqmHarvest, HarvestUnit};
 pub use event_aware_file::EventAwareFile;
 pub use event_aware_lumi::EventAwareLumi;
 pub use event_range::EventRange;
+pub use express_merge::ExpressMerge;
 pub use fixed_delay::FixedDelay;
 use groups::{Groups, groups};
 pub use lumi_jobs::Boundaries;
 pub use merge_by_size::MergeBySize;
 pub use min_file::MinFile;
 pub use parentless_merge::ParentlessMerge;
+pub use repack::Repack;
+pub use repack_merge::RepackMerge;
 pub use run::Run;
 pub use selection::{Lumis, Selection};
 pub use sibling::Sibling;
@@ -97,6 +106,12 @@ pub enum Splitter {
         /// A lumi with more events than this is set aside whole.
         max_input_rate: u64,
     },
+    /// Whole lumis in order, up to so much a job.
+    Repack(Repack),
+    /// Whole lumis in order, until a job is large enough.
+    RepackMerge(RepackMerge),
+    /// Lumis that follow each other, once the first of them is old enough.
+    ExpressMerge(ExpressMerge),
     /// One harvest of constants a run; a run with no input is decided without one.
     AlcaHarvest(AlcaHarvest),
     /// Merges and tests of histograms.
@@ -105,6 +120,17 @@ pub enum Splitter {
     Block,
     /// One unit of work for everything, for requests.
     Dataset,
+}
+
+/// What releases input that fills no job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// The end of the input.
+    Closed,
+    /// Its age.
+    Age,
+    /// Whichever comes first.
+    Either,
 }
 
 /// One unconsumed input.
@@ -147,7 +173,7 @@ pub struct Window<'a> {
     pub frontier: Option<&'a Frontier>,
     /// Lumis that were worked on already or are declared empty: nothing more comes for them, so
     /// they are no hole, and what lies in front of one is complete.
-    pub passed: &'a BTreeSet<LumiNumber>,
+    pub passed: &'a Frontier,
     /// Lumis that were split over several jobs of the task before, not all of them done: not to be
     /// merged yet.
     pub split_active: &'a BTreeSet<LumiNumber>,
@@ -155,6 +181,8 @@ pub struct Window<'a> {
     pub run_ended_at: Option<Moment>,
     /// What a job of the task costs: measured, or the task's declared defaults.
     pub cost: Cost,
+    /// A moment that no input came before; none where nobody has looked.
+    pub oldest: Option<Moment>,
     /// Where jobs may run; none for anywhere.
     pub allowed_sites: Option<&'a BTreeSet<String>>,
     /// The latest job of this task and run that only read the window, if there was one: an early or
@@ -308,6 +336,9 @@ impl Item {
 /// No lumi.
 static NO_LUMIS: BTreeSet<LumiNumber> = BTreeSet::new();
 
+/// No lumi, as a frontier.
+static NOTHING_PASSED: Frontier = Frontier::new();
+
 impl<'a> Window<'a> {
     /// A window of which nothing is known but its input and which lumis are accounted for.
     pub fn new(run: RunNumber, items: &'a [Item], frontier: Option<&'a Frontier>) -> Self {
@@ -315,10 +346,11 @@ impl<'a> Window<'a> {
             run,
             items,
             frontier,
-            passed: &NO_LUMIS,
+            passed: &NOTHING_PASSED,
             split_active: &NO_LUMIS,
             run_ended_at: None,
             cost: Cost::default(),
+            oldest: None,
             allowed_sites: None,
             harvested: None,
             siblings: None,
@@ -332,7 +364,8 @@ impl Window<'_> {
     fn is_whole(&self, item: &Item, closed: bool) -> bool {
         closed
             || self.frontier.is_some_and(|frontier| {
-                (item.lumi.0..=item.end()).all(|lumi| frontier.is_closed(LumiNumber(lumi)))
+                item.end() <= frontier.reached()
+                    || (item.lumi.0..=item.end()).all(|lumi| frontier.is_closed(LumiNumber(lumi)))
             })
     }
 
@@ -353,6 +386,28 @@ impl Window<'_> {
         match self.frontier {
             Some(_) => self.settled_end(closed),
             None => self.items.len(),
+        }
+    }
+
+    /// Whether nothing more can come for a lumi.
+    fn is_closed(&self, lumi: LumiNumber, closed: bool) -> bool {
+        closed
+            || self
+                .frontier
+                .is_some_and(|frontier| frontier.is_closed(lumi))
+    }
+
+    /// Behind this position nothing is closed. With a hole in front that is the end of the window:
+    /// then every lumi in it is looked at, which are those in the making, because closed ones are
+    /// cut when they close.
+    fn end_of_closed(&self, closed: bool) -> usize {
+        match self.frontier {
+            _ if closed => self.items.len(),
+            None => 0,
+            Some(frontier) if frontier.hole().is_some() => self.items.len(),
+            Some(frontier) => self
+                .items
+                .partition_point(|item| item.lumi.0 <= frontier.reached()),
         }
     }
 
@@ -390,6 +445,9 @@ pub fn split(splitter: &Splitter, window: &Window<'_>, closed: bool, now: Moment
         Splitter::FixedDelay(by) => fixed_delay::split(*by, window, now),
         Splitter::Sibling(by) => sibling::split(*by, window, closed),
         Splitter::MergeBySize(by) => merge_by_size::split(*by, window, closed),
+        Splitter::Repack(by) => repack::split(by, window, closed, now),
+        Splitter::RepackMerge(by) => repack_merge::split(by, window, closed, now),
+        Splitter::ExpressMerge(by) => express_merge::split(by, window, closed, now),
         Splitter::ParentlessMerge(by) => parentless_merge::split(*by, window, closed, now),
         Splitter::Express {
             max_events,

@@ -12,6 +12,14 @@ pub struct Frontier {
 }
 
 impl Frontier {
+    /// Nothing is closed.
+    pub const fn new() -> Self {
+        Self {
+            reached: 0,
+            ahead: BTreeSet::new(),
+        }
+    }
+
     /// A lumi was closed; in any order, any number of times.
     pub fn close(&mut self, lumi: LumiNumber) {
         if lumi.0 > self.reached {
@@ -35,6 +43,12 @@ impl Frontier {
     /// The last lumi with nothing missing at or before it; 0 for none.
     pub fn reached(&self) -> u32 {
         self.reached
+    }
+
+    /// The last lumi that is closed, whatever is missing before it.
+    pub fn last(&self) -> Option<LumiNumber> {
+        let reached = (self.reached > 0).then_some(self.reached);
+        self.ahead.last().copied().or(reached).map(LumiNumber)
     }
 
     /// Whether this lumi is closed.

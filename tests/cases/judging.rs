@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub(crate) enum Outcome {
     /// As expected.
     Ok,
+    /// As expected but for upstream's quirk of this name, to the last consequence.
+    Quirk(String),
     /// Expected against got.
     Differs(String),
     /// A data file is not here; its name under `TIER0_DATA`.
