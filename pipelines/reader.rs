@@ -204,6 +204,18 @@ impl<'d> Reader<'d> {
 
     /// A duration longer than none.
     pub fn span(&self, node: &'d Node) -> Option<Span> {
+        match self.span_or_none(node) {
+            Some(Span::ZERO) => {
+                let hint = "write a duration of at least \"1us\"";
+                self.mistake(node, "T008", "a duration of nothing", hint);
+                None
+            }
+            span => span,
+        }
+    }
+
+    /// A duration, which may be none at all: `"0s"`.
+    pub fn span_or_none(&self, node: &'d Node) -> Option<Span> {
         if !matches!(node.value, Value::Text(_) | Value::Untyped(_)) {
             let message = format!("a duration carries its unit; this is {}", node.value.kind());
             self.mistake(
@@ -215,12 +227,7 @@ impl<'d> Reader<'d> {
             return None;
         }
         match Span::parse(self.text(node)?) {
-            Ok(span) if span > Span::ZERO => Some(span),
-            Ok(_) => {
-                let hint = "write a duration of at least \"1us\"";
-                self.mistake(node, "T008", "a duration of nothing", hint);
-                None
-            }
+            Ok(span) => Some(span.max(Span::ZERO)),
             Err(why) => {
                 let hint = "units are us, ms, s, m, h, d";
                 self.mistake(node, "T006", format!("this is no duration: {why}"), hint);

@@ -9,9 +9,9 @@ use super::DraftTask;
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
 use crate::splitting::{
-    AlcaHarvest, Boundaries, DqmHarvest, Event, EventAwareFile, EventAwareLumi, EventRange, File,
-    FixedDelay, HarvestUnit, Lumi, MergeBySize, MinFile, ParentlessMerge, Run, Selection, Sibling,
-    Size, Splitter,
+    AlcaHarvest, Boundaries, DqmHarvest, Event, EventAwareFile, EventAwareLumi, EventRange,
+    ExpressMerge, File, FixedDelay, HarvestUnit, Lumi, MergeBySize, MinFile, ParentlessMerge,
+    Repack, RepackMerge, Run, Selection, Sibling, Size, Splitter, Tail,
 };
 use model::ids::{LumiNumber, RunNumber};
 use model::time::Span;
@@ -19,7 +19,7 @@ use model::units::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Splitters of the design that are not built yet (contracts: pipeline definition).
-const TO_COME: &[&str] = &["repack", "repack_merge", "express_merge", "sibling"];
+const TO_COME: &[&str] = &["sibling"];
 
 /// Keys that all splitters by lumis take.
 const BOUNDARY_KEYS: [&str; 5] = [
@@ -44,6 +44,35 @@ const KINDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("express", &["max_events", "max_input_rate"]),
+    (
+        "express_merge",
+        &["max_size", "max_files", "max_latency", "tail"],
+    ),
+    (
+        "repack",
+        &[
+            "max_size_single_lumi",
+            "max_size_multi_lumi",
+            "max_events",
+            "max_files",
+            "max_latency",
+            "tail",
+        ],
+    ),
+    (
+        "repack_merge",
+        &[
+            "min_size",
+            "max_size",
+            "max_events",
+            "max_files",
+            "max_edm_size",
+            "max_over_size",
+            "max_latency",
+            "tail",
+            "direct_over",
+        ],
+    ),
     ("run", &["files_per_job"]),
     ("event", &["events_per_job"]),
     ("alca_harvest", &["timeout"]),
@@ -166,6 +195,9 @@ impl<'d> Split<'_, 'd> {
                     max_input_rate: rate?,
                 }
             }
+            "express_merge" => Splitter::ExpressMerge(self.express_merge()?),
+            "repack" => Splitter::Repack(self.repack()?),
+            "repack_merge" => Splitter::RepackMerge(self.repack_merge()?),
             // WMCore RunBased.
             "run" => Splitter::Run(Run {
                 files_per_job: self.number_u32("files_per_job", 300)?,
@@ -219,6 +251,101 @@ impl<'d> Split<'_, 'd> {
             "block" => Splitter::Block,
             _ => Splitter::Dataset,
         })
+    }
+
+    fn repack(&self) -> Option<Repack> {
+        let defaults = Repack::default();
+        let repack = Repack {
+            max_size_single_lumi: self
+                .bytes("max_size_single_lumi", defaults.max_size_single_lumi)?,
+            max_size_multi_lumi: self.bytes("max_size_multi_lumi", defaults.max_size_multi_lumi)?,
+            max_events: self.number("max_events", defaults.max_events)?,
+            max_files: self.number_u32("max_files", defaults.max_files)?,
+            max_latency: self.span("max_latency")?.unwrap_or(defaults.max_latency),
+            tail: self.tail(&[("closed", Tail::Closed), ("either", Tail::Either)])?,
+        };
+        let (single, multi) = (repack.max_size_single_lumi, repack.max_size_multi_lumi);
+        if multi > single {
+            let message = format!(
+                "several lumis may have {multi} together (max_size_multi_lumi), and one alone is \
+                 split above {single} (max_size_single_lumi)"
+            );
+            let hint = "make max_size_single_lumi the larger one";
+            self.contradiction("max_size_multi_lumi", &message, hint);
+        }
+        Some(repack)
+    }
+
+    fn repack_merge(&self) -> Option<RepackMerge> {
+        let defaults = RepackMerge::default();
+        let merge = RepackMerge {
+            min_size: self.bytes("min_size", defaults.min_size)?,
+            max_size: self.bytes("max_size", defaults.max_size)?,
+            max_events: self.number("max_events", defaults.max_events)?,
+            max_files: self.number_u32("max_files", defaults.max_files)?,
+            max_edm_size: self.bytes("max_edm_size", defaults.max_edm_size)?,
+            max_over_size: self.bytes("max_over_size", defaults.max_over_size)?,
+            max_latency: self.span("max_latency")?.unwrap_or(defaults.max_latency),
+            tail: self.tail(&[("closed", Tail::Closed), ("either", Tail::Either)])?,
+            direct_over: match self.keys.get("direct_over") {
+                Some(node) => Some(self.reader.bytes(node)?),
+                None => None,
+            },
+        };
+        let largest = merge.max_edm_size;
+        if merge.min_size > merge.max_size {
+            let message = format!(
+                "a merge is large enough at {} (min_size) and too large at {} (max_size)",
+                merge.min_size, merge.max_size
+            );
+            let hint = "make max_size larger than min_size, best twice as large";
+            self.contradiction("min_size", &message, hint);
+        }
+        if merge.max_size > largest {
+            let message = format!(
+                "a merge may have {} (max_size), and no file more than {largest} (max_edm_size)",
+                merge.max_size
+            );
+            let hint = "max_edm_size is what one file can hold: keep max_size below it";
+            self.contradiction("max_size", &message, hint);
+        }
+        if merge.direct_over.is_some_and(|direct| direct > largest) {
+            let message = format!(
+                "no input above direct_over goes on as it is, because no file has more than \
+                 {largest} (max_edm_size)"
+            );
+            self.contradiction(
+                "direct_over",
+                &message,
+                "min_size is a good value for direct_over",
+            );
+        }
+        Some(RepackMerge {
+            max_over_size: merge.max_over_size.min(largest),
+            ..merge
+        })
+    }
+
+    fn express_merge(&self) -> Option<ExpressMerge> {
+        let defaults = ExpressMerge::default();
+        Some(ExpressMerge {
+            max_size: self.bytes("max_size", defaults.max_size)?,
+            max_files: self.number_u32("max_files", defaults.max_files)?,
+            // None at all merges lumi by lumi.
+            max_latency: match self.keys.get("max_latency") {
+                Some(node) => self.reader.span_or_none(node)?,
+                None => defaults.max_latency,
+            },
+            tail: self.tail(&[("age", Tail::Age), ("either", Tail::Either)])?,
+        })
+    }
+
+    /// What releases the last lumis.
+    fn tail(&self, words: &[(&str, Tail)]) -> Option<Tail> {
+        match self.keys.get("tail") {
+            Some(node) => self.reader.word(node, "way to release the tail", words),
+            None => Some(Tail::Either),
+        }
     }
 
     /// WMCore FileBased.

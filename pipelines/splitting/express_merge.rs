@@ -47,7 +47,7 @@ pub(super) fn split(rule: &ExpressMerge, window: &Window<'_>, closed: bool, now:
     let mut lumis = DataInOrder::of(window, closed);
     let mut open = Gathered::default();
     let mut last = 0;
-    while let Some(data) = lumis.next() {
+    for data in lumis.by_ref() {
         let with_this = open.with(&data);
         let fits = with_this.files <= rule.max_files as usize && with_this.bytes <= rule.max_size.0;
         let lumi_by_lumi = rule.max_latency == Span::ZERO;

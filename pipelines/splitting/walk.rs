@@ -145,7 +145,7 @@ pub(super) fn walk<B: Blocks>(splitter: &B, window: &Window<'_>, closed: bool, n
     };
     let passed_to = window.passed.last().map_or(0, |lumi| lumi.0);
     let mut reached = 0;
-    while let Some(data) = lumis.next() {
+    for data in lumis.by_ref() {
         if data.first > reached + 1 {
             walk.gap(reached + 1, data.first - 1);
             if walk.nothing_is_old(passed_to, &data) {
