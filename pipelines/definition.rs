@@ -75,6 +75,8 @@ pub struct Task {
     pub release: Release,
     /// Constants that its jobs propose, and the rule each is judged by.
     pub calibrates: Vec<GateRule>,
+    /// How long after its end an earlier run without a decision may hold a calibrating task back.
+    pub upload_wait: Span,
     /// Whether its jobs' quality tests make the run's verdict.
     pub certifies: bool,
     /// Free parameters handed to the program.
@@ -85,16 +87,44 @@ pub struct Task {
 
 /// What must be true of a run before a task's jobs may start (D17).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Release {
+pub struct Release {
+    /// What.
+    pub when: When,
+    /// Not before so long after the end of the run (the field's delay of prompt reconstruction).
+    pub delay: Span,
+    /// How long the wait may last; then the work is done provisionally. None waits until somebody
+    /// says. Counted from the moment that [`crate::release`] names for each rule.
+    pub at_most: Option<Span>,
+    /// So long before the wait ends by itself nothing new can be promised to reach the run: it is
+    /// locked.
+    pub lock: Span,
+}
+
+/// What a release waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
     /// Nothing.
     Always,
-    /// A decision on each of these tags has been taken for the run, or the wait has ended.
-    Conditions {
-        /// The tags.
-        of: Vec<TagName>,
-        /// How long after the run closed the wait may last; then the work is done provisionally.
-        at_most: Span,
-    },
+    /// Somebody has announced the run and what it is for.
+    RunKnown,
+    /// The run's data are complete.
+    RunClosed,
+    /// A decision on each of these tags has been taken for the run.
+    Conditions(Vec<TagName>),
+    /// A person accepts the run.
+    Approved,
+    /// The run's quality tests found nothing wrong.
+    Verdict,
+}
+
+impl Release {
+    /// Waits for nothing.
+    pub const ALWAYS: Self = Self {
+        when: When::Always,
+        delay: Span::ZERO,
+        at_most: None,
+        lock: Span::ZERO,
+    };
 }
 
 /// How a proposed constant is judged; whole numbers only, in nano-units of each quantity (D4).

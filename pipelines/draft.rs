@@ -5,6 +5,7 @@
 //! other pipelines; or every mistake at once. It never guesses: a key that nobody reads is a
 //! mistake.
 
+mod release;
 mod rules;
 mod split;
 mod task;

@@ -4,7 +4,7 @@
 //! In come the drafts, out come the definitions or every mistake at once. It changes nothing in a
 //! draft.
 
-use crate::definition::{Definition, Release, Task, TaskInput, Trigger};
+use crate::definition::{Definition, Task, TaskInput, Trigger, When};
 use crate::diagnosis::{Diagnosis, nearest};
 use crate::draft::{Draft, parse};
 use model::names::{OutputLabel, TagName, TaskPath};
@@ -163,7 +163,7 @@ fn check_tags(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
         }
     }
     for (draft, task) in tasks(drafts) {
-        let Release::Conditions { of, .. } = &task.release else {
+        let When::Conditions(of) = &task.release.when else {
             continue;
         };
         let at = &draft.places.tasks[&task.name].release;
@@ -239,7 +239,7 @@ fn waits(drafts: &[Draft]) -> BTreeMap<TaskPath, (&Draft, Vec<Wait<'_>>)> {
             };
             before.push((from.clone(), at));
         }
-        if let Release::Conditions { of, .. } = &task.release {
+        if let When::Conditions(of) = &task.release.when {
             let by = of.iter().filter_map(|tag| calibrators.get(tag)).flatten();
             before.extend(by.map(|(draft, task)| (path(draft, task), &places.release)));
         }

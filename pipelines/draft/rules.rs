@@ -1,13 +1,12 @@
-//! A task's rules as people typed them: what follows from a failure, what releases its jobs, how
-//! the constants it proposes are judged.
+//! A task's rules as people typed them: what follows from a failure, and how the constants it
+//! proposes are judged.
 //!
 //! In come their tables, out come the rules with every limit checked. Whether the tags they name
 //! exist shows only among all pipelines.
 
-use super::task::read_tags;
-use crate::definition::{GateRule, Growth, Release, RetryPolicy};
-use crate::document::{Node, Value};
-use crate::reader::Reader;
+use crate::definition::{GateRule, Growth, RetryPolicy};
+use crate::document::Node;
+use crate::reader::{Keys, Reader};
 use model::names::TagName;
 use model::time::Span;
 
@@ -57,48 +56,19 @@ pub(super) fn read_retry<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Retr
     Some(policy)
 }
 
-pub(super) fn read_release<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Release> {
-    let keys = reader.table(node, "release", &["when", "of", "at_most", "then"])?;
-    let when = keys.required(reader, "when", "when = \"conditions\"")?;
-    if let Value::Text(word) = &when.value
-        && ["run_closed", "approved", "verdict"].contains(&word.as_str())
-    {
-        let hint = "built is \"conditions\"; a harvest waits for the end of the run by itself";
-        reader.mistake(
-            when,
-            "P007",
-            format!("a release when {word:?} is not built yet"),
-            hint,
-        );
-        return None;
+/// How long after its end an earlier run may hold back the constants of later ones: the field's
+/// ConditionUploadTimeout (dmwm/T0:etc/ProdOfflineConfiguration.py).
+const DEFAULT_UPLOAD_WAIT: Span = Span::from_secs(18 * 3_600);
+
+pub(super) fn read_upload_wait<'d>(reader: &Reader<'d>, keys: &Keys<'d>, calibrates: bool) -> Span {
+    let Some(node) = keys.get("upload_wait") else {
+        return DEFAULT_UPLOAD_WAIT;
+    };
+    if !calibrates {
+        let message = "only a task with gates waits for the constants of earlier runs".to_owned();
+        reader.mistake(node, "T008", message, "remove it, or add a [[task.gate]]");
     }
-    reader.word(when, "rule of release", &[("conditions", ())])?;
-    let of_at = keys.required(reader, "of", "of = [\"beamspot\"]");
-    let of = of_at.map(|n| read_tags(reader, n)).unwrap_or_default();
-    if let Some(node) = of_at
-        && matches!(&node.value, Value::List(list) if list.is_empty())
-    {
-        reader.mistake(
-            node,
-            "T008",
-            "it waits for no tag",
-            "name one, or remove release",
-        );
-    }
-    let at_most = keys
-        .required(
-            reader,
-            "at_most",
-            "at_most = \"48h\": no wait is without an end",
-        )
-        .and_then(|node| reader.span(node));
-    if let Some(then) = keys.get("then") {
-        reader.word(then, "end of a wait", &[("provisional", ())])?;
-    }
-    Some(Release::Conditions {
-        of,
-        at_most: at_most?,
-    })
+    reader.span(node).unwrap_or(DEFAULT_UPLOAD_WAIT)
 }
 
 pub(super) fn read_gates<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<GateRule> {

@@ -3,7 +3,7 @@
 //! In comes its table, out comes the task with every key read, its input still as typed. It never
 //! compares tasks with each other; the draft of the whole pipeline does.
 
-use super::{DraftTask, TaskPlaces, TypedInput, rules, split};
+use super::{DraftTask, TaskPlaces, TypedInput, release, rules, split};
 use crate::definition::{Release, Task, TaskInput};
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
@@ -23,6 +23,7 @@ const TASK_KEYS: &[&str] = &[
     "retry",
     "release",
     "gate",
+    "upload_wait",
     "certifies",
     "parameters",
     "early",
@@ -68,11 +69,12 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         .and_then(|node| rules::read_retry(reader, node));
     let release = keys
         .get("release")
-        .and_then(|node| rules::read_release(reader, node));
+        .and_then(|node| release::read_release(reader, node));
     let calibrates = keys
         .get("gate")
         .map(|n| rules::read_gates(reader, n))
         .unwrap_or_default();
+    let upload_wait = rules::read_upload_wait(reader, &keys, !calibrates.is_empty());
     let certifies = keys
         .get("certifies")
         .and_then(|n| reader.flag(n))
@@ -106,8 +108,9 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         conditions,
         outputs,
         retry: retry.unwrap_or(rules::DEFAULT_RETRY),
-        release: release.unwrap_or(Release::Always),
+        release: release.unwrap_or(Release::ALWAYS),
         calibrates,
+        upload_wait,
         certifies,
         parameters,
         early,

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 use tier0_pipelines::EMBEDDED;
-use tier0_pipelines::definition::{Definition, GateRule, Release, TaskInput, Trigger};
+use tier0_pipelines::definition::{Definition, GateRule, Release, TaskInput, Trigger, When};
 use tier0_pipelines::diagnosis::EXPLANATIONS;
 use tier0_pipelines::link::load;
 use tier0_pipelines::splitting::{DqmHarvest, File, Splitter};
@@ -149,7 +149,7 @@ fn embedded_pipelines_are_those_of_the_flow() {
     );
     let release = &definitions[2].tasks[0].release;
     assert!(
-        matches!(release, Release::Conditions { of, .. } if of.len() == 2),
+        matches!(release, Release { when: When::Conditions(of), .. } if of.len() == 2),
         "{release:?}"
     );
     assert!(definitions[3].tasks[0].certifies);

@@ -93,6 +93,11 @@ impl Commands {
         self.look(|answer| Message::AskWhy(object, answer))
     }
 
+    /// What every task's release says now. Blocks: not for async code.
+    pub fn gates(&self) -> Result<Vec<model::ruling::GateState>, DoorError> {
+        self.look(Message::AskGates)
+    }
+
     /// Asks for a picture of what is.
     fn look<T>(
         &self,

@@ -19,6 +19,8 @@ pub enum Message {
     AskWaits(std::sync::mpsc::SyncSender<Vec<model::wait::Wait>>),
     /// Somebody wants to know why an object stands as it stands.
     AskWhy(Object, std::sync::mpsc::SyncSender<Option<Why>>),
+    /// Somebody wants to know what every task's release says.
+    AskGates(std::sync::mpsc::SyncSender<Vec<model::ruling::GateState>>),
     /// A performer's thread panicked.
     PerformerLost(&'static str),
     /// Stop, after what is decided is recorded.

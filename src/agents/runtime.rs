@@ -371,6 +371,10 @@ impl Runtime {
                 // Whoever asked may have given up.
                 let _ = answer.try_send(self.engine.why(self.clock.now(), &object));
             }
+            Message::AskGates(answer) => {
+                // Whoever asked may have given up.
+                let _ = answer.try_send(self.engine.gates(self.clock.now()));
+            }
             Message::PerformerLost(name) => return Err(AgentError::Performer(name)),
             Message::Stop => self.stopping = Some(Instant::now() + STOP_PATIENCE),
         }

@@ -113,11 +113,11 @@ pub(crate) async fn job_verb(
     }
 }
 
-fn unknown_verb(kind: &str, segment: &str, known: &str) -> Trouble {
+pub(crate) fn unknown_verb(kind: &str, segment: &str, known: &str) -> Trouble {
     Trouble::bad_request(format!("\"{segment}\" names no verb of a {kind}"), known)
 }
 
-fn run_number(run: u32) -> Result<RunNumber, Trouble> {
+pub(crate) fn run_number(run: u32) -> Result<RunNumber, Trouble> {
     if run == 0 {
         return Err(Trouble::bad_request(
             "run 0 does not exist",
@@ -127,14 +127,14 @@ fn run_number(run: u32) -> Result<RunNumber, Trouble> {
     Ok(RunNumber(run))
 }
 
-fn json<T: DeserializeOwned>(body: &[u8], hint: &str) -> Result<T, Trouble> {
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8], hint: &str) -> Result<T, Trouble> {
     serde_json::from_slice(body).map_err(|error| {
         Trouble::bad_body(axum::http::StatusCode::BAD_REQUEST, error.to_string(), hint)
     })
 }
 
 /// Hands a command over and waits for the answer, on a thread where waiting is allowed.
-async fn ask(parts: ApiParts, order: Order) -> Outcome {
+pub(crate) async fn ask(parts: ApiParts, order: Order) -> Outcome {
     let door = parts.commands.clone();
     let reply = tokio::task::spawn_blocking(move || door.ask(order))
         .await

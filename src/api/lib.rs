@@ -11,6 +11,7 @@
 //! must name a host that is ours.
 
 mod commands;
+mod gates;
 mod guard;
 mod problem;
 mod query;
@@ -45,6 +46,9 @@ pub trait CommandDoor: Send + Sync {
     fn ask(&self, order: Order) -> Result<Reply, DoorError>;
     /// Why an object stands as it stands; none when the engine does not know it.
     fn why(&self, object: Object) -> Result<Option<Why>, DoorError>;
+
+    /// What every task's release says now.
+    fn gates(&self) -> Result<Vec<model::ruling::GateState>, DoorError>;
 }
 
 /// Why a command got no answer.

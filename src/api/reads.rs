@@ -69,7 +69,7 @@ fn one<T: Serialize>(parts: &ApiParts, item: T) -> Response {
     Json(Answer::new(parts.status.now(), item)).into_response()
 }
 
-fn list<T: Serialize>(parts: &ApiParts, items: Vec<T>, next: Option<i64>) -> Response {
+pub(crate) fn list<T: Serialize>(parts: &ApiParts, items: Vec<T>, next: Option<i64>) -> Response {
     Json(ListAnswer::new(parts.status.now(), items, next)).into_response()
 }
 

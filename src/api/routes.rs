@@ -2,7 +2,7 @@
 
 use crate::guard::{Guarded, guard};
 use crate::problem::{Outcome, Trouble};
-use crate::{ApiParts, commands, reads};
+use crate::{ApiParts, commands, gates, reads};
 use axum::Json;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -41,6 +41,8 @@ const INDEX: &[&str] = &[
     "GET /api/v1/alarms?cleared",
     "GET /api/v1/why/{kind}/{id}",
     "GET /api/v1/audit?after&limit",
+    "GET /api/v1/gates",
+    "POST /api/v1/gates/{pipeline}.{task}:hold|accept {run}",
     "GET /api/v1/system",
 ];
 
@@ -67,6 +69,8 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/alarms", get(reads::alarms))
         .route("/why/{kind}/{*id}", get(reads::why))
         .route("/audit", get(reads::audit))
+        .route("/gates", get(gates::gates))
+        .route("/gates/{task}", axum::routing::post(gates::gate_verb))
         .route("/system", get(reads::system));
     Router::new()
         .route("/healthz", get(healthz))

@@ -9,13 +9,16 @@ use super::outcome::{Exit, Failure};
 use super::table::{Table, or_dash, to_second};
 use clap::Subcommand;
 use view::conditions::{DecisionView, IovView, PayloadView, TagView};
+use view::gate::GateView;
 
 const EXAMPLES: &str = "\
 Examples:
   tier0 calib tags
   tier0 calib iovs beamspot
   tier0 calib show beamspot
-  tier0 calib get 8c1f...";
+  tier0 calib get 8c1f...
+  tier0 calib hold prompt.reco --reason \"pixel swap\"
+  tier0 calib accept prompt.reco --run 165617";
 
 /// What can be done with conditions.
 #[derive(Debug, Subcommand)]
@@ -35,11 +38,12 @@ pub enum CalibVerb {
         #[arg(long)]
         run: Option<u32>,
     },
-    /// Show what was decided on a tag, run by run, with what was measured
-    #[command(after_help = "Examples:\n  tier0 calib show beamspot --json")]
+    /// Show what was decided on a tag, run by run, with what was measured; without a tag, what
+    /// every task's release waits for
+    #[command(after_help = "Examples:\n  tier0 calib show beamspot --json\n  tier0 calib show")]
     Show {
         /// The tag
-        tag: String,
+        tag: Option<String>,
         /// Only on this run
         #[arg(long)]
         run: Option<u32>,
@@ -53,6 +57,28 @@ pub enum CalibVerb {
         /// sha256 of the payload, as `calib iovs` shows it
         hash: String,
     },
+    /// Let no more jobs of a task be made, for one run or for every run
+    #[command(after_help = "Examples:\n  tier0 calib hold prompt.reco --reason \"pixel swap\"")]
+    Hold(Ruling),
+    /// Let a task of a run go now, whatever it waits for; without a run, leave it to its rule again
+    #[command(after_help = "Examples:\n  tier0 calib accept prompt.reco --run 165617")]
+    Accept(Ruling),
+}
+
+/// A person's word on a task.
+#[derive(Debug, clap::Args)]
+pub struct Ruling {
+    /// The task, as PIPELINE.TASK
+    task: String,
+    /// Only for this run
+    #[arg(long)]
+    run: Option<u32>,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+    /// Who says so
+    #[arg(long)]
+    by: Option<String>,
 }
 
 pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
@@ -63,10 +89,12 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
         CalibVerb::Iovs { tag, run } => {
             client.get("iovs", &[("tag", tag.clone()), ("run", of(run))])?
         }
-        CalibVerb::Show { tag, run } => client.get(
-            "calibrations",
-            &[("tag", Some(tag.clone())), ("run", of(run))],
-        )?,
+        CalibVerb::Show { tag: None, .. } => client.get("gates", &[])?,
+        CalibVerb::Show { tag, run } => {
+            client.get("calibrations", &[("tag", tag.clone()), ("run", of(run))])?
+        }
+        CalibVerb::Hold(ruling) => return rule("hold", ruling, desk),
+        CalibVerb::Accept(ruling) => return rule("accept", ruling, desk),
         CalibVerb::Get { hash } => client.get(&format!("payloads/{}", plain(hash)?), &[])?,
     };
     if desk.common.json {
@@ -75,6 +103,8 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     match verb {
         CalibVerb::Tags => tags(&rows(answer)?, desk),
         CalibVerb::Iovs { .. } => iovs(&rows(answer)?, desk),
+        CalibVerb::Show { tag: None, .. } => gates(&rows(answer)?, desk),
+        CalibVerb::Hold(_) | CalibVerb::Accept(_) => Ok(Exit::Fine),
         CalibVerb::Show { .. } => decisions(&rows(answer)?, desk),
         CalibVerb::Get { .. } => {
             let payload: PayloadView = shape(answer)?;
@@ -82,6 +112,58 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
             Ok(Exit::Fine)
         }
     }
+}
+
+fn rule(verb: &str, ruling: &Ruling, desk: &mut Desk) -> Result<Exit, Failure> {
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if !ruling.task.bytes().all(name) || !ruling.task.contains('.') {
+        return Err(Failure::Usage(format!(
+            "\"{}\" is no PIPELINE.TASK; `tier0 calib show` lists the gates",
+            ruling.task
+        )));
+    }
+    let manner = [("by", ruling.by.clone()), ("reason", ruling.reason.clone())];
+    let body = match ruling.run {
+        Some(run) => serde_json::json!({ "run": run }),
+        None => serde_json::json!({}),
+    };
+    let client = desk.client()?;
+    let answer = client.order(&format!("gates/{}:{verb}", ruling.task), &manner, &body)?;
+    super::runs::done(&answer, desk)
+}
+
+fn gates(gates: &[GateView], desk: &mut Desk) -> Result<Exit, Failure> {
+    let mut table = Table::new(&["TASK", "RUN", "STATE", "LOCKED", "UNTIL", "WHY"]);
+    for gate in gates {
+        let safe = or_dash(gate.first_condition_safe_run);
+        let ruled = gate.ruling.as_ref().map_or_else(
+            || format!("first run that constants can reach: {safe}"),
+            |ruling| format!("{} by {}: {}", ruling.kind, ruling.by, ruling.reason),
+        );
+        let dash = || "-".to_owned();
+        table.row(vec![
+            gate.task.clone(),
+            "all".to_owned(),
+            dash(),
+            dash(),
+            dash(),
+            ruled,
+        ]);
+        for run in &gate.runs {
+            let wait = run.wait.as_ref();
+            let until = wait.and_then(|wait| wait.until.as_deref()).map(to_second);
+            table.row(vec![
+                gate.task.clone(),
+                run.run.to_string(),
+                run.state.clone(),
+                if run.locked { "yes" } else { "no" }.to_owned(),
+                or_dash(until),
+                wait.map_or_else(dash, |wait| wait.reason.clone()),
+            ]);
+        }
+    }
+    table.write(desk.out, "no task waits for anything")?;
+    Ok(Exit::Fine)
 }
 
 /// A hash may go into a path; anything else may not.

@@ -79,6 +79,23 @@ impl Client {
         self.read(path, request.send(body.to_string()))
     }
 
+    /// Gives an order, with how it is meant.
+    pub(crate) fn order(
+        &self,
+        path: &str,
+        manner: Parameters,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let mut request = self.agent.post(format!("{}/api/v1/{path}", self.base));
+        for (name, value) in manner {
+            if let Some(value) = value {
+                request = request.query(*name, value);
+            }
+        }
+        let request = request.header("content-type", "application/json");
+        self.read(path, request.send(body.to_string()))
+    }
+
     /// Reads a list page by page, at most `limit` rows: one document as if it had been one page.
     pub(crate) fn list(
         &self,

@@ -277,6 +277,7 @@ impl Engine {
             )?;
             write!(hash, "{:?}{:?}", self.constants, self.alarms)?;
             write!(hash, "{:?}", self.declined)?;
+            write!(hash, "{:?}", self.rulings)?;
             write!(hash, "{:?}{}", self.queue.jobs(), self.cores_used)
         })();
         assert!(written.is_ok(), "writing into a hash cannot fail");

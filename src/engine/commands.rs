@@ -10,6 +10,7 @@ use model::ids::{AuditId, JobId, LumiNumber, RunNumber};
 use model::job::JobEvent;
 use model::lumi::{Expected, LumiRecord};
 use model::names::StreamName;
+use model::ruling::Ruling;
 use model::run::StartedBy;
 use model::time::Moment;
 
@@ -67,6 +68,21 @@ impl Engine {
                 }
             }
             Command::RunStop { run, last_lumi } => self.stop_run(now, run, last_lumi, effects),
+            Command::Rule {
+                ref task,
+                run,
+                kind,
+            } => {
+                let ruling = Ruling {
+                    task: task.clone(),
+                    run,
+                    kind,
+                    by: order.by.clone(),
+                    reason: order.reason.clone(),
+                    at: now,
+                };
+                self.rule(ruling, effects)
+            }
             Command::JobRetry { job } => self.retry_job(now, job, effects),
         }
     }

@@ -62,6 +62,7 @@ impl Constants {
         let tag = decision.tag.clone();
         let run = decision.run;
         match decision.outcome {
+            _ if decision.late => {}
             GateOutcome::Collecting => self.collect(&tag, run),
             GateOutcome::Update | GateOutcome::NoChange => {
                 if let Some(collecting) = self.collecting.get_mut(&tag) {
@@ -77,6 +78,14 @@ impl Constants {
             GateOutcome::Veto | GateOutcome::NotApplicable | GateOutcome::Abandoned => {}
         }
         self.decisions.insert((tag, run), decision);
+    }
+
+    /// The first run after this one that was decided on a tag as stored.
+    fn decided_after(&self, tag: &TagName, run: RunNumber) -> Option<RunNumber> {
+        let from = (tag.clone(), RunNumber(run.0.saturating_add(1)));
+        let next = self.decisions.range(from..).next();
+        next.filter(|((of, _), _)| of == tag)
+            .map(|((_, run), _)| *run)
     }
 
     /// Keeps a run for later harvests, unless a later run was decided without it.
@@ -143,21 +152,6 @@ fn outcome_of(outcome: Outcome) -> GateOutcome {
 }
 
 impl Engine {
-    /// Why a calibrating task must wait for an earlier run, if it must.
-    pub(crate) fn waits_for_earlier_run(&self, number: RunNumber, index: usize) -> Option<String> {
-        let rules = &self.plans[index].task.calibrates;
-        if rules.is_empty() {
-            return None;
-        }
-        let label = self.runs[&number].run.label;
-        let earlier = self.runs.range(..number).find(|(_, work)| {
-            work.run.label == label
-                && work.tasks.contains_key(&index)
-                && rules.iter().any(|rule| !work.decided.contains(&rule.tag))
-        });
-        earlier.map(|(earlier, _)| format!("constants of run {earlier} are decided first"))
-    }
-
     /// Inputs of earlier runs that were too small to decide and are read together with this one's.
     pub(crate) fn inputs_still_collecting(&self, number: RunNumber, index: usize) -> Vec<InputId> {
         let plan = &self.plans[index];
@@ -212,7 +206,8 @@ impl Engine {
     ) {
         let run = &self.runs[&number].run;
         let tag = stored_tag(&rule.tag, run.label);
-        let (outcome, reason) = if let Some(reason) = &candidate.not_applicable {
+        let before = self.constants.decided_after(&tag, number);
+        let (mut outcome, mut reason) = if let Some(reason) = &candidate.not_applicable {
             (GateOutcome::NotApplicable, reason.clone())
         } else if !run.run_type.publishes() {
             (
@@ -229,11 +224,22 @@ impl Engine {
                 n: candidate.n,
                 quantities,
             };
-            let (decision, _) = judge(&rule_of(rule), self.constants.open.get(&tag), &asked);
+            let open = self.constants.open.get(&tag).filter(|_| before.is_none());
+            let (decision, _) = judge(&rule_of(rule), open, &asked);
             (outcome_of(decision.outcome), decision.reason)
         };
         if outcome == GateOutcome::Update {
+            if let Some(next) = before {
+                self.end_late_iov(now, &tag, number, next, effects);
+            }
             self.insert_iov(now, number, &tag, candidate, effects);
+        }
+        if outcome == GateOutcome::Collecting && before.is_some() {
+            // Nobody will add to it any more.
+            outcome = GateOutcome::NotApplicable;
+        }
+        if let Some(next) = before {
+            reason = format!("late, so it holds only before run {next}: {reason}");
         }
         let decision = GateDecision {
             tag,
@@ -242,9 +248,47 @@ impl Engine {
             reason,
             n: candidate.n,
             quantities: candidate.quantities.clone(),
+            late: before.is_some(),
             at: now,
         };
         self.decide(number, rule, decision, effects);
+    }
+
+    /// A constant comes after a later run was decided and worked on with what was in force: what was
+    /// released stays, so the late one ends where that run begins.
+    fn end_late_iov(
+        &mut self,
+        now: Moment,
+        tag: &TagName,
+        number: RunNumber,
+        next: RunNumber,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(iovs) = self.constants.iovs.get(tag) else {
+            return;
+        };
+        if iovs
+            .iter()
+            .any(|iov| iov.since > number && iov.since <= next)
+        {
+            return;
+        }
+        let before = iovs.iter().filter(|iov| iov.since <= next);
+        let Some(stays) = before.max_by_key(|iov| (iov.since, iov.sequence)).cloned() else {
+            return;
+        };
+        let iov = Iov {
+            since: next,
+            sequence: self.ids.take(),
+            inserted_at: now,
+            ..stays
+        };
+        effects.push(Effect::Record(Fact::IovIs(iov.clone())));
+        self.constants
+            .iovs
+            .entry(tag.clone())
+            .or_default()
+            .push(iov);
     }
 
     fn insert_iov(
@@ -335,6 +379,7 @@ impl Engine {
                 reason: reason.to_owned(),
                 n: 0,
                 quantities: Vec::new(),
+                late: false,
                 at: now,
             };
             self.decide(number, rule, decision, effects);

@@ -12,7 +12,7 @@ use model::fact::{Consumed, Fact};
 use model::ids::{AttemptNumber, JobId, LumiNumber, RunNumber};
 use model::job::{ExitClass, InputId, Job, JobState, Slice, Stamps};
 use model::time::Moment;
-use pipelines::release::{Released, released};
+use pipelines::release::Released;
 use pipelines::splitting::{Cut, CutJob, Item, Window, split};
 use std::collections::BTreeSet;
 
@@ -43,33 +43,6 @@ impl Engine {
             self.take_cut(now, number, index, provisional, cut, effects);
         }
         self.conclude.insert(number);
-    }
-
-    /// Whether the task's jobs may exist; `None` when there is no such task.
-    pub(crate) fn release(&self, number: RunNumber, index: usize, now: Moment) -> Option<Released> {
-        let work = self.runs.get(&number)?;
-        let task = work.tasks.get(&index)?;
-        let plan = &self.plans[index];
-        if task.ended {
-            return None;
-        }
-        if let Some(reason) = self.waits_for_earlier_run(number, index) {
-            return Some(Released::Waits {
-                reason,
-                until: None,
-            });
-        }
-        let closed_at = match work.run.state {
-            model::run::RunState::Closed { at } => Some(at),
-            model::run::RunState::Finished { closed_at, .. } => Some(closed_at),
-            model::run::RunState::Open | model::run::RunState::Ending => None,
-        };
-        Some(released(
-            &plan.task.release,
-            |tag| !work.decided.contains(tag),
-            closed_at,
-            now,
-        ))
     }
 
     fn ask_splitter(&mut self, now: Moment, number: RunNumber, index: usize) -> Cut {

@@ -23,6 +23,7 @@ pub mod dispatch;
 mod execution;
 mod outputs;
 mod constants;
+mod release;
 mod quality;
 mod publication;
 mod commands;
@@ -47,6 +48,7 @@ use model::ids::{BlockId, Epoch, FileId, IdSource, JobId, MessageId, OutputId, R
 use model::job::{InputId, Job};
 use model::names::{FileName, ProfileName, TaskPath};
 use model::quality::RunQuality;
+use model::ruling::Ruling;
 use model::time::Moment;
 use model::work::AttemptReport;
 use run_work::RunWork;
@@ -75,6 +77,7 @@ pub struct Engine {
     constants: Constants,
     quality: BTreeMap<RunNumber, RunQuality>,
     alarms: BTreeMap<String, Alarm>,
+    rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
     queue: Queue,
     timers: Timers,
     /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the
@@ -109,6 +112,7 @@ impl Engine {
             constants: Constants::default(),
             quality: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            rulings: BTreeMap::new(),
             queue: Queue::default(),
             timers: Timers::default(),
             reports: BTreeMap::new(),

@@ -152,7 +152,7 @@ impl Engine {
             });
             let plan = self.plan_of(job).map(|index| &self.plans[index].task);
             let waits =
-                plan.is_some_and(|task| task.release != pipelines::definition::Release::Always);
+                plan.is_some_and(|task| task.release.when != pipelines::definition::When::Always);
             let before = fed_by.max().unwrap_or(Span::ZERO);
             let chain = own + if waits { before.max(decided) } else { before };
             if plan.is_some_and(|task| !task.calibrates.is_empty()) {

@@ -73,6 +73,11 @@ impl Engine {
             .into_iter()
             .map(|alarm| (alarm.key.clone(), alarm))
             .collect();
+        engine.rulings = rows
+            .rulings
+            .into_iter()
+            .map(|ruling| ((ruling.task.clone(), ruling.run), ruling))
+            .collect();
         for payload in rows.payloads {
             engine
                 .constants

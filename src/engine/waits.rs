@@ -4,7 +4,7 @@
 use crate::Engine;
 use model::ids::{FileId, JobId, LumiNumber, RunNumber};
 use model::job::{InputId, Job, JobState};
-use model::names::StreamName;
+use model::names::{StreamName, TaskPath};
 use model::time::Moment;
 use model::wait::{Object, Wait, WaitKind, Why};
 use pipelines::release::Released;
@@ -43,6 +43,7 @@ impl Engine {
                 self.runs.get(number)?.tasks.get(&index)?;
                 self.waits_of_task(*number, index, now)
             }
+            Object::Gate(path) => self.waits_at_gate(path, now)?,
             Object::Job(id) => self.waits_of_job(self.jobs.get(id)?, now),
             Object::File(id) => self.waits_of_file(*id, now)?,
         };
@@ -78,9 +79,11 @@ impl Engine {
                     }
                     let (waiting, live) = (task.items.len(), task.live_jobs);
                     let made = task.made_jobs;
-                    format!("{waiting} inputs wait, {live} jobs under way, {made} made")
+                    let ruled = self.ruled(path, Some(*number));
+                    format!("{waiting} inputs wait, {live} jobs under way, {made} made{ruled}")
                 })
             }
+            Object::Gate(path) => format!("open{}", self.ruled(path, None)),
             Object::Job(id) => self.jobs.get(id).map_or_else(unknown, |job| {
                 format!("{}, attempt {}", job.state.word(), job.state.attempt())
             }),
@@ -198,18 +201,42 @@ impl Engine {
         waits
     }
 
-    fn wait_for_release(&self, number: RunNumber, index: usize, now: Moment) -> Option<Wait> {
-        let earlier = self.waits_for_earlier_run(number, index).is_some();
-        let Some(Released::Waits { reason, until }) = self.release(number, index, now) else {
+    /// What waits at a task, in all runs; none when there is no such task.
+    fn waits_at_gate(&self, path: &TaskPath, now: Moment) -> Option<Vec<Wait>> {
+        let index = self.plans.iter().position(|plan| plan.path == *path)?;
+        let runs = self.runs.keys();
+        Some(
+            runs.filter_map(|run| self.wait_for_release(*run, index, now))
+                .collect(),
+        )
+    }
+
+    /// What a person has ruled on a task, for the end of a sentence.
+    fn ruled(&self, path: &TaskPath, run: Option<RunNumber>) -> String {
+        let ruling = self.rulings.get(&(path.clone(), run));
+        ruling.map_or_else(String::new, |ruling| {
+            format!(", {} by {}", ruling.kind.as_str(), ruling.by)
+        })
+    }
+
+    pub(crate) fn wait_for_release(
+        &self,
+        number: RunNumber,
+        index: usize,
+        now: Moment,
+    ) -> Option<Wait> {
+        let Some(Released::Waits {
+            kind,
+            reason,
+            until,
+        }) = self.release(number, index, now)
+        else {
             return None;
         };
-        let (kind, remedy) = if earlier {
-            let remedy = "tier0 why run/N of that run says what it waits for".to_owned();
-            (WaitKind::EarlierRun, remedy)
-        } else {
-            let remedy = format!("tier0 calib ls --run {number} shows what is decided");
-            (WaitKind::Conditions, remedy)
-        };
+        let remedy = format!(
+            "tier0 calib accept {} --run {number} lets it go now",
+            self.plans[index].path
+        );
         Some(Wait {
             object: Object::Task(number, self.plans[index].path.clone()),
             run: number,
@@ -305,6 +332,8 @@ impl Engine {
 fn is_of_stream(wait: &Wait, stream: &StreamName) -> bool {
     match &wait.object {
         Object::Stream(_, name) | Object::Lumi(_, name, _) => name == stream,
-        Object::Run(_) | Object::Task(..) | Object::Job(_) | Object::File(_) => false,
+        Object::Run(_) | Object::Task(..) | Object::Gate(_) | Object::Job(_) | Object::File(_) => {
+            false
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What people and programs may ask of a running engine, and what it answers.
 
 use crate::ids::{JobId, RunNumber};
-use crate::names::DataLabel;
+use crate::names::{DataLabel, TaskPath};
+use crate::ruling::RulingKind;
 use crate::run::RunType;
 use crate::wait::Object;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,15 @@ pub enum Command {
         /// Its last lumi.
         last_lumi: u32,
     },
+    /// A person rules on the work of a task.
+    Rule {
+        /// The task.
+        task: TaskPath,
+        /// The run; none for every run without a ruling of its own.
+        run: Option<RunNumber>,
+        /// What is ruled.
+        kind: RulingKind,
+    },
     /// Another attempt at a failed job.
     JobRetry {
         /// The job.
@@ -38,6 +48,7 @@ impl Command {
         match self {
             Self::RunStart { .. } => "run start",
             Self::RunStop { .. } => "run stop",
+            Self::Rule { kind, .. } => kind.verb(),
             Self::JobRetry { .. } => "job retry",
         }
     }
@@ -46,6 +57,10 @@ impl Command {
     pub fn object(&self) -> Option<Object> {
         Some(match self {
             Self::RunStart { run, .. } | Self::RunStop { run, .. } => Object::Run(*run),
+            Self::Rule { task, run, .. } => match run {
+                Some(run) => Object::Task(*run, task.clone()),
+                None => Object::Gate(task.clone()),
+            },
             Self::JobRetry { job } => Object::Job(*job),
         })
     }

@@ -85,6 +85,9 @@ pub struct GateDecision {
     pub n: u64,
     /// What was measured.
     pub quantities: Vec<MeasuredQuantity>,
+    /// Whether it came after a later run was decided: then it says nothing of later runs.
+    #[serde(default)]
+    pub late: bool,
     /// When.
     pub at: Moment,
 }

@@ -14,6 +14,7 @@ use crate::job::{FailedAttempt, InputId, Job};
 use crate::lumi::LumiRecord;
 use crate::names::TaskPath;
 use crate::quality::RunQuality;
+use crate::ruling::Ruling;
 use crate::run::Run;
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -85,4 +86,6 @@ pub enum Fact {
     MessageIs(OutboxMessage),
     /// Somebody asked for something and it was done.
     AuditIs(Audit),
+    /// A person's word on a task.
+    RulingIs(Ruling),
 }

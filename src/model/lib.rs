@@ -12,6 +12,7 @@ pub mod time;
 pub mod units;
 pub mod names;
 pub mod step;
+pub mod ruling;
 pub mod run;
 pub mod lumi;
 pub mod frontier;

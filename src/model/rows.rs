@@ -9,6 +9,7 @@ use crate::file::File;
 use crate::job::Job;
 use crate::lumi::LumiRecord;
 use crate::quality::RunQuality;
+use crate::ruling::Ruling;
 use crate::run::Run;
 
 /// All rows of an agent that its engine works with. Each list is sorted by key.
@@ -40,4 +41,6 @@ pub struct Rows {
     pub quality: Vec<RunQuality>,
     /// Alarms that still stand, by key.
     pub alarms: Vec<Alarm>,
+    /// Rulings of people, by task and run.
+    pub rulings: Vec<Ruling>,
 }

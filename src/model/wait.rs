@@ -10,7 +10,7 @@ use crate::time::Moment;
 use std::fmt;
 
 /// What somebody may ask about: `run/402144`, `stream/402144/Muons`, `lumi/402144/Muons/137`,
-/// `task/402144/express.reco`, `job/17`, `file/3`.
+/// `task/402144/express.reco`, `gate/prompt.reco`, `job/17`, `file/3`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Object {
     /// A run.
@@ -21,6 +21,8 @@ pub enum Object {
     Lumi(RunNumber, StreamName, LumiNumber),
     /// A task of a run.
     Task(RunNumber, TaskPath),
+    /// A task, whatever the run: what people hold and accept.
+    Gate(TaskPath),
     /// A job.
     Job(JobId),
     /// A file of the detector.
@@ -30,7 +32,7 @@ pub enum Object {
 impl Object {
     /// How objects are written, for messages about text that names none.
     pub const FORMS: &str = "run/402144, stream/402144/Muons, lumi/402144/Muons/137, \
-                             task/402144/express.reco, job/17 or file/3";
+                             task/402144/express.reco, gate/prompt.reco, job/17 or file/3";
 
     /// Reads the written form.
     pub fn parse(text: &str) -> Option<Self> {
@@ -49,15 +51,20 @@ impl Object {
             }
             "task" => {
                 let (run, path) = in_run()?;
-                let (pipeline, task) = path.split_once('.')?;
-                let (pipeline, task) = (pipeline.into(), TaskName::new(task));
-                Self::Task(run, TaskPath { pipeline, task })
+                Self::Task(run, task_path(path)?)
             }
+            "gate" => Self::Gate(task_path(rest)?),
             "job" => Self::Job(JobId(rest.parse().ok()?)),
             "file" => Self::File(FileId(rest.parse().ok()?)),
             _ => return None,
         })
     }
+}
+
+fn task_path(text: &str) -> Option<TaskPath> {
+    let (pipeline, task) = text.split_once('.')?;
+    let (pipeline, task) = (pipeline.into(), TaskName::new(task));
+    Some(TaskPath { pipeline, task })
 }
 
 impl fmt::Display for Object {
@@ -67,6 +74,7 @@ impl fmt::Display for Object {
             Self::Stream(run, stream) => write!(f, "stream/{run}/{stream}"),
             Self::Lumi(run, stream, lumi) => write!(f, "lumi/{run}/{stream}/{lumi}"),
             Self::Task(run, task) => write!(f, "task/{run}/{task}"),
+            Self::Gate(task) => write!(f, "gate/{task}"),
             Self::Job(job) => write!(f, "job/{job}"),
             Self::File(file) => write!(f, "file/{file}"),
         }
@@ -96,6 +104,18 @@ pub enum WaitKind {
     LateFiles,
     /// A task whose input may still grow.
     Input,
+    /// A person holds the work.
+    Held,
+    /// Nobody has announced the run.
+    RunKnown,
+    /// Work that begins when the run's data are complete.
+    RunClosed,
+    /// The delay after the run's end.
+    Delay,
+    /// A person has to accept the run.
+    Approval,
+    /// Quality tests have not spoken, or found something wrong.
+    Verdict,
     /// Constants are decided in the order of runs.
     EarlierRun,
     /// A constant is not decided yet.
@@ -126,6 +146,12 @@ impl WaitKind {
             Self::LumiHole => "lumi-hole",
             Self::LateFiles => "late-files",
             Self::Input => "input",
+            Self::Held => "held",
+            Self::RunKnown => "run-known",
+            Self::RunClosed => "run-closed",
+            Self::Delay => "delay",
+            Self::Approval => "approval",
+            Self::Verdict => "verdict",
             Self::EarlierRun => "earlier-run",
             Self::Conditions => "conditions",
             Self::Pause => "pause",
@@ -178,6 +204,7 @@ mod tests {
             "stream/402144/Muons",
             "lumi/402144/Muons/137",
             "task/402144/express.reco",
+            "gate/prompt.reco",
             "job/17",
             "file/3",
         ] {

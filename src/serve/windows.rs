@@ -49,6 +49,11 @@ impl CommandDoor for EngineDoor {
         answer.map_err(|error| no_answer(tried, &error))
     }
 
+    fn gates(&self) -> Result<Vec<model::ruling::GateState>, DoorError> {
+        let answer = self.0.gates();
+        answer.map_err(|error| no_answer("gates".to_owned(), &error))
+    }
+
     fn why(&self, object: Object) -> Result<Option<Why>, DoorError> {
         let tried = format!("why {object}");
         let answer = self.0.why(object);

@@ -70,6 +70,7 @@ impl Story {
             Fact::QualityIs(quality) => quality.verdict.as_str(),
             Fact::AlarmIs(alarm) if alarm.cleared_at.is_some() => "alarm cleared",
             Fact::AlarmIs(_) => "alarm raised",
+            Fact::RulingIs(ruling) => ruling.kind.as_str(),
             _ => return,
         };
         self.count(what);

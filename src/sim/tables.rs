@@ -20,6 +20,7 @@ use model::lumi::LumiRecord;
 use model::names::{FileName, OutputLabel, ProfileName, TagName, TaskPath};
 use model::quality::RunQuality;
 use model::rows::Rows;
+use model::ruling::Ruling;
 use model::run::{Run, RunState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +52,7 @@ pub(crate) struct Tables {
     payloads: BTreeMap<String, ConditionsPayload>,
     pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
     alarms: BTreeMap<String, Alarm>,
+    rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
     messages: BTreeMap<MessageId, OutboxMessage>,
     audits: BTreeMap<AuditId, Audit>,
     said: BTreeSet<(&'static str, String)>,
@@ -106,6 +108,11 @@ impl Tables {
             }
             Fact::MessageIs(message) => self.take_message(message),
             Fact::AuditIs(audit) => once(&mut self.audits, audit.id, audit, "an act was rewritten"),
+            Fact::RulingIs(ruling) => {
+                let key = (ruling.task.clone(), ruling.run);
+                self.rulings.insert(key, ruling.clone());
+                Ok(())
+            }
         }
     }
 
@@ -208,6 +215,7 @@ impl Tables {
             outputs: values(&self.outputs),
             blocks: values(&self.blocks),
             decisions: values(&self.decisions),
+            rulings: values(&self.rulings),
             iovs: values(&self.iovs),
             payloads: values(&self.payloads),
             quality: values(&self.quality),

@@ -506,7 +506,7 @@ fn varied(definitions: &[Definition], random: &mut Random) -> (Vec<Definition>, 
     for task in definitions.iter_mut().flat_map(|d| d.tasks.iter_mut()) {
         task.early = random.per_mille(700);
         task.needs.cores = random.between(1, 2) as u32;
-        if let pipelines::definition::Release::Conditions { at_most, .. } = &mut task.release {
+        if let Some(at_most) = &mut task.release.at_most {
             *at_most = wait;
             longest = longest.max(wait);
         }

@@ -14,6 +14,7 @@ use model::file::File;
 use model::job::{FailedAttempt, Job};
 use model::lumi::LumiRecord;
 use model::quality::RunQuality;
+use model::ruling::Ruling;
 use model::run::Run;
 use std::collections::BTreeMap;
 
@@ -44,6 +45,7 @@ pub(crate) struct LastValues<'a> {
     alarms: Last<'a, Alarm>,
     messages: Last<'a, OutboxMessage>,
     audits: Last<'a, Audit>,
+    rulings: Last<'a, Ruling>,
 }
 
 impl<'a> LastValues<'a> {
@@ -85,6 +87,7 @@ impl<'a> LastValues<'a> {
             Fact::AlarmIs(alarm) => put(&mut self.alarms, alarm),
             Fact::MessageIs(message) => put(&mut self.messages, message),
             Fact::AuditIs(audit) => put(&mut self.audits, audit),
+            Fact::RulingIs(ruling) => put(&mut self.rulings, ruling),
         }
         Ok(())
     }
@@ -117,6 +120,7 @@ impl<'a> LastValues<'a> {
             rows(&self.alarms),
             rows(&self.messages),
             rows(&self.audits),
+            rows(&self.rulings),
         ];
         tables.retain(|rows| !rows.rows.is_empty());
         tables

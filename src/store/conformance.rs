@@ -108,6 +108,7 @@ impl Oracle {
                 Fact::PayloadIs(p) => rows.payloads.push(p),
                 Fact::QualityIs(q) => rows.quality.push(q),
                 Fact::AlarmIs(a) if a.cleared_at.is_none() => rows.alarms.push(a),
+                Fact::RulingIs(r) => rows.rulings.push(r),
                 _ => {}
             }
         }
@@ -123,6 +124,7 @@ impl Oracle {
             .sort_by_key(|i| (i.tag.clone(), i.since, i.sequence));
         rows.decisions.sort_by_key(|d| (d.tag.clone(), d.run));
         rows.quality.sort_by_key(|q| q.run);
+        rows.rulings.sort_by_key(|r| (r.task.clone(), r.run));
         rows
     }
 }
@@ -146,6 +148,7 @@ fn identity(fact: &Fact) -> String {
         Fact::AlarmIs(a) => format!("alarm {}", a.key),
         Fact::MessageIs(m) => format!("message {}", m.id),
         Fact::AuditIs(a) => format!("audit {}", a.id),
+        Fact::RulingIs(r) => format!("ruling {} {:?}", r.task, r.run),
     }
 }
 

@@ -232,6 +232,7 @@ async fn restore(connection: &mut Connection, agent: Cell) -> Result<Rows, sqlx:
             own(),
         )
         .await?,
+        rulings: sorted(c, "SELECT body FROM ruling WHERE agent = ?", own()).await?,
     })
 }
 

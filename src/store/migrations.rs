@@ -31,6 +31,7 @@ pub(crate) const FILES: &[File] = &[
         "completeness",
         include_str!("migrations/0003_completeness.sql"),
     ),
+    (7, "release", include_str!("migrations/0007_rulings.sql")),
 ];
 
 /// How long the texts of columns may be.

@@ -15,6 +15,7 @@ use model::job::{FailedAttempt, InputId, Job};
 use model::lumi::LumiRecord;
 use model::names::TaskPath;
 use model::quality::RunQuality;
+use model::ruling::Ruling;
 use model::run::Run;
 use model::time::Moment;
 use serde::Serialize;
@@ -386,5 +387,19 @@ row! {
         "asked_by": audit.by.as_str(),
         "verb": audit.verb.as_str(),
         "object": audit.object.as_str(),
+    }
+}
+
+row! {
+    "ruling" holds Ruling,
+    key ["pipeline", "task", "run"] as (&'a TaskPath, Option<RunNumber>):
+        |ruling| (&ruling.task, ruling.run),
+    fixed None,
+    columns |ruling| {
+        "pipeline": ruling.task.pipeline.as_str(),
+        "task": ruling.task.task.as_str(),
+        "run": ruling.run.unwrap_or(RunNumber(0)),
+        "kind": ruling.kind.as_str(),
+        "at_us": ruling.at,
     }
 }

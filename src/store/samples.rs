@@ -16,12 +16,13 @@ use model::job::{Class, ExitClass, FailedAttempt, InputId, Job, JobState, Stamps
 use model::lumi::{Expected, LumiRecord};
 use model::names::{DataLabel, DatasetName, TaskPath};
 use model::quality::{RunQuality, RunVerdict, TestAnswer};
+use model::ruling::{Ruling, RulingKind};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 16;
+pub(crate) const KINDS: u8 = 17;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -43,7 +44,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 15).
+/// One fact of a kind (0 to 16).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -62,6 +63,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         13 => Fact::AlarmIs(alarm(key, value)),
         14 => Fact::MessageIs(message(key, value)),
         15 => Fact::AuditIs(audit(key, value)),
+        16 => Fact::RulingIs(ruling(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -271,6 +273,7 @@ fn decision(key: u8, value: u16) -> GateDecision {
         reason: "it moved".to_owned(),
         n: u64::from(value),
         quantities: vec![quantity],
+        late: value.is_multiple_of(5),
         at: at(value),
     }
 }
@@ -319,6 +322,17 @@ fn alarm(key: u8, value: u16) -> Alarm {
         text: format!("{value} too many"),
         raised_at: at(0),
         cleared_at: (!value.is_multiple_of(2)).then(|| at(value)),
+    }
+}
+
+fn ruling(key: u8, value: u16) -> Ruling {
+    Ruling {
+        task: task(key),
+        run: (!key.is_multiple_of(2)).then(|| run_of(value)),
+        kind: RulingKind::Held,
+        by: "a test".to_owned(),
+        reason: format!("reason {value}"),
+        at: at(value),
     }
 }
 

@@ -177,6 +177,7 @@ mod tests {
                 value_nano: 90_770_000_000,
                 error_nano: 140_000_000,
             }],
+            late: false,
             at: Moment(0),
         };
         let iovs = [

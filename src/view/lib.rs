@@ -18,6 +18,7 @@ pub mod job;
 pub mod latency;
 pub mod quality;
 pub mod run;
+pub mod gate;
 pub mod wait;
 
 pub use answer::{Answer, ListAnswer, Problem};

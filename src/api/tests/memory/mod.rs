@@ -237,6 +237,10 @@ impl Catalogue for Memory {
 pub(crate) struct Door(pub(crate) Mutex<Vec<Order>>);
 
 impl CommandDoor for Door {
+    fn gates(&self) -> Result<Vec<model::ruling::GateState>, DoorError> {
+        Ok(Vec::new())
+    }
+
     fn why(&self, object: Object) -> Result<Option<Why>, DoorError> {
         let run = RunNumber(1);
         let wait = Wait {

@@ -116,3 +116,134 @@ fn prompt_does_not_wait_for_ever() {
         ),
     ]);
 }
+
+#[test]
+fn an_earlier_run_holds_constants_back_for_so_long() {
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("file 2 1 b 100", "file b; run 2 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("lumi 2 1 100", "start express#2 attempt 1 on 1"),
+        ("end 1 1", "run 1 physics closed"),
+        ("end 2 1", "run 2 physics closed"),
+        (
+            "ok express#2",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; \
+             express#2 done",
+        ),
+        ("wait 64800", ""),
+        ("wait 1", "start calibration#1 attempt 1 on 1"),
+        (
+            "ok calibration#1 beamspot=5/100 scale=7/500",
+            "+HARVEST; beamspot since 2; beamspot of run 2: update; scale since 2; scale of run \
+             2: update; HARVEST closed with 100; start prompt#1 attempt 1 on 1 with beamspot \
+             since 2 and scale since 2; calibration#1 done",
+        ),
+        (
+            "ok express#1",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; \
+             start calibration#2 attempt 1 on 1; express#1 done",
+        ),
+        (
+            "ok calibration#2 beamspot=50/100 scale=7/500",
+            "+HARVEST; beamspot since 1; beamspot of run 1: update; scale since 1; scale of run \
+             1: update; HARVEST closed with 100; start prompt#2 attempt 1 on 1 with beamspot \
+             since 1 and scale since 1; calibration#2 done",
+        ),
+    ]);
+}
+
+#[test]
+fn a_late_constant_ends_where_later_runs_begin() {
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("file 2 1 b 100", "file b; run 2 physics open"),
+        ("file 3 1 c 100", "file c; run 3 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("lumi 2 1 100", "start express#2 attempt 1 on 1"),
+        ("lumi 3 1 100", "start express#3 attempt 1 on 1"),
+        ("end 1 1", "run 1 physics closed"),
+        ("end 2 1", "run 2 physics closed"),
+        ("end 3 1", "run 3 physics closed"),
+        (
+            "ok express#1",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; \
+             start calibration#1 attempt 1 on 1; express#1 done",
+        ),
+        (
+            "ok calibration#1 beamspot=5/100 scale=7/500",
+            "+HARVEST; beamspot since 1; beamspot of run 1: update; scale since 1; scale of run \
+             1: update; HARVEST closed with 100; start prompt#1 attempt 1 on 1 with beamspot \
+             since 1 and scale since 1; calibration#1 done",
+        ),
+        (
+            "ok express#3",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; \
+             express#3 done",
+        ),
+        (
+            "wait 64801",
+            "start calibration#2 attempt 1 on 1 with beamspot since 1 and scale since 1",
+        ),
+        (
+            "ok calibration#2 beamspot=5/100 scale=7/500",
+            "+HARVEST; beamspot of run 3: no-change; scale of run 3: no-change; HARVEST closed \
+             with 100; start prompt#2 attempt 1 on 1 with beamspot since 1 and scale since 1; \
+             calibration#2 done",
+        ),
+        (
+            "ok express#2",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; \
+             start calibration#3 attempt 1 on 1 with beamspot since 1 and scale since 1; \
+             express#2 done",
+        ),
+        (
+            "ok calibration#3 beamspot=50/100 scale=7/500",
+            "+HARVEST; beamspot since 3; beamspot since 2; beamspot of run 2: update; scale since \
+             3; scale since 2; scale of run 2: update; HARVEST closed with 100; start prompt#3 \
+             attempt 1 on 1 with beamspot since 2 and scale since 2; calibration#3 done",
+        ),
+    ]);
+}
+
+#[test]
+fn a_person_holds_a_task_and_lets_it_go() {
+    check(&[
+        (
+            "hold prompt.nothing",
+            "refused: no task is called prompt.nothing; `tier0 calib show` lists the gates",
+        ),
+        (
+            "hold express.reco",
+            "done: express.reco of every run is held",
+        ),
+        (
+            "hold express.reco",
+            "done: express.reco of every run was already held",
+        ),
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("lumi 1 1 100", ""),
+        (
+            "hold prompt.reco 9",
+            "refused: run 9 is not known; `tier0 run ls` lists those that are",
+        ),
+        (
+            "accept prompt.reco 1",
+            "done: prompt.reco of run 1 is accepted",
+        ),
+        (
+            "end 1 1",
+            "start prompt#1 attempt 1 on 1; run 1 physics closed",
+        ),
+        (
+            "accept express.reco 1",
+            "done: express.reco of run 1 is accepted; start express#1 attempt 1 on 1",
+        ),
+        (
+            "lift express.reco",
+            "done: express.reco of every run is left to its rule",
+        ),
+        ("file 2 1 b 100", "file b; run 2 physics open"),
+        ("lumi 2 1 100", "start express#2 attempt 1 on 1"),
+    ]);
+}

@@ -16,8 +16,9 @@ use model::fact::Fact;
 use model::ids::{AgentNumber, AttemptNumber, Epoch, JobId, LumiNumber, RunNumber, Token};
 use model::job::{ExitClass, Job, JobState};
 use model::lumi::Expected;
-use model::names::{DataLabel, DatasetName, FileName, ProfileName, StreamName, TagName};
+use model::names::{DataLabel, DatasetName, FileName, ProfileName, StreamName, TagName, TaskPath};
 use model::quality::TestAnswer;
+use model::ruling::RulingKind;
 use model::run::RunType;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
@@ -110,6 +111,9 @@ impl Play {
             "retry" => self.ask(Command::JobRetry {
                 job: self.jobs.get(words[1]).copied().unwrap_or(JobId(999)),
             }),
+            "hold" => self.rule(&words, RulingKind::Held),
+            "accept" => self.rule(&words, RulingKind::Accepted),
+            "lift" => self.rule(&words, RulingKind::Lifted),
             _ => self.attempt(&words),
         }
         self.step(Input::Tick);
@@ -123,6 +127,19 @@ impl Play {
     fn ask(&mut self, command: Command) {
         let order = Order::new(command, "shifter");
         self.step(Input::Asked { ticket: 1, order });
+    }
+
+    /// `hold TASK [RUN]`.
+    fn rule(&mut self, words: &[&str], kind: RulingKind) {
+        let (pipeline, task) = words[1].split_once('.').expect("PIPELINE.TASK");
+        let run = words
+            .get(2)
+            .map(|run| RunNumber(run.parse().expect("a run")));
+        self.ask(Command::Rule {
+            task: TaskPath::new(pipeline, task),
+            run,
+            kind,
+        });
     }
 
     /// What an executor or the storage says of a job's attempt.

@@ -1,0 +1,213 @@
+//! Releases: whether a task's jobs may exist for a run, and what a person has ruled on it (D17).
+//!
+//! The rule is data of the wing `pipelines`; here is known what it asks about. Two more things have
+//! a say: earlier runs whose constants are decided first, for a bounded time, and rulings of people,
+//! which stand above every rule. A ruling is a row: `held` keeps jobs of a task from being made (for
+//! one run, or for all), `accepted` lets them be made now, whatever the rule still waits for.
+
+use crate::{Effect, Engine};
+use model::command::Reply;
+use model::fact::Fact;
+use model::ids::RunNumber;
+use model::names::TaskPath;
+use model::quality::RunVerdict;
+use model::ruling::{GateRun, GateState, Ruling, RulingKind};
+use model::run::RunState;
+use model::time::Moment;
+use model::wait::WaitKind;
+use pipelines::definition::When;
+use pipelines::release::{
+    Released, RunFacts, Undecided, first_condition_safe_run, held_back, locked_from, released,
+};
+
+impl Engine {
+    /// Whether the task's jobs may exist; `None` when there is no such task or it has ended.
+    pub(crate) fn release(&self, number: RunNumber, index: usize, now: Moment) -> Option<Released> {
+        let task = self.runs.get(&number)?.tasks.get(&index)?;
+        (!task.ended).then(|| self.ask_gate(number, index, now))
+    }
+
+    fn ask_gate(&self, number: RunNumber, index: usize, now: Moment) -> Released {
+        let plan = &self.plans[index];
+        let ruled = self.ruling(&plan.path, number);
+        let rule = &plan.task.release;
+        let by_rule = || self.with_facts(number, |facts| released(rule, facts, now));
+        match ruled {
+            Some(ruling) if ruling.kind == RulingKind::Held => Released::Waits {
+                kind: WaitKind::Held,
+                reason: format!("held by {}: {}", ruling.by, ruling.reason),
+                until: None,
+            },
+            Some(_) => {
+                let as_asked = matches!(by_rule(), Released::Yes { provisional: false })
+                    || rule.when == When::Approved;
+                Released::Yes {
+                    provisional: !as_asked,
+                }
+            }
+            None => self
+                .waits_for_earlier_run(number, index, now)
+                .unwrap_or_else(by_rule),
+        }
+    }
+
+    /// What stands for a task of a run: a ruling on the run before one on all runs.
+    fn ruling(&self, task: &TaskPath, number: RunNumber) -> Option<&Ruling> {
+        let of_run = self.rulings.get(&(task.clone(), Some(number)));
+        let stands = of_run.or_else(|| self.rulings.get(&(task.clone(), None)));
+        stands.filter(|ruling| ruling.kind != RulingKind::Lifted)
+    }
+
+    fn with_facts<T>(&self, number: RunNumber, ask: impl FnOnce(&RunFacts<'_>) -> T) -> T {
+        let work = &self.runs[&number];
+        let verdict = self.quality.get(&number).map(|quality| quality.verdict);
+        let closed_at = match work.run.state {
+            RunState::Closed { at } => Some(at),
+            RunState::Finished { closed_at, .. } => Some(closed_at),
+            RunState::Open | RunState::Ending => None,
+        };
+        ask(&RunFacts {
+            opened_at: work.run.opened_at,
+            announced: work.run.announced,
+            ended_at: work.run.ended_at,
+            closed_at,
+            verdict_good: verdict.map(|verdict| verdict == RunVerdict::Good),
+            is_undecided: &|tag| !work.decided.contains(tag),
+        })
+    }
+
+    /// Whether a calibrating task must wait for an earlier run, and until when.
+    fn waits_for_earlier_run(
+        &self,
+        number: RunNumber,
+        index: usize,
+        now: Moment,
+    ) -> Option<Released> {
+        let task = &self.plans[index].task;
+        if task.calibrates.is_empty() {
+            return None;
+        }
+        let label = self.runs[&number].run.label;
+        let undecided = self.runs.range(..number).filter(|(_, work)| {
+            work.run.label == label
+                && work.tasks.contains_key(&index)
+                && task
+                    .calibrates
+                    .iter()
+                    .any(|rule| !work.decided.contains(&rule.tag))
+        });
+        let earlier = undecided.map(|(run, work)| Undecided {
+            run: *run,
+            // A run that nobody ended counts from its last sign of life.
+            ended_at: work.run.ended_at.unwrap_or(work.run.last_file_seen_at),
+        });
+        let (run, until) = held_back(earlier, task.upload_wait, now)?;
+        Some(Released::Waits {
+            kind: WaitKind::EarlierRun,
+            reason: format!("constants of run {run} are decided first"),
+            until: Some(until),
+        })
+    }
+
+    /// Takes a person's ruling on a task, for one run or for all.
+    pub(crate) fn rule(&mut self, ruling: Ruling, effects: &mut Vec<Effect>) -> Reply {
+        let path = ruling.task.clone();
+        if !self.plans.iter().any(|plan| plan.path == path) {
+            return Reply::Refused(format!(
+                "no task is called {path}; `tier0 calib show` lists the gates"
+            ));
+        }
+        if let Some(run) = ruling.run
+            && !self.runs.contains_key(&run)
+        {
+            return Reply::Refused(format!(
+                "run {run} is not known; `tier0 run ls` lists those that are"
+            ));
+        }
+        let key = (path.clone(), ruling.run);
+        let known = self.rulings.get(&key).map(|known| known.kind);
+        let object = match ruling.run {
+            Some(run) => format!("{path} of run {run}"),
+            None => format!("{path} of every run"),
+        };
+        if known == Some(ruling.kind) {
+            return Reply::Done(format!("{object} was already {}", ruling.kind.as_str()));
+        }
+        let said = format!("{object} is {}", ruling.kind.as_str());
+        let runs: Vec<RunNumber> = match ruling.run {
+            Some(run) => vec![run],
+            None => self.runs.keys().copied().collect(),
+        };
+        effects.push(Effect::Record(Fact::RulingIs(ruling.clone())));
+        self.rulings.insert(key, ruling);
+        self.look_at_task(&path, &runs);
+        Reply::Done(said)
+    }
+
+    /// Looks again at a task of these runs, and at nothing that does not exist.
+    fn look_at_task(&mut self, path: &TaskPath, runs: &[RunNumber]) {
+        for run in runs {
+            let Some(work) = self.runs.get(run) else {
+                continue;
+            };
+            let indexes = work
+                .tasks
+                .keys()
+                .filter(|index| self.plans[**index].path == *path);
+            self.look_at.extend(indexes.map(|index| (*run, *index)));
+        }
+    }
+
+    /// What every gate says now: tasks whose release waits for something, and whatever a person has
+    /// ruled on.
+    pub fn gates(&self, now: Moment) -> Vec<GateState> {
+        let gated = self.plans.iter().enumerate().filter(|(_, plan)| {
+            plan.task.release != pipelines::definition::Release::ALWAYS
+                || !plan.task.calibrates.is_empty()
+                || self.rulings.keys().any(|(path, _)| *path == plan.path)
+        });
+        gated
+            .map(|(index, plan)| self.gate_state(index, plan, now))
+            .collect()
+    }
+
+    fn gate_state(&self, index: usize, plan: &crate::setup::TaskPlan, now: Moment) -> GateState {
+        let with_task = self
+            .runs
+            .iter()
+            .filter(|(_, work)| work.tasks.contains_key(&index));
+        let locks: Vec<(RunNumber, bool)> = with_task
+            .map(|(run, _)| (*run, self.is_locked(*run, index, now)))
+            .collect();
+        let for_constants = matches!(plan.task.release.when, When::Conditions(_));
+        let of_run = |(run, locked): &(RunNumber, bool)| {
+            self.release(*run, index, now)?;
+            Some(GateRun {
+                run: *run,
+                wait: self.wait_for_release(*run, index, now),
+                locked: *locked,
+                ruling: self.rulings.get(&(plan.path.clone(), Some(*run))).cloned(),
+            })
+        };
+        GateState {
+            task: plan.path.clone(),
+            ruling: self.rulings.get(&(plan.path.clone(), None)).cloned(),
+            first_condition_safe_run: for_constants
+                .then(|| first_condition_safe_run(locks.iter().copied()))
+                .flatten(),
+            runs: locks.iter().filter_map(of_run).collect(),
+        }
+    }
+
+    /// Whether nothing new can be promised to reach a task of a run: its jobs were made, it has
+    /// ended, or the moment of its lock has come.
+    fn is_locked(&self, number: RunNumber, index: usize, now: Moment) -> bool {
+        let task = &self.runs[&number].tasks[&index];
+        let rule = &self.plans[index].task.release;
+        task.ended
+            || task.made_jobs > 0
+            || self.with_facts(number, |facts| {
+                locked_from(rule, facts).is_some_and(|from| from <= now)
+            })
+    }
+}
