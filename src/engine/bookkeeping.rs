@@ -219,6 +219,9 @@ impl Engine {
                 }
                 self.changed_runs.insert(number);
                 self.conclude.insert(number);
+                // Some splitters count a time from the end.
+                let tasks = work.tasks.keys();
+                self.look_at.extend(tasks.map(|index| (number, *index)));
             }
             Some(known) if known != last_lumi => {
                 let text = format!(

@@ -261,6 +261,7 @@ impl Engine {
                     let mut items: Vec<_> = task.items.iter().collect();
                     items.sort_by(|a, b| (a.lumi, &a.name).cmp(&(b.lumi, &b.name)));
                     let counts = (
+                        &task.readers,
                         task.input_closed,
                         task.live_jobs,
                         task.made_jobs,

@@ -6,6 +6,7 @@
 //! decision, so the intervals do not depend on which harvest happens to end first. Simulated runs
 //! have tags of their own.
 
+use crate::harvests::is_result;
 use crate::{Effect, Engine};
 use calibration::gate::{Candidate, OpenIov, Outcome, Quantity, Rule, judge};
 use model::conditions::{
@@ -192,18 +193,22 @@ impl Engine {
             let Some(candidate) = report.candidates.iter().find(|c| c.tag == rule.tag) else {
                 continue;
             };
-            self.judge_candidate(now, number, rule, candidate, effects);
+            let stored = stored_tag(&rule.tag, self.runs[&number].run.label);
+            if !self.is_measured(number, &stored) {
+                self.judge_candidate(now, id, rule, candidate, effects);
+            }
         }
     }
 
     fn judge_candidate(
         &mut self,
         now: Moment,
-        number: RunNumber,
+        job: JobId,
         rule: &GateRule,
         candidate: &CandidateConstant,
         effects: &mut Vec<Effect>,
     ) {
+        let number = self.jobs[&job].run;
         let run = &self.runs[&number].run;
         let tag = stored_tag(&rule.tag, run.label);
         let before = self.constants.decided_after(&tag, number);
@@ -228,6 +233,9 @@ impl Engine {
             let (decision, _) = judge(&rule_of(rule), open, &asked);
             (outcome_of(decision.outcome), decision.reason)
         };
+        if self.only_reads(job) && !is_result(outcome) {
+            return;
+        }
         if outcome == GateOutcome::Update {
             if let Some(next) = before {
                 self.end_late_iov(now, &tag, number, next, effects);

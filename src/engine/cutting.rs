@@ -57,6 +57,9 @@ impl Engine {
             return Cut::default();
         }
         task.sort();
+        let harvested = self.harvested(number, index);
+        let work = &self.runs[&number];
+        let task = &work.tasks[&index];
         let frontier = match plan.upstream {
             None => work
                 .streams
@@ -64,7 +67,9 @@ impl Engine {
                 .map(|stream| &stream.frontier),
             Some(_) => None,
         };
-        let window = Window::new(number, &task.items, frontier);
+        let mut window = Window::new(number, &task.items, frontier);
+        window.run_ended_at = work.run.ended_at;
+        window.harvested = harvested;
         split(&plan.task.splitter, &window, task.input_closed, now)
     }
 
@@ -195,6 +200,9 @@ impl Engine {
         {
             task.live_jobs += 1;
             task.made_jobs += 1;
+            if cut.reads_only {
+                task.readers.insert(id);
+            }
         }
         self.jobs.insert(id, job);
         self.changed_jobs.insert(id);

@@ -21,6 +21,7 @@ mod bookkeeping;
 mod cutting;
 pub mod dispatch;
 mod execution;
+mod harvests;
 mod outputs;
 mod constants;
 mod release;

@@ -16,7 +16,7 @@ use model::units::Bytes;
 use model::work::{
     AttemptReport, CommitFailure, CommitPlan, PlannedOutput, ReportedOutput, StoredOutput,
 };
-use pipelines::splitting::Item;
+use pipelines::splitting::{Item, Lumis};
 
 impl Engine {
     /// An attempt reported success: have its outputs put in place, or go on at once when there are
@@ -320,9 +320,22 @@ pub(crate) fn item_of_output(output: &Output) -> Item {
         events: output.events,
         seen_at: output.seen_at,
         came_at: output.committed_at,
-        content: Vec::new(),
+        content: content_of(output),
         first_event: 0,
         sites: Vec::new(),
+    }
+}
+
+/// The lumis of an output that do not all follow each other.
+fn content_of(output: &Output) -> Lumis {
+    match output.lumis[..] {
+        [] | [_] => Lumis::new(),
+        _ => {
+            let ranges = output.lumis.iter();
+            ranges
+                .map(|(first, last)| (output.run, *first, *last))
+                .collect()
+        }
     }
 }
 

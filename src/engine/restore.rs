@@ -204,6 +204,9 @@ impl Engine {
                     .and_then(|work| work.tasks.get_mut(&index))
                 {
                     task.made_jobs += 1;
+                    if job.consumed == 0 {
+                        task.readers.insert(id);
+                    }
                     task.live_jobs += u32::from(!state.is_terminal());
                 }
                 if matches!(state, JobState::Sent { .. } | JobState::Running { .. }) {

@@ -2,7 +2,7 @@
 //! row is derived, and `restore.rs` derives it again from the rows.
 
 use model::frontier::Frontier;
-use model::ids::{BlockId, LumiNumber};
+use model::ids::{BlockId, JobId, LumiNumber};
 use model::lumi::{Expected, LumiEvent, LumiRecord, LumiState, Received};
 use model::names::{DatasetName, StreamName, TagName};
 use model::run::Run;
@@ -51,6 +51,8 @@ pub(crate) struct TaskWork {
     pub(crate) live_jobs: u32,
     /// Jobs that were made at all.
     pub(crate) made_jobs: u32,
+    /// Jobs that only read the window: harvests before the end.
+    pub(crate) readers: BTreeSet<JobId>,
     /// Everything has come, everything was cut, nothing is under way.
     pub(crate) ended: bool,
 }

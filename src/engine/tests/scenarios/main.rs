@@ -10,6 +10,7 @@ mod constants;
 mod failures;
 mod flow;
 mod play;
+mod splitting;
 mod trouble;
 
 use play::Play;

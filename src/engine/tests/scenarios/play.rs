@@ -36,6 +36,8 @@ pub(crate) struct Play {
     jobs: BTreeMap<String, JobId>,
     names: BTreeMap<JobId, String>,
     said: Vec<String>,
+    /// Whether starts say which lumis and events a job is for.
+    shows_parts: bool,
 }
 
 impl Play {
@@ -44,8 +46,18 @@ impl Play {
     }
 
     pub(crate) fn with_cores(cores: u32) -> Self {
-        let definitions = pipelines::link::load(pipelines::EMBEDDED)
-            .expect("what comes with the program is right");
+        Self::of(pipelines::EMBEDDED, cores)
+    }
+
+    /// Plays a pipeline of its own.
+    pub(crate) fn with_pipeline(text: &str) -> Self {
+        let mut play = Self::of(&[("p.toml", text)], 8);
+        play.shows_parts = true;
+        play
+    }
+
+    fn of(files: &[(&str, &str)], cores: u32) -> Self {
+        let definitions = pipelines::link::load(files).expect("the definitions are right");
         let setup = Setup {
             agent: AgentNumber(0),
             epoch: Epoch(2),
@@ -61,6 +73,7 @@ impl Play {
             jobs: BTreeMap::new(),
             names: BTreeMap::new(),
             said: Vec::new(),
+            shows_parts: false,
         }
     }
 
@@ -281,8 +294,15 @@ impl Play {
                 };
                 let attempt = spec.token.attempt;
                 let files = spec.inputs.len();
+                let parts = if self.shows_parts {
+                    parts(&spec)
+                } else {
+                    String::new()
+                };
                 self.specs.insert(name.clone(), spec);
-                Some(format!("start {name} attempt {attempt} on {files}{with}"))
+                Some(format!(
+                    "start {name} attempt {attempt} on {files}{parts}{with}"
+                ))
             }
             Effect::Reply {
                 reply: Reply::Done(text),
@@ -374,6 +394,20 @@ impl Play {
             }
         })
     }
+}
+
+/// Which lumis, and of one input which events, a job is for.
+fn parts(spec: &AttemptSpec) -> String {
+    let lumis = spec.inputs.iter().flat_map(|input| &input.lumis);
+    let lumis: Vec<String> = lumis
+        .map(|(first, last)| format!("{first}-{last}"))
+        .collect();
+    let events = spec
+        .inputs
+        .iter()
+        .find_map(|i| Some((i.first_event?, i.last_event?)));
+    let events = events.map_or(String::new(), |(a, b)| format!(" events {a}-{b}"));
+    format!(" lumis {}{events}", lumis.join(" "))
 }
 
 fn file(run: RunNumber, lumi: u32, name: &str, events: u32, label: DataLabel, at: Moment) -> Seen {
