@@ -11,7 +11,7 @@
 //! on the total, and lumis that stand in several files, are about the whole input: nothing is cut
 //! before it is complete.
 
-use super::selection::{Lumis, Selection, count, events_a_lumi, lumis_of, merged};
+use super::selection::{Lumis, Selection, count, events_a_lumi, lumis_of, merged, overlap};
 use super::{Cut, CutJob, Groups, Window, estimate, groups};
 use model::ids::{LumiNumber, RunNumber};
 use model::job::Slice;
@@ -84,6 +84,8 @@ struct JobInHand {
     items: Vec<usize>,
     lumis: Lumis,
     filled: Filled,
+    /// Whether its first file began in an earlier job.
+    begun_before: bool,
 }
 
 struct Walk<'a> {
@@ -202,7 +204,9 @@ impl Walk<'_> {
             }
             Filling::Joins { in_hand, fresh } => (self.in_hand, self.fresh) = (in_hand, fresh),
         }
-        if self.boundaries.halt_job_on_file_boundaries {
+        if self.boundaries.halt_job_on_file_boundaries
+            || self.would_double(&all, count(&wanted), file.events_a_lumi)
+        {
             self.must_begin = true;
         }
         for (run, first, last) in wanted {
@@ -217,6 +221,26 @@ impl Walk<'_> {
                 self.range(at, run, first.0, last.0, &file);
             }
         }
+    }
+
+    /// Whether lumis of this file would be worked on twice if it joined the job in hand.
+    ///
+    /// The lumis that a job takes are taken from all of its files. So files that share lumis share a
+    /// job only where both are in it as a whole; the correction sees to this in its own way.
+    fn would_double(&self, lumis: &Lumis, wanted: u64, events_a_lumi: u64) -> bool {
+        let Some(job) = self
+            .jobs
+            .last()
+            .filter(|_| !self.boundaries.apply_lumi_correction)
+        else {
+            return false;
+        };
+        let room = self.in_hand.saturating_sub(job.filled.lumis);
+        if !job.begun_before && wanted <= room.min(self.left(events_a_lumi)) {
+            return false;
+        }
+        let mut others = job.items.iter();
+        others.any(|at| overlap(&lumis_of(&self.window.items[*at], self.window), lumis))
     }
 
     fn in_hand_now(&self) -> Filled {
@@ -245,10 +269,13 @@ impl Walk<'_> {
         while next < end && !self.over {
             let lumis = self.in_hand_now().lumis;
             if self.must_begin || lumis >= self.in_hand {
+                let before = self.jobs.last().and_then(|job| job.items.last());
+                let begun_before = before == Some(&at);
                 self.jobs.push(JobInHand {
                     items: Vec::new(),
                     lumis: Lumis::new(),
                     filled: Filled::default(),
+                    begun_before,
                 });
                 self.must_begin = false;
                 self.in_hand = self.fresh;

@@ -75,6 +75,24 @@ pub(super) fn merged(mut lumis: Lumis) -> Lumis {
     joined
 }
 
+/// Whether two lists of ranges in order share a lumi.
+pub(super) fn overlap(one: &Lumis, other: &Lumis) -> bool {
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    while let (Some((run_a, first_a, last_a)), Some((run_b, first_b, last_b))) =
+        (one.peek(), other.peek())
+    {
+        if (run_a, first_a) <= (run_b, last_b) && (run_b, first_b) <= (run_a, last_a) {
+            return true;
+        }
+        if (run_a, last_a) < (run_b, last_b) {
+            one.next();
+        } else {
+            other.next();
+        }
+    }
+    false
+}
+
 /// How many lumis these are.
 pub(super) fn count(lumis: &Lumis) -> u64 {
     lumis
@@ -131,6 +149,14 @@ mod tests {
         assert_eq!(lists.of(&ranges("1:1-1 2:1-1 3:1-1")), ranges("1:1-1"));
         assert!(Selection::default().is_everything());
         assert_eq!(merged(ranges("2:4-4 1:3-3 1:1-2")), ranges("1:1-3 2:4-4"));
+        assert!(overlap(
+            &ranges("1:1-2 1:8-9 2:4-4"),
+            &ranges("1:3-7 2:1-4")
+        ));
+        assert!(!overlap(
+            &ranges("1:1-2 1:8-9 2:4-4"),
+            &ranges("1:3-7 2:1-3")
+        ));
     }
 
     #[test]

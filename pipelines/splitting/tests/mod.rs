@@ -1,5 +1,7 @@
 //! Splitters against cases of the Tier-0 and against oracles that share no code with them.
 
+mod generic;
+
 use super::{
     AlcaHarvest, Cut, DqmHarvest, EventAwareFile, File, Item, Run, Splitter, Window, split,
 };
