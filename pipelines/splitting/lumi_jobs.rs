@@ -225,8 +225,8 @@ impl Walk<'_> {
 
     /// Whether lumis of this file would be worked on twice if it joined the job in hand.
     ///
-    /// The lumis that a job takes are taken from all of its files. So files that share lumis share a
-    /// job only where both are in it as a whole; the correction sees to this in its own way.
+    /// The lumis that a job takes are taken from all of its files. So files that share lumis share
+    /// a job only where both are in it as a whole; the correction sees to this in its own way.
     fn would_double(&self, lumis: &Lumis, wanted: u64, events_a_lumi: u64) -> bool {
         let Some(job) = self
             .jobs

@@ -1,9 +1,9 @@
 //! Harvests before the end of a run: jobs that read a task's window and leave it as it is.
 //!
 //! Kept here is what the splitter is told about them; which jobs they are is derived, because a job
-//! that consumed nothing is one. What an early harvest measures counts only where it is a result: it
-//! never ends the collecting of a run, and the last harvest of the run does not measure again what
-//! is in force already.
+//! that consumed nothing is one. What an early harvest measures counts only where it is a result:
+//! it never ends the collecting of a run, and the last harvest of the run does not measure again
+//! what is in force already.
 
 use crate::Engine;
 use model::conditions::GateOutcome;
