@@ -6,7 +6,7 @@
 //! criterion's lines, and the worst step.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine::{Effect, Engine, Input, Setup};
+use engine::{Configuration, Effect, Engine, Input, Setup};
 use model::arrival::{Arrival, Checksum, Counts, Seen};
 use model::ids::{AgentNumber, Epoch, LumiNumber, RunNumber, Token};
 use model::job::ExitClass;
@@ -59,8 +59,8 @@ impl World {
         let setup = Setup {
             agent: AgentNumber(1),
             epoch: Epoch(1),
-            definitions,
-            config_hash: "0123456789abcdef".to_owned(),
+            configuration: Configuration::fixed("0123456789abcdef", definitions),
+            earlier: Vec::new(),
             cores: u32::MAX,
             default_run_type: RunType::Physics,
         };
@@ -190,7 +190,7 @@ fn kind_of(input: &Input) -> &'static str {
         Input::News { .. } => "report",
         Input::Stored { .. } => "commit",
         Input::Tick => "tick",
-        Input::AttemptsLost(_) | Input::Asked { .. } => "question",
+        Input::AttemptsLost(_) | Input::Asked { .. } | Input::Reconfigured { .. } => "question",
     }
 }
 

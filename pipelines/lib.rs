@@ -17,6 +17,7 @@ pub mod link;
 pub mod reader;
 pub mod release;
 pub mod splitting;
+pub mod variants;
 
 /// The pipelines that come with the program, as (file, text), in the order of the flow.
 pub const EMBEDDED: &[(&str, &str)] = &[

@@ -5,7 +5,7 @@
 //! with its budgets in force, or every mistake of both at once. The file system is only looked at:
 //! definitions are read, programs must exist. Nothing is made, nothing is started.
 
-use crate::config::{Config, Layers, PipelinesConfig};
+use crate::config::{Config, Layers, Typed, TypedText};
 use pipelines::EMBEDDED;
 use pipelines::definition::Definition;
 use pipelines::diagnosis::{Diagnosis, nearest};
@@ -13,6 +13,8 @@ use pipelines::document::{Key, Node, Value};
 use pipelines::draft::{Draft, parse};
 use pipelines::link::link;
 use pipelines::reader::Reader;
+use pipelines::variants::Definitions;
+use sha2::Digest;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +24,19 @@ pub struct Checked {
     /// The configuration.
     pub config: Config,
     /// The pipelines in use, with the configuration's budgets.
-    pub definitions: Vec<Definition>,
+    pub definitions: Definitions,
+    /// What all of it was read from.
+    pub typed: Typed,
+}
+
+impl Checked {
+    /// Hash of what runs work with, 16 hex digits: the definitions in force and the programs they
+    /// start.
+    pub fn hash(&self) -> String {
+        let meant = format!("{:?}{:?}", self.definitions, self.config.programs);
+        let digest = sha2::Sha256::digest(meant);
+        crate::data::hex(&digest[..8])
+    }
 }
 
 /// Checks everything; the mistakes of configuration and definitions come together.
@@ -37,15 +51,47 @@ pub fn check(layers: &Layers, search: &[PathBuf]) -> Result<Checked, Vec<Diagnos
         Some(config) => config.pipelines.clone(),
         None => layers.read_pipelines(&Reader::new(&layers.document)),
     };
-    let drafts = drafts(&reader, &pipelines);
+    let texts = match &pipelines.folder {
+        Some(folder) => read_folder(&reader, folder),
+        None => Some(embedded()),
+    };
     // What an unreadable definition offers is unknown: names are compared once it is mended.
-    let Some(drafts) = drafts else {
+    let drafts = texts.as_deref().and_then(|texts| drafts(&reader, texts));
+    let Some((texts, drafts)) = texts.zip(drafts) else {
         return reader.finish(None);
     };
     check_names(&reader, layers, &drafts);
     if let Some(config) = &config {
         check_programs(&reader, layers, config, &drafts, search);
     }
+    let typed = layers.typed.with_definitions(texts);
+    let checked = config.map(|config| Checked {
+        definitions: linked(&reader, &config, drafts),
+        config,
+        typed,
+    });
+    reader.finish(checked)
+}
+
+/// What a run was opened with, read again from what was typed then. The file system is not looked
+/// at: what was there then need not be there now.
+pub fn recall(typed: Typed) -> Result<Checked, Vec<Diagnosis>> {
+    let texts = typed.definitions.clone();
+    let layers = typed.layers()?;
+    let reader = Reader::new(&layers.document);
+    let config = layers.read(&reader);
+    let drafts = drafts(&reader, &texts);
+    let checked = config.zip(drafts).map(|(config, drafts)| Checked {
+        definitions: linked(&reader, &config, drafts),
+        config,
+        typed: layers.typed.clone(),
+    });
+    reader.finish(checked)
+}
+
+/// The pipelines that the configuration uses, with its budgets.
+fn linked(reader: &Reader<'_>, config: &Config, drafts: Vec<Draft>) -> Definitions {
+    let pipelines = &config.pipelines;
     let chosen = |draft: &Draft| {
         let names = pipelines.chosen.as_ref();
         names.is_none_or(|names| names.contains(&draft.definition.name))
@@ -57,32 +103,27 @@ pub fn check(layers: &Layers, search: &[PathBuf]) -> Result<Checked, Vec<Diagnos
             Vec::new()
         }
     };
-    let checked = config.map(|config| {
-        let with_budget = |mut definition: Definition| {
-            let budget = config.pipelines.budgets.get(&definition.name).copied();
-            definition.budget = budget.or(definition.budget);
-            definition
-        };
-        let definitions = definitions.into_iter().map(with_budget).collect();
-        Checked {
-            config,
-            definitions,
-        }
-    });
-    reader.finish(checked)
+    let with_budget = |mut definition: Definition| {
+        let budget = pipelines.budgets.get(&definition.name).copied();
+        definition.budget = budget.or(definition.budget);
+        definition
+    };
+    Definitions::fixed(definitions.into_iter().map(with_budget).collect())
 }
 
-/// The definitions of the folder, or the embedded ones; nothing when one of them has a mistake.
-fn drafts(reader: &Reader<'_>, pipelines: &PipelinesConfig) -> Option<Vec<Draft>> {
-    let files: Vec<(String, String)> = match &pipelines.folder {
-        Some(folder) => read_folder(reader, folder)?,
-        None => EMBEDDED
-            .iter()
-            .map(|(f, text)| ((*f).to_owned(), (*text).to_owned()))
-            .collect(),
+/// The definitions that come with the program.
+fn embedded() -> Vec<TypedText> {
+    let own = |(file, text): &(&str, &str)| TypedText {
+        file: (*file).to_owned(),
+        text: (*text).to_owned(),
     };
+    EMBEDDED.iter().map(own).collect()
+}
+
+/// Drafts of definitions; nothing when one of them has a mistake.
+fn drafts(reader: &Reader<'_>, files: &[TypedText]) -> Option<Vec<Draft>> {
     let mut drafts = Vec::new();
-    for (file, text) in &files {
+    for TypedText { file, text } in files {
         match parse(text, file) {
             Ok(draft) => drafts.push(draft),
             Err(found) => reader.note_all(found),
@@ -92,8 +133,8 @@ fn drafts(reader: &Reader<'_>, pipelines: &PipelinesConfig) -> Option<Vec<Draft>
 }
 
 /// The `*.toml` of a folder, in order of their names; nothing when one cannot be read.
-fn read_folder(reader: &Reader<'_>, folder: &Path) -> Option<Vec<(String, String)>> {
-    let read = || -> Result<Vec<(String, String)>, (PathBuf, std::io::Error)> {
+fn read_folder(reader: &Reader<'_>, folder: &Path) -> Option<Vec<TypedText>> {
+    let read = || -> Result<Vec<TypedText>, (PathBuf, std::io::Error)> {
         let at = |path: &Path, error| (path.to_owned(), error);
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(|error| at(folder, error))? {
@@ -103,10 +144,11 @@ fn read_folder(reader: &Reader<'_>, folder: &Path) -> Option<Vec<(String, String
                 .is_some_and(|extension| extension == "toml")
             {
                 let text = std::fs::read_to_string(&path).map_err(|error| at(&path, error))?;
-                files.push((path.display().to_string(), text));
+                let file = path.display().to_string();
+                files.push(TypedText { file, text });
             }
         }
-        files.sort();
+        files.sort_by(|a, b| a.file.cmp(&b.file));
         Ok(files)
     };
     let failed = |path: &Path, why: String| {
@@ -247,11 +289,13 @@ fn startable(path: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::ids::RunNumber;
 
     fn said(layers: &Layers) -> String {
         match check(layers, &[]) {
             Ok(checked) => {
-                let names = checked.definitions.iter().map(|d| d.name.as_str());
+                let definitions = checked.definitions.resolve(RunNumber(0));
+                let names = definitions.iter().map(|d| d.name.as_str());
                 names.collect::<Vec<_>>().join(" ")
             }
             Err(found) => found
@@ -276,7 +320,9 @@ mod tests {
         );
         let text = "[pipelines.express]\nbudget = { seen_to_published = \"5s\" }\n";
         let checked = check(&layers(base, text), &[]).expect("a legal override");
-        let budget = checked.definitions[0].budget.expect("it has one");
+        let budget = checked.definitions.resolve(RunNumber(0))[0]
+            .budget
+            .expect("it has one");
         assert_eq!(budget.seen_to_published.as_secs_f64(), 5.0);
     }
 

@@ -21,9 +21,12 @@ use std::path::{Path, PathBuf};
 mod store_section;
 #[path = "config_streams.rs"]
 mod streams;
+#[path = "config_typed.rs"]
+mod typed;
 
 pub use store_section::StoreConfig;
 pub use streams::{Completion, StreamConfig, StreamKind, WatchHow};
+pub use typed::{Typed, TypedSetting, TypedText};
 
 /// Beginning of the names of settings in the environment; other `TIER0_*` names mean other things
 /// (D23).
@@ -169,8 +172,8 @@ const POOL_MAX: u32 = 4_096;
 #[derive(Clone, Debug)]
 pub struct Layers {
     pub(crate) document: Document,
-    /// What paths of the file are relative to.
-    base: PathBuf,
+    /// What all of it was read from; its base is what paths of the file are relative to.
+    pub(crate) typed: Typed,
 }
 
 /// Reads a configuration: the file if there is one, then the environment's settings, then flags.
@@ -193,7 +196,8 @@ impl Layers {
         flags: &[(String, String)],
     ) -> Result<Self, Vec<Diagnosis>> {
         let Some(path) = file else {
-            return Self::over(Document::empty(), PathBuf::new(), environment, flags);
+            let here = std::path::absolute(".").unwrap_or_default();
+            return Self::over(None, &here, environment, flags);
         };
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -201,8 +205,11 @@ impl Layers {
             let hint = "name a text file that exists with --config, or leave it out".to_owned();
             vec![Diagnosis::without_place(&shown, "C001", message, hint)]
         })?;
-        let base = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::over(Document::parse(&shown, &text)?, base, environment, flags)
+        // Read again later it must mean the same, wherever the program then is.
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let base = whole.parent().unwrap_or(Path::new(""));
+        let file = TypedText { file: shown, text };
+        Self::over(Some(file), base, environment, flags)
     }
 
     /// Layers over a text; its paths are relative to `base`.
@@ -213,36 +220,54 @@ impl Layers {
         environment: &[(String, String)],
         flags: &[(String, String)],
     ) -> Result<Self, Vec<Diagnosis>> {
-        Self::over(
-            Document::parse(file, text)?,
-            base.to_owned(),
-            environment,
-            flags,
-        )
+        let file = TypedText {
+            file: file.to_owned(),
+            text: text.to_owned(),
+        };
+        Self::over(Some(file), base, environment, flags)
     }
 
     fn over(
-        mut document: Document,
-        base: PathBuf,
+        file: Option<TypedText>,
+        base: &Path,
         environment: &[(String, String)],
         flags: &[(String, String)],
     ) -> Result<Self, Vec<Diagnosis>> {
+        let setting = |origin: &str, name: &str, path: Vec<&str>, value: &str| TypedSetting {
+            origin: origin.to_owned(),
+            shown: format!("{name}={value}"),
+            path: path.into_iter().map(str::to_owned).collect(),
+            value: value.to_owned(),
+        };
+        let environment = environment.iter().filter_map(|(name, value)| {
+            let path = name.strip_prefix(ENVIRONMENT_PREFIX)?;
+            Some(setting(
+                "environment",
+                name,
+                path.split("__").collect(),
+                value,
+            ))
+        });
+        let flags = flags
+            .iter()
+            .map(|(name, value)| setting("flags", name, name.split('.').collect(), value));
+        Self::of(Typed::new(file, base, environment.chain(flags).collect()))
+    }
+
+    /// Layers over what was typed.
+    fn of(typed: Typed) -> Result<Self, Vec<Diagnosis>> {
+        let mut document = match &typed.file {
+            Some(file) => Document::parse(&file.file, &file.text)?,
+            None => Document::empty(),
+        };
         let mut found = Vec::new();
-        for (name, value) in environment {
-            let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else {
-                continue;
-            };
-            let path: Vec<&str> = path.split("__").collect();
-            let shown = format!("{name}={value}");
-            found.extend(document.lay_over("environment", &shown, &path, value).err());
-        }
-        for (name, value) in flags {
-            let path: Vec<&str> = name.split('.').collect();
-            let shown = format!("{name}={value}");
-            found.extend(document.lay_over("flags", &shown, &path, value).err());
+        for setting in &typed.settings {
+            let path: Vec<&str> = setting.path.iter().map(String::as_str).collect();
+            let laid = document.lay_over(&setting.origin, &setting.shown, &path, &setting.value);
+            found.extend(laid.err());
         }
         if found.is_empty() {
-            Ok(Self { document, base })
+            Ok(Self { document, typed })
         } else {
             Err(found.into_iter().map(|boxed| *boxed).collect())
         }
@@ -307,7 +332,7 @@ impl Layers {
         }
         let in_file = node.source == 0;
         Some(if in_file {
-            self.base.join(text)
+            self.typed.base.join(text)
         } else {
             PathBuf::from(text)
         })
@@ -316,7 +341,7 @@ impl Layers {
     fn read_instance<'d>(&self, reader: &Reader<'d>, keys: Option<Keys<'d>>) -> InstanceConfig {
         let get = |key: &str| keys.as_ref().and_then(|keys| keys.get(key));
         let path = |key: &str| get(key).and_then(|node| self.path(reader, node));
-        let state = path("state").unwrap_or_else(|| self.base.join("state"));
+        let state = path("state").unwrap_or_else(|| self.typed.base.join("state"));
         let name = get("name").and_then(|node| reader.name(node, "."));
         let agents = 0..=u32::from(AgentNumber::MAX);
         let agent = get("agent")

@@ -54,6 +54,8 @@ const MUST_HAPPEN: &[&str] = &[
     "asked to start a known run",
     "asked to stop an unknown run",
     "asked to stop a run early",
+    "configuration reloaded",
+    "configuration reloaded unchanged",
     // What became of it.
     "job done provisionally",
     "job failed",

@@ -68,11 +68,9 @@ fn checked(settings: &[(String, String)], desk: &mut Desk) -> Result<Checked, Fa
 /// `tier0 check`.
 pub(super) fn check_all(arguments: &CheckArgs, desk: &mut Desk) -> Result<Exit, Failure> {
     let checked = checked(&arguments.settings, desk)?;
-    let names: Vec<String> = checked
-        .definitions
-        .iter()
-        .map(|d| d.name.to_string())
-        .collect();
+    let last = checked.definitions.variants().last();
+    let last = last.map(|(_, definitions)| definitions).unwrap_or_default();
+    let names: Vec<String> = last.iter().map(|d| d.name.to_string()).collect();
     let streams: Vec<String> = checked
         .config
         .streams

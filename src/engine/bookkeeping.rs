@@ -33,14 +33,17 @@ impl Engine {
             return false;
         }
         let run_type = run_type.unwrap_or(self.default_run_type);
+        self.record_configuration(now, effects);
+        let hash = self.configurations.current.clone();
+        let plans = self.configurations.plan(&mut self.plans, &hash, number);
         let run = Run {
             number,
             run_type,
             label,
             started_by,
             opened_at: now,
-            pipelines: pipelines_of(&self.plans, run_type),
-            config_hash: self.config_hash.clone(),
+            pipelines: pipelines_of(&self.plans[plans.clone()], run_type),
+            config_hash: hash,
             last_lumi: None,
             announced_events: None,
             ended_at: None,
@@ -48,7 +51,7 @@ impl Engine {
             last_file_seen_at: now,
             state: RunState::Open,
         };
-        self.runs.insert(number, RunWork::new(run));
+        self.runs.insert(number, RunWork::new(run, plans));
         self.plan_run(number);
         self.changed_runs.insert(number);
         self.announce(
@@ -67,10 +70,8 @@ impl Engine {
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
-        work.tasks = self
-            .plans
-            .iter()
-            .enumerate()
+        let plans = work.plans.clone().map(|index| (index, &self.plans[index]));
+        work.tasks = plans
             .filter(|(_, plan)| work.run.pipelines.contains(&plan.path.pipeline))
             .map(|(index, _)| (index, crate::run_work::TaskWork::default()))
             .collect();
@@ -149,7 +150,7 @@ impl Engine {
             return;
         };
         work.run.run_type = run_type;
-        work.run.pipelines = pipelines_of(&self.plans, run_type);
+        work.run.pipelines = pipelines_of(&self.plans[work.plans.clone()], run_type);
         self.changed_runs.insert(number);
         self.plan_run(number);
         self.feed_from_rows(number);

@@ -148,10 +148,10 @@ impl Engine {
             }
         }
         for output in self.outputs.values() {
-            let Some(maker) = self.plans.iter().find(|plan| plan.path == output.task) else {
+            let Some(maker) = self.plan_at(output.run, &output.task) else {
                 continue;
             };
-            for (label, consumer) in &maker.consumers {
+            for (label, consumer) in &self.plans[maker].consumers {
                 let at_work = self
                     .runs
                     .get(&output.run)
@@ -250,6 +250,12 @@ impl Engine {
     pub fn fingerprint(&self) -> u64 {
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
         let written = (|| {
+            let configurations = &self.configurations;
+            write!(
+                hash,
+                "{}{:?}",
+                configurations.current, configurations.recorded
+            )?;
             for work in self.runs.values() {
                 write!(hash, "{:?}{:?}", work.run, work.lumis)?;
                 write!(
@@ -267,7 +273,9 @@ impl Engine {
                         task.made_jobs,
                         task.ended,
                     );
-                    write!(hash, "{index}{items:?}{counts:?}")?;
+                    // Where it stands in the list depends on which run came first.
+                    let path = &self.plans[*index].path;
+                    write!(hash, "{path}{items:?}{counts:?}")?;
                 }
             }
             write!(hash, "{:?}{:?}{:?}", self.files, self.set_aside, self.jobs)?;

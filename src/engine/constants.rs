@@ -14,7 +14,7 @@ use model::conditions::{
 };
 use model::fact::Fact;
 use model::ids::{JobId, RunNumber};
-use model::job::InputId;
+use model::job::{InputId, Job};
 use model::names::{DataLabel, TagName};
 use model::time::Moment;
 use model::work::AttemptReport;
@@ -169,13 +169,26 @@ impl Engine {
             .collect();
         runs.sort_unstable();
         runs.dedup();
+        // The earlier run may have been opened with another configuration: what counts is who
+        // measured the same tags.
+        let measured = |job: &Job| {
+            let mut tags = plan.task.calibrates.iter().map(|rule| &rule.tag);
+            let task = self.plan_of(job);
+            task.is_some_and(|task| tags.any(|tag| self.calibrates(task, tag)))
+        };
         let of_run = |run: RunNumber| {
             self.jobs
                 .values()
-                .filter(move |job| job.run == run && job.task == plan.path)
+                .filter(move |job| job.run == run && measured(job))
                 .flat_map(|job| job.inputs.iter().take(job.consumed as usize).copied())
         };
         runs.into_iter().flat_map(of_run).collect()
+    }
+
+    /// Whether a task of the list decides on a tag.
+    pub(crate) fn calibrates(&self, task: usize, tag: &TagName) -> bool {
+        let rules = &self.plans[task].task.calibrates;
+        rules.iter().any(|rule| rule.tag == *tag)
     }
 
     /// Judges the constants that a harvest proposes.

@@ -59,11 +59,6 @@ impl Engine {
         })
     }
 
-    /// Where a job's task stands in the list; none if the configuration no longer has it.
-    pub(crate) fn plan_of(&self, job: &Job) -> Option<usize> {
-        self.plans.iter().position(|plan| plan.path == job.task)
-    }
-
     /// Gives free cores to ready jobs.
     pub(crate) fn place(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         while self.cores_used < self.cores {

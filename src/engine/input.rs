@@ -1,6 +1,7 @@
 //! Everything that can happen to the engine. A reviewer reads this file and `effect.rs` to know all
 //! of its dealings.
 
+use crate::setup::Configuration;
 use model::arrival::Seen;
 use model::command::Order;
 use model::ids::{JobId, Token};
@@ -29,6 +30,16 @@ pub enum Input {
     },
     /// After a restart: these jobs' attempts ended with the older epoch.
     AttemptsLost(Vec<JobId>),
+    /// The configuration was changed, and found right as a whole. Boxed, because it is large and
+    /// rare beside the others.
+    Reconfigured {
+        /// Whom to answer.
+        ticket: u64,
+        /// Who asked, as far as the window that took it knows.
+        by: String,
+        /// What new runs get.
+        configuration: Box<Configuration>,
+    },
     /// Somebody asks.
     Asked {
         /// To whom the answer goes.

@@ -14,6 +14,7 @@
 mod input;
 mod effect;
 mod setup;
+mod configurations;
 mod run_work;
 mod timers;
 mod arrival;
@@ -36,8 +37,9 @@ mod waits;
 pub use check::Broken;
 pub use effect::{Effect, Observation};
 pub use input::Input;
-pub use setup::Setup;
+pub use setup::{Configuration, Setup};
 
+use configurations::Configurations;
 use constants::Constants;
 use dispatch::Queue;
 use model::alarm::{Alarm, Severity};
@@ -61,10 +63,11 @@ use timers::Timers;
 pub struct Engine {
     epoch: Epoch,
     ids: IdSource,
-    config_hash: String,
+    configurations: Configurations,
     default_run_type: model::run::RunType,
     cores: u32,
     cores_used: u32,
+    /// Tasks of all configurations that a run has; each run has a stretch of it.
     plans: Vec<TaskPlan>,
     runs: BTreeMap<RunNumber, RunWork>,
     files: BTreeMap<FileId, File>,
@@ -94,14 +97,14 @@ pub struct Engine {
 impl Engine {
     /// An engine that knows nothing yet; `next_id` is what the store has on record, if anything.
     pub fn new(setup: Setup, next_id: Option<i64>) -> Self {
-        Self {
+        let mut engine = Self {
             epoch: setup.epoch,
             ids: next_id.map_or_else(|| IdSource::new(setup.agent), IdSource::resume),
-            config_hash: setup.config_hash,
+            configurations: Configurations::new(setup.configuration, setup.earlier),
             default_run_type: setup.default_run_type,
             cores: setup.cores,
             cores_used: 0,
-            plans: setup::plan_tasks(&setup.definitions),
+            plans: Vec::new(),
             runs: BTreeMap::new(),
             files: BTreeMap::new(),
             file_names: BTreeMap::new(),
@@ -121,7 +124,9 @@ impl Engine {
             conclude: BTreeSet::new(),
             changed_jobs: BTreeSet::new(),
             changed_runs: BTreeSet::new(),
-        }
+        };
+        engine.plan_in_force();
+        engine
     }
 
     /// Takes one thing that has happened; pushes what must now be done. Never waits, never fails.
@@ -132,6 +137,11 @@ impl Engine {
             Input::Stored { token, result } => self.stored(now, token, result, effects),
             Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
             Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
+            Input::Reconfigured {
+                ticket,
+                by,
+                configuration,
+            } => self.reconfigure(now, ticket, by, *configuration, effects),
             Input::Tick => self.tick(now, effects),
         }
     }

@@ -79,7 +79,7 @@ impl Engine {
         label: &OutputLabel,
     ) -> DatasetName {
         let data_label = self.runs[&number].run.label;
-        match self.plans.iter().find(|plan| plan.path == *path) {
+        match self.plan_at(number, path).map(|index| &self.plans[index]) {
             Some(plan) => {
                 let stream = if plan.stream.as_str() == "*" {
                     "All"
@@ -255,7 +255,8 @@ impl Engine {
     /// Ends tasks that have nothing left to do, tells those that read from them, and closes their
     /// blocks.
     pub(crate) fn end_tasks(&mut self, now: Moment, number: RunNumber, effects: &mut Vec<Effect>) {
-        for index in 0..self.plans.len() {
+        let plans = self.runs.get(&number).map(|work| work.plans.clone());
+        for index in plans.unwrap_or_default() {
             let Some(work) = self.runs.get_mut(&number) else {
                 return;
             };

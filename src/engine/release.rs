@@ -5,11 +5,12 @@
 //! which stand above every rule. A ruling is a row: `held` keeps jobs of a task from being made (for
 //! one run, or for all), `accepted` lets them be made now, whatever the rule still waits for.
 
+use crate::setup::TaskPlan;
 use crate::{Effect, Engine};
 use model::command::Reply;
 use model::fact::Fact;
 use model::ids::RunNumber;
-use model::names::TaskPath;
+use model::names::{TagName, TaskPath};
 use model::quality::RunVerdict;
 use model::ruling::{GateRun, GateState, Ruling, RulingKind};
 use model::run::RunState;
@@ -19,6 +20,7 @@ use pipelines::definition::When;
 use pipelines::release::{
     Released, RunFacts, Undecided, first_condition_safe_run, held_back, locked_from, released,
 };
+use std::collections::BTreeSet;
 
 impl Engine {
     /// Whether the task's jobs may exist; `None` when there is no such task or it has ended.
@@ -89,12 +91,12 @@ impl Engine {
         }
         let label = self.runs[&number].run.label;
         let undecided = self.runs.range(..number).filter(|(_, work)| {
-            work.run.label == label
-                && work.tasks.contains_key(&index)
-                && task
-                    .calibrates
-                    .iter()
-                    .any(|rule| !work.decided.contains(&rule.tag))
+            let mut rules = task.calibrates.iter();
+            let owes = |tag: &TagName| {
+                let mut tasks = work.tasks.keys();
+                !work.decided.contains(tag) && tasks.any(|task| self.calibrates(*task, tag))
+            };
+            work.run.label == label && rules.any(|rule| owes(&rule.tag))
         });
         let earlier = undecided.map(|(run, work)| Undecided {
             run: *run,
@@ -112,7 +114,7 @@ impl Engine {
     /// Takes a person's ruling on a task, for one run or for all.
     pub(crate) fn rule(&mut self, ruling: Ruling, effects: &mut Vec<Effect>) -> Reply {
         let path = ruling.task.clone();
-        if !self.plans.iter().any(|plan| plan.path == path) {
+        if !self.plans_at_work().any(|plan| plan.path == path) {
             return Reply::Refused(format!(
                 "no task is called {path}; `tier0 calib show` lists the gates"
             ));
@@ -161,31 +163,50 @@ impl Engine {
     /// What every gate says now: tasks whose release waits for something, and whatever a person has
     /// ruled on.
     pub fn gates(&self, now: Moment) -> Vec<GateState> {
-        let gated = self.plans.iter().enumerate().filter(|(_, plan)| {
+        let gated = self.plans_at_work().filter(|plan| {
             plan.task.release != pipelines::definition::Release::ALWAYS
                 || !plan.task.calibrates.is_empty()
                 || self.rulings.keys().any(|(path, _)| *path == plan.path)
         });
+        // Runs with another configuration may have the same gate: it is told once.
+        let mut told = BTreeSet::new();
         gated
-            .map(|(index, plan)| self.gate_state(index, plan, now))
+            .filter(|plan| told.insert(&plan.path))
+            .map(|plan| self.gate_state(plan, now))
             .collect()
     }
 
-    fn gate_state(&self, index: usize, plan: &crate::setup::TaskPlan, now: Moment) -> GateState {
-        let with_task = self
+    /// Tasks that new runs get, then those of runs that are not finished.
+    fn plans_at_work(&self) -> impl Iterator<Item = &TaskPlan> {
+        let open = self
             .runs
-            .iter()
-            .filter(|(_, work)| work.tasks.contains_key(&index));
-        let locks: Vec<(RunNumber, bool)> = with_task
-            .map(|(run, _)| (*run, self.is_locked(*run, index, now)))
+            .values()
+            .filter(|work| !matches!(work.run.state, RunState::Finished { .. }));
+        let ranges: BTreeSet<(usize, usize)> = open
+            .map(|work| (work.plans.start, work.plans.end))
             .collect();
+        let own = ranges
+            .into_iter()
+            .flat_map(|(first, end)| &self.plans[first..end]);
+        self.plans_in_force().iter().chain(own)
+    }
+
+    fn gate_state(&self, plan: &TaskPlan, now: Moment) -> GateState {
+        let with_task = self.runs.iter().filter_map(|(run, work)| {
+            let index = self.plan_at(*run, &plan.path)?;
+            work.tasks.contains_key(&index).then_some((*run, index))
+        });
+        let with_task: Vec<(RunNumber, usize)> = with_task.collect();
+        let locks = with_task
+            .iter()
+            .map(|(run, index)| (*run, self.is_locked(*run, *index, now)));
         let for_constants = matches!(plan.task.release.when, When::Conditions(_));
-        let of_run = |(run, locked): &(RunNumber, bool)| {
-            self.release(*run, index, now)?;
+        let of_run = |(run, index): &(RunNumber, usize)| {
+            self.release(*run, *index, now)?;
             Some(GateRun {
                 run: *run,
-                wait: self.wait_for_release(*run, index, now),
-                locked: *locked,
+                wait: self.wait_for_release(*run, *index, now),
+                locked: self.is_locked(*run, *index, now),
                 ruling: self.rulings.get(&(plan.path.clone(), Some(*run))).cloned(),
             })
         };
@@ -193,9 +214,9 @@ impl Engine {
             task: plan.path.clone(),
             ruling: self.rulings.get(&(plan.path.clone(), None)).cloned(),
             first_condition_safe_run: for_constants
-                .then(|| first_condition_safe_run(locks.iter().copied()))
+                .then(|| first_condition_safe_run(locks))
                 .flatten(),
-            runs: locks.iter().filter_map(of_run).collect(),
+            runs: with_task.iter().filter_map(of_run).collect(),
         }
     }
 

@@ -27,9 +27,13 @@ impl Engine {
     /// restores says next which of them are lost ([`crate::Input::AttemptsLost`]).
     pub fn restore(setup: Setup, next_id: Option<i64>, rows: Rows, now: Moment) -> Self {
         let mut engine = Self::new(setup, next_id);
+        let recorded = rows.configurations.into_iter();
+        engine.configurations.recorded = recorded.map(|row| row.hash).collect();
         for run in rows.runs {
             let number = run.number;
-            engine.runs.insert(number, RunWork::new(run));
+            let plans = &mut engine.plans;
+            let plans = engine.configurations.plan(plans, &run.config_hash, number);
+            engine.runs.insert(number, RunWork::new(run, plans));
             engine.plan_run(number);
         }
         for record in rows.lumis {
@@ -112,8 +116,9 @@ impl Engine {
             if let Some(work) = self.runs.get_mut(&decision.run) {
                 work.decided.insert(tag.clone());
             }
-            let rules = self.plans.iter().flat_map(|plan| &plan.task.calibrates);
-            let rule = rules.into_iter().find(|rule| rule.tag == tag).cloned();
+            let plans = self.plans_of_run(decision.run).iter();
+            let mut rules = plans.flat_map(|plan| &plan.task.calibrates);
+            let rule = rules.find(|rule| rule.tag == tag).cloned();
             self.constants.take(decision, rule.as_ref());
         }
     }
@@ -233,7 +238,7 @@ impl Engine {
                 continue;
             };
             let closed = work.run.state.is_closed();
-            for index in 0..self.plans.len() {
+            for index in work.plans.clone() {
                 let fed_out = match &self.plans[index].upstream {
                     None => closed,
                     Some((upstream, _)) => work.tasks.get(upstream).is_none_or(|task| task.ended),

@@ -8,11 +8,14 @@ use model::names::{DatasetName, StreamName, TagName};
 use model::run::Run;
 use pipelines::splitting::Item;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// One run and the work on it.
 #[derive(Clone, Debug)]
 pub(crate) struct RunWork {
     pub(crate) run: Run,
+    /// Where the tasks of its configuration stand in the engine's list.
+    pub(crate) plans: Range<usize>,
     /// Announcements, by lumi.
     pub(crate) lumis: BTreeMap<LumiNumber, LumiRecord>,
     /// What has come, by stream.
@@ -78,9 +81,10 @@ impl TaskWork {
 }
 
 impl RunWork {
-    pub(crate) fn new(run: Run) -> Self {
+    pub(crate) fn new(run: Run, plans: Range<usize>) -> Self {
         Self {
             run,
+            plans,
             lumis: BTreeMap::new(),
             streams: BTreeMap::new(),
             tasks: BTreeMap::new(),

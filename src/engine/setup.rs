@@ -10,6 +10,7 @@ use model::time::Span;
 use model::work::{AttemptPlan, WantedOutput};
 use pipelines::definition::{Definition, Task, TaskInput};
 use pipelines::splitting::DEFAULT_PREDICTED_RUN;
+use pipelines::variants::Definitions;
 use std::sync::Arc;
 
 /// What an engine is born with.
@@ -19,14 +20,36 @@ pub struct Setup {
     pub agent: AgentNumber,
     /// Its epoch, raised durably before the engine exists (D2).
     pub epoch: Epoch,
-    /// Definitions, linked and checked; placeholders of programs filled.
-    pub definitions: Vec<Definition>,
-    /// Hash of those definitions, pinned into each run.
-    pub config_hash: String,
+    /// What new runs are opened with.
+    pub configuration: Configuration,
+    /// What runs of the store were opened with, where it is another.
+    pub earlier: Vec<Configuration>,
     /// Cores that attempts may use at once.
     pub cores: u32,
     /// What a run is for when nobody says.
     pub default_run_type: RunType,
+}
+
+/// A configuration as the engine uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// Hash of what it means, pinned into each run.
+    pub hash: String,
+    /// What to read it from again after a restart.
+    pub text: String,
+    /// Definitions, linked and checked; placeholders of programs filled.
+    pub definitions: Definitions,
+}
+
+impl Configuration {
+    /// The same definitions for all runs, e.g. in tests.
+    pub fn fixed(hash: &str, definitions: Vec<Definition>) -> Self {
+        Self {
+            hash: hash.to_owned(),
+            text: String::new(),
+            definitions: Definitions::fixed(definitions),
+        }
+    }
 }
 
 /// A task in the engine's list. Tasks stand behind those that feed them.
@@ -49,10 +72,11 @@ pub(crate) struct TaskPlan {
     pub(crate) attempt: Arc<AttemptPlan>,
 }
 
-/// Lists all tasks of all definitions so that each stands behind the one that feeds it.
+/// Lists all tasks of all definitions so that each stands behind the one that feeds it. The list
+/// will stand behind `first` others.
 ///
 /// Definitions were checked for cycles and missing inputs when they were linked.
-pub(crate) fn plan_tasks(definitions: &[Definition]) -> Vec<TaskPlan> {
+pub(crate) fn plan_tasks(definitions: &[Definition], first: usize) -> Vec<TaskPlan> {
     let mut waiting: Vec<(&Definition, &Task)> = definitions
         .iter()
         .flat_map(|d| d.tasks.iter().map(move |t| (d, t)))
@@ -77,6 +101,11 @@ pub(crate) fn plan_tasks(definitions: &[Definition]) -> Vec<TaskPlan> {
         );
     }
     predict_rest(&mut plans);
+    for plan in &mut plans {
+        let feeder = plan.upstream.iter_mut().map(|(index, _)| index);
+        let fed = plan.consumers.iter_mut().map(|(_, index)| index);
+        feeder.chain(fed).for_each(|index| *index += first);
+    }
     plans
 }
 

@@ -39,7 +39,7 @@ impl Engine {
                     .collect()
             }
             Object::Task(number, path) => {
-                let index = self.plans.iter().position(|plan| plan.path == *path)?;
+                let index = self.plan_at(*number, path)?;
                 self.runs.get(number)?.tasks.get(&index)?;
                 self.waits_of_task(*number, index, now)
             }
@@ -70,7 +70,7 @@ impl Engine {
             }
             Object::Lumi(number, stream, lumi) => self.standing_of_lumi(*number, stream, *lumi),
             Object::Task(number, path) => {
-                let index = self.plans.iter().position(|plan| plan.path == *path);
+                let index = self.plan_at(*number, path);
                 let work = self.runs.get(number);
                 let task = index.and_then(|index| work.and_then(|work| work.tasks.get(&index)));
                 task.map_or_else(unknown, |task| {

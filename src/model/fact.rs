@@ -7,6 +7,7 @@ use crate::alarm::Alarm;
 use crate::arrival::SetAside;
 use crate::audit::Audit;
 use crate::conditions::{ConditionsPayload, GateDecision, Iov};
+use crate::configuration::ConfigurationText;
 use crate::dataset::{Block, Output};
 use crate::file::File;
 use crate::ids::{JobId, MessageId, RunNumber};
@@ -54,6 +55,8 @@ pub struct OutboxMessage {
 /// Everything that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
+    /// A configuration was taken.
+    ConfigurationIs(ConfigurationText),
     /// A file was accepted.
     FileIs(File),
     /// Something was set aside.

@@ -23,6 +23,7 @@ pub mod budget;
 pub mod job;
 pub mod dataset;
 pub mod conditions;
+pub mod configuration;
 pub mod quality;
 pub mod alarm;
 pub mod work;

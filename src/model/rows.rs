@@ -3,6 +3,7 @@
 use crate::alarm::Alarm;
 use crate::arrival::SetAside;
 use crate::conditions::{ConditionsPayload, GateDecision, Iov};
+use crate::configuration::ConfigurationText;
 use crate::dataset::{Block, Output};
 use crate::fact::Consumed;
 use crate::file::File;
@@ -15,6 +16,8 @@ use crate::run::Run;
 /// All rows of an agent that its engine works with. Each list is sorted by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
+    /// Configurations that runs were opened with, by hash.
+    pub configurations: Vec<ConfigurationText>,
     /// Runs, by number.
     pub runs: Vec<Run>,
     /// Announcements, by run and lumi.

@@ -6,6 +6,7 @@
 //! spool folders.
 
 mod profiles;
+mod settings;
 mod windows;
 
 use crate::check::Checked;
@@ -20,11 +21,9 @@ use meter::Meter;
 use model::arrival::Seen;
 use model::ids::{JobId, RunNumber, Token};
 use model::names::FileName;
-use pipelines::definition::Definition;
 use ports::executor::{Executor, NewsSink};
 use ports::storage::Storage;
 use ports::store::Ledger;
-use sha2::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -62,6 +61,19 @@ pub enum StartError {
     /// The agent.
     #[error(transparent)]
     Agent(#[from] agents::runtime::AgentError),
+    /// What a run at work was opened with cannot be read any more.
+    #[error(
+        "run {run} is at work with configuration {hash}, which this program cannot read: {why}\n\
+         let the version of the program that took it finish its runs first"
+    )]
+    Configuration {
+        /// Which.
+        hash: String,
+        /// Whose.
+        run: RunNumber,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A window.
     #[error(transparent)]
     Window(#[from] api::ServeError),
@@ -114,11 +126,12 @@ impl Instance {
         let standing = ledger.raise_epoch()?;
         let rows = ledger.restore()?;
         let clock = SystemClock::start(standing.moment);
+        let configuration = settings::configuration(&checked, program);
         let setup = Setup {
             agent: places.agent,
             epoch: standing.epoch,
-            config_hash: hash_of(&checked.definitions),
-            definitions: fill_programs(&checked.definitions, program, &config.programs),
+            earlier: settings::earlier(&rows, &configuration.hash, program)?,
+            configuration,
             cores: config.local.cores.unwrap_or_else(all_cores),
             default_run_type: config
                 .streams
@@ -246,42 +259,6 @@ fn make_absolute(config: &mut crate::config::Config) -> Result<(), StartError> {
 
 fn all_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)
-}
-
-/// The first 16 hex digits of a sha256 over the definitions in force.
-fn hash_of(definitions: &[Definition]) -> String {
-    let digest = sha2::Sha256::digest(format!("{definitions:?}"));
-    crate::data::hex(&digest[..8])
-}
-
-/// `{tier0}` is this program, `{program:NAME}` what the configuration says: by its whole path,
-/// because a bare name would be looked for in PATH.
-fn fill_programs(
-    definitions: &[Definition],
-    myself: &Path,
-    programs: &BTreeMap<String, PathBuf>,
-) -> Vec<Definition> {
-    let fill = |argument: &String| {
-        let named = argument
-            .strip_prefix("{program:")
-            .and_then(|rest| rest.strip_suffix('}'));
-        match named {
-            Some(name) => programs.get(name).map_or(argument.clone(), |path| {
-                let whole = std::path::absolute(path);
-                whole.as_ref().unwrap_or(path).display().to_string()
-            }),
-            None if argument == "{tier0}" => myself.display().to_string(),
-            None => argument.clone(),
-        }
-    };
-    let mut filled = definitions.to_vec();
-    for task in filled
-        .iter_mut()
-        .flat_map(|definition| &mut definition.tasks)
-    {
-        task.program = task.program.iter().map(fill).collect();
-    }
-    filled
 }
 
 /// The run and job in an output's final name: `dataset/run/label-job-attempt.extension`.

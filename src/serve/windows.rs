@@ -33,7 +33,7 @@ impl Identity {
             agent: setup.agent.0,
             epoch: setup.epoch.0,
             cores: setup.cores,
-            config_hash: setup.config_hash.clone(),
+            config_hash: setup.configuration.hash.clone(),
             started_at: clock.now(),
             clock,
         }

@@ -1,7 +1,14 @@
 //! The pipelines that are simulated: those that come with the program, and two that cut by files.
 
+use crate::random::Random;
+use engine::Configuration;
+use model::ids::RunNumber;
+use model::names::TaskName;
+use model::time::Span;
 use pipelines::definition::Definition;
 use pipelines::link::load;
+use pipelines::splitting::Splitter;
+use pipelines::variants::Definitions;
 
 /// One job a file at once, over any order of arrival; and packs of three, with less hurry.
 const BY_FILE: [(&str, &str); 2] = [
@@ -28,4 +35,64 @@ pub(crate) fn all() -> Vec<Definition> {
         Ok(definitions) => definitions,
         Err(found) => panic!("definitions that come with the program are right: {found:?}"),
     }
+}
+
+/// The configurations of a seed, with its waits and ways to start: the first is in force at the
+/// beginning, the others are taken while it runs. What a run's constants and datasets must be is
+/// the same under each. Also the longest wait of any.
+pub(crate) fn configurations(
+    definitions: &[Definition],
+    later_run: RunNumber,
+    random: &mut Random,
+) -> (Vec<Configuration>, Span) {
+    let wait = match random.below(3) {
+        0 => Span::from_millis(random.between(1, 5_000) as i64),
+        1 => Span::from_secs(60),
+        _ => Span::from_secs(172_800),
+    };
+    let configuration = |name: char| {
+        let first = varied(definitions, wait, random);
+        let later = changed(varied(definitions, wait, random), random);
+        let stretches = match name {
+            'a' => vec![(RunNumber(0), first), (later_run, later)],
+            _ => vec![(RunNumber(0), later), (later_run, first)],
+        };
+        let definitions = Definitions::by_first_run(stretches);
+        Configuration {
+            hash: name.to_string().repeat(16),
+            text: format!("configuration {name}"),
+            definitions: definitions.expect("a stretch begins with run 0"),
+        }
+    };
+    ("abc".chars().map(configuration).collect(), wait)
+}
+
+/// Other ways to start, other cores.
+fn varied(definitions: &[Definition], wait: Span, random: &mut Random) -> Vec<Definition> {
+    let mut definitions = definitions.to_vec();
+    for task in definitions.iter_mut().flat_map(|d| d.tasks.iter_mut()) {
+        task.early = random.per_mille(700);
+        task.needs.cores = random.between(1, 2) as u32;
+        if let Some(at_most) = &mut task.release.at_most {
+            *at_most = wait;
+        }
+    }
+    definitions
+}
+
+/// Another packing, another name of a task, a task less: what a new configuration may bring.
+fn changed(mut definitions: Vec<Definition>, random: &mut Random) -> Vec<Definition> {
+    for definition in &mut definitions {
+        match definition.name.as_str() {
+            "monitor" => definition.tasks[0].name = TaskName::new("watch"),
+            "packs" => {
+                if let Splitter::File(by) = &mut definition.tasks[0].splitter {
+                    by.files_per_job = random.between(1, 5) as u32;
+                }
+                definition.tasks.truncate(random.between(1, 2) as usize);
+            }
+            _ => {}
+        }
+    }
+    definitions
 }

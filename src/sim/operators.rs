@@ -13,6 +13,9 @@ impl World {
         if self.healed || !self.random.per_mille(self.faults.command) {
             return Ok(());
         }
+        if self.random.below(6) == 0 {
+            return self.reload();
+        }
         let Some(command) = self.command() else {
             return Ok(());
         };
@@ -20,6 +23,27 @@ impl World {
         let ticket = self.turns;
         let order = Order::new(command, "an operator");
         self.step(Input::Asked { ticket, order })
+    }
+
+    /// Another configuration is taken, perhaps one of before; all stay known, as a restart would
+    /// read those that runs have from their rows.
+    fn reload(&mut self) -> Result<(), String> {
+        let at = self.random.below(self.setup.earlier.len() as u64 + 1) as usize;
+        self.story.count("configuration reloaded");
+        let earlier = &mut self.setup.earlier;
+        match earlier.get_mut(at) {
+            Some(other) => std::mem::swap(other, &mut self.setup.configuration),
+            None => self.story.count("configuration reloaded unchanged"),
+        }
+        let configuration = Box::new(self.setup.configuration.clone());
+        self.story
+            .tell(self.now, || format!("configuration {}", configuration.hash));
+        let ticket = self.turns;
+        self.step(Input::Reconfigured {
+            ticket,
+            by: "somebody".to_owned(),
+            configuration,
+        })
     }
 
     fn command(&mut self) -> Option<Command> {

@@ -9,6 +9,7 @@ use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::configuration::ConfigurationText;
 use model::dataset::{Block, BlockState, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
@@ -37,6 +38,7 @@ const ONCE: [&str; 6] = [
 /// Rows by key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tables {
+    pub(crate) configurations: BTreeMap<String, ConfigurationText>,
     pub(crate) runs: BTreeMap<RunNumber, Run>,
     pub(crate) lumis: BTreeMap<(RunNumber, LumiNumber), LumiRecord>,
     pub(crate) files: BTreeMap<FileId, File>,
@@ -67,6 +69,10 @@ impl Tables {
             Fact::SetAsideIs(item) => {
                 let key = (item.profile.clone(), item.name.clone(), item.refusal);
                 once(&mut self.set_aside, key, item, "set aside twice")
+            }
+            Fact::ConfigurationIs(row) => {
+                let (key, broken) = (row.hash.clone(), "a configuration was rewritten");
+                once(&mut self.configurations, key, row, broken)
             }
             Fact::RunIs(run) => self.take_run(run),
             Fact::LumiIs(record) => {
@@ -206,6 +212,7 @@ impl Tables {
         }
         let alarms = self.alarms.values();
         Rows {
+            configurations: values(&self.configurations),
             runs: values(&self.runs),
             lumis: values(&self.lumis),
             files: values(&self.files),

@@ -6,6 +6,7 @@
 //! whole, and everything but early starts and the storage waits for it. Whatever the engine says is
 //! applied to a shadow of the store at once, so that the law of D4 can be asked at every turn.
 
+use crate::definitions::configurations;
 use crate::detector::{Detector, Kind, Sighting};
 use crate::executor::{Executor, Storage};
 use crate::faults::Faults;
@@ -107,13 +108,15 @@ impl World {
         let data_seed = mix(seed);
         let detector = Detector::draw(&mut Random::new(data_seed), BEGINS_AT);
         let mut random = Random::new(seed ^ 0x7469_6572_3000_0000);
-        let (definitions, longest_wait) = varied(definitions, &mut Random::new(data_seed ^ 1));
+        let later_run = detector.runs[detector.runs.len() / 2].number;
+        let (mut configurations, longest_wait) =
+            configurations(definitions, later_run, &mut Random::new(data_seed ^ 1));
         let mut store = Store::default();
         let setup = Setup {
             agent: AgentNumber((seed % 1_024) as u16),
             epoch: store.raise_epoch(),
-            definitions,
-            config_hash: "0123456789abcdef".to_owned(),
+            configuration: configurations.remove(0),
+            earlier: configurations,
             cores: random.between(1, 8) as u32,
             default_run_type: RunType::Physics,
         };
@@ -492,26 +495,6 @@ impl World {
             _ => false,
         })
     }
-}
-
-/// The definitions with this seed's waits and ways to start.
-fn varied(definitions: &[Definition], random: &mut Random) -> (Vec<Definition>, Span) {
-    let mut definitions = definitions.to_vec();
-    let mut longest = Span::ZERO;
-    let wait = match random.below(3) {
-        0 => Span::from_millis(random.between(1, 5_000) as i64),
-        1 => Span::from_secs(60),
-        _ => Span::from_secs(172_800),
-    };
-    for task in definitions.iter_mut().flat_map(|d| d.tasks.iter_mut()) {
-        task.early = random.per_mille(700);
-        task.needs.cores = random.between(1, 2) as u32;
-        if let Some(at_most) = &mut task.release.at_most {
-            *at_most = wait;
-            longest = longest.max(wait);
-        }
-    }
-    (definitions, longest)
 }
 
 fn told(event: &Event) -> String {

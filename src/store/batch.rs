@@ -8,6 +8,7 @@ use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::configuration::ConfigurationText;
 use model::dataset::{Block, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
@@ -29,6 +30,7 @@ pub(crate) struct Rows<'a> {
 /// The last values of a batch, by table.
 #[derive(Default)]
 pub(crate) struct LastValues<'a> {
+    configurations: Last<'a, ConfigurationText>,
     runs: Last<'a, Run>,
     lumis: Last<'a, LumiRecord>,
     files: Last<'a, File>,
@@ -63,6 +65,7 @@ impl<'a> LastValues<'a> {
             values.insert(value.key(), value);
         }
         match fact {
+            Fact::ConfigurationIs(row) => put(&mut self.configurations, row),
             Fact::RunIs(run) => put(&mut self.runs, run),
             Fact::LumiIs(record) => put(&mut self.lumis, record),
             Fact::FileIs(file) => put(&mut self.files, file),
@@ -104,6 +107,7 @@ impl<'a> LastValues<'a> {
             }
         }
         let mut tables = vec![
+            rows(&self.configurations),
             rows(&self.runs),
             rows(&self.lumis),
             rows(&self.files),

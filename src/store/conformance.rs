@@ -102,6 +102,7 @@ impl Oracle {
                 Fact::ConsumedIs(c) if own(c.run) => rows.consumed.push(c),
                 Fact::OutputIs(o) if own(o.run) => rows.outputs.push(o),
                 Fact::BlockIs(b) if own(b.run) => rows.blocks.push(b),
+                Fact::ConfigurationIs(c) => rows.configurations.push(c),
                 Fact::SetAsideIs(s) => rows.set_aside.push(s),
                 Fact::DecisionIs(d) => rows.decisions.push(d),
                 Fact::IovIs(i) => rows.iovs.push(i),
@@ -132,6 +133,7 @@ impl Oracle {
 /// What a fact speaks of, in words; lists whose keys are texts are in the order of these words.
 fn identity(fact: &Fact) -> String {
     match fact {
+        Fact::ConfigurationIs(c) => format!("configuration {}", c.hash),
         Fact::RunIs(r) => format!("run {}", r.number),
         Fact::LumiIs(l) => format!("lumi {} {}", l.run, l.lumi),
         Fact::FileIs(f) => format!("file {}", f.id),

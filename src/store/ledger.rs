@@ -214,6 +214,7 @@ async fn restore(connection: &mut Connection, agent: Cell) -> Result<Rows, sqlx:
     let none = || -> [Cell; 0] { [] };
     let c = connection;
     Ok(Rows {
+        configurations: sorted(c, "SELECT body FROM configuration", none()).await?,
         runs: sorted(c, "SELECT body FROM run WHERE agent = ?", own()).await?,
         lumis: sorted(c, of_own_runs!("lumi"), own()).await?,
         files: sorted(c, of_own_runs!("file"), own()).await?,

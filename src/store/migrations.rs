@@ -31,6 +31,11 @@ pub(crate) const FILES: &[File] = &[
         "completeness",
         include_str!("migrations/0003_completeness.sql"),
     ),
+    (
+        4,
+        "configuration",
+        include_str!("migrations/0004_configuration.sql"),
+    ),
     (7, "release", include_str!("migrations/0007_rulings.sql")),
 ];
 

@@ -7,6 +7,7 @@ use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::configuration::ConfigurationText;
 use model::dataset::{Block, Output};
 use model::fact::{Consumed, OutboxMessage};
 use model::file::File;
@@ -168,6 +169,16 @@ macro_rules! row {
             }
         }
     };
+}
+
+row! {
+    "configuration" holds ConfigurationText,
+    key ["hash"] as &'a str: |configuration| configuration.hash.as_str(),
+    fixed None,
+    columns |configuration| {
+        "hash": configuration.hash.as_str(),
+        "taken_us": configuration.taken_at,
+    }
 }
 
 row! {

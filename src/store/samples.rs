@@ -6,6 +6,7 @@ use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity};
+use model::configuration::ConfigurationText;
 use model::dataset::{Block, BlockState, Output, Route};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
@@ -22,7 +23,7 @@ use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 17;
+pub(crate) const KINDS: u8 = 18;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -44,7 +45,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 16).
+/// One fact of a kind (0 to 17).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -64,6 +65,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         14 => Fact::MessageIs(message(key, value)),
         15 => Fact::AuditIs(audit(key, value)),
         16 => Fact::RulingIs(ruling(key, value)),
+        17 => Fact::ConfigurationIs(configuration(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -356,5 +358,13 @@ fn audit(key: u8, value: u16) -> Audit {
         before: "ending".to_owned(),
         after: format!("closed {value}"),
         reason: "a disk was lost: \"it's gone\"".to_owned(),
+    }
+}
+
+fn configuration(key: u8, value: u16) -> ConfigurationText {
+    ConfigurationText {
+        hash: format!("{key:016x}"),
+        text: format!("[[stream]]\nname = \"a{value}\"\n"),
+        taken_at: at(value),
     }
 }

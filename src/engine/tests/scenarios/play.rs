@@ -4,7 +4,7 @@
 //! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE/COUNT ..] [tests=STATUS,..]`, `report
 //! JOB -LABEL` (success without that output), `twice JOB`, `fail JOB CLASS`, `unstored JOB`, `old
 //! JOB` (success of an older attempt), `wait SECONDS`, `start RUN TYPE`, `stop RUN LAST_LUMI`,
-//! `retry JOB`. A job is `pipeline#n`, numbered as they are made.
+//! `retry JOB`, `take CONFIGURATION`. A job is `pipeline#n`, numbered as they are made.
 //!
 //! Every input is followed by a tick; every file is of the stream `Muons`.
 
@@ -26,7 +26,10 @@ use model::work::{
     AttemptNews, AttemptReport, AttemptSpec, CommitFailure, ReportedOutput, StoredOutput,
 };
 use std::collections::BTreeMap;
-use tier0_engine::{Broken, Effect, Engine, Input, Setup};
+use tier0_engine::{Broken, Configuration, Effect, Engine, Input, Setup};
+
+/// The configuration that the engine is born with.
+const BIRTH: &str = "birth";
 
 /// The engine, and names for what it makes.
 pub(crate) struct Play {
@@ -61,8 +64,8 @@ impl Play {
         let setup = Setup {
             agent: AgentNumber(0),
             epoch: Epoch(2),
-            definitions,
-            config_hash: "0123456789abcdef".to_owned(),
+            configuration: Configuration::fixed(BIRTH, definitions),
+            earlier: Vec::new(),
             cores,
             default_run_type: RunType::Physics,
         };
@@ -121,6 +124,7 @@ impl Play {
                 run: run(),
                 last_lumi: number(2),
             }),
+            "take" => self.take(words[1]),
             "retry" => self.ask(Command::JobRetry {
                 job: self.jobs.get(words[1]).copied().unwrap_or(JobId(999)),
             }),
@@ -131,6 +135,24 @@ impl Play {
         }
         self.step(Input::Tick);
         std::mem::take(&mut self.said).join("; ")
+    }
+
+    /// Takes another configuration: the one it was born with, or express alone, its task renamed and
+    /// never tried again.
+    fn take(&mut self, hash: &str) {
+        let mut definitions = pipelines::link::load(pipelines::EMBEDDED)
+            .expect("what comes with the program is right");
+        if hash != BIRTH {
+            definitions.truncate(1);
+            definitions[0].tasks[0].name = "again".into();
+            definitions[0].tasks[0].retry.attempts = 1;
+        }
+        let configuration = Box::new(Configuration::fixed(hash, definitions));
+        self.step(Input::Reconfigured {
+            ticket: 0,
+            by: "somebody".to_owned(),
+            configuration,
+        });
     }
 
     fn seen(&mut self, seen: Seen) {
@@ -343,6 +365,8 @@ impl Play {
             Fact::FileIs(file) if file.late => format!("late {}", file.arrival.name),
             Fact::FileIs(file) => format!("file {}", file.arrival.name),
             Fact::SetAsideIs(item) => format!("set aside {}: {}", item.name, item.refusal.code()),
+            Fact::ConfigurationIs(row) if row.hash == BIRTH => return None,
+            Fact::ConfigurationIs(row) => format!("configuration {}", row.hash),
             Fact::RunIs(run) => format!("run {} {} {}", run.number, run.run_type, run.state.word()),
             Fact::JobIs(job) => return self.job(job),
             Fact::OutputIs(output) if output.block.is_none() => {
