@@ -140,6 +140,7 @@ fn triple(id: i64) -> [Fact; 3] {
         to_error_dataset: false,
         latest_start: None,
         used: None,
+        units: Vec::new(),
         state: JobState::Ready {
             attempt: AttemptNumber::FIRST,
             not_before: at,
@@ -151,7 +152,7 @@ fn triple(id: i64) -> [Fact; 3] {
             arrival,
             late: false,
         }),
-        Fact::JobIs(made),
+        Fact::JobIs(Box::new(made)),
         Fact::ConsumedIs(Consumed {
             task,
             input,

@@ -10,6 +10,7 @@ use model::run::RunType;
 use model::time::Span;
 use pipelines::document::Node;
 use pipelines::reader::{Keys, Reader};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// Whose conventions a folder follows.
@@ -82,6 +83,26 @@ pub struct StreamConfig {
     pub poll_interval: Span,
 }
 
+/// A profile that comes with the program: defaults for a stream whose files are named by a pattern.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shipped {
+    pattern: String,
+    stream: String,
+    completion: String,
+}
+
+/// The words a stream's `profile` may be, with what each means.
+fn profiles() -> [(&'static str, (StreamKind, Option<Shipped>)); 3] {
+    let km3net = toml::from_str(include_str!("../config/profiles/km3net.toml"));
+    let km3net = km3net.expect("a test reads the profiles that come with the program");
+    [
+        ("cms", (StreamKind::Cms, None)),
+        ("generic", (StreamKind::Generic, None)),
+        ("km3net", (StreamKind::Generic, Some(km3net))),
+    ]
+}
+
 /// A scan walks every directory that changed (D13); more often it would be the load.
 pub(super) const SCAN_INTERVAL: Span = Span::from_secs(30);
 const POLL_INTERVAL: Span = Span::from_secs(1);
@@ -142,9 +163,8 @@ impl Layers {
             )
             .and_then(|node| reader.word(node, "label", &labels));
         let word = |key: &str| keys.get(key);
-        let kinds = [("cms", StreamKind::Cms), ("generic", StreamKind::Generic)];
-        let kind = word("profile").map_or(Some(StreamKind::Generic), |n| {
-            reader.word(n, "profile", &kinds)
+        let profile = word("profile").map_or(Some((StreamKind::Generic, None)), |n| {
+            reader.word(n, "profile", &profiles())
         });
         let hows = [
             ("inotify", WatchHow::Inotify),
@@ -162,7 +182,7 @@ impl Layers {
             span("scan_interval", SCAN_INTERVAL),
             span("poll_interval", POLL_INTERVAL),
         );
-        let kind = kind?;
+        let (kind, shipped) = profile?;
         let recursive = keys.get("recursive").and_then(|n| reader.flag(n));
         let stream = StreamConfig {
             name: ProfileName::new(name?),
@@ -171,7 +191,8 @@ impl Layers {
             pattern: keys
                 .get("pattern")
                 .and_then(|n| reader.text(n))
-                .map(str::to_owned),
+                .map(str::to_owned)
+                .or_else(|| shipped.as_ref().map(|shipped| shipped.pattern.clone())),
             how: how.unwrap_or(WatchHow::Auto),
             recursive: recursive.unwrap_or(kind == StreamKind::Cms),
             label: label?,
@@ -182,9 +203,11 @@ impl Layers {
             stream: keys
                 .get("stream")
                 .and_then(|n| reader.name(n, ""))
-                .map(StreamName::new),
+                .map(str::to_owned)
+                .or_else(|| shipped.as_ref().map(|shipped| shipped.stream.clone()))
+                .map(|name| StreamName::new(&name)),
             run_type: run_type.unwrap_or(RunType::Physics),
-            completion: read_completion(reader, &keys, kind)?,
+            completion: read_completion(reader, &keys, kind, shipped.as_ref())?,
             scan_interval: scan_interval?,
             poll_interval: poll_interval?,
         };
@@ -197,6 +220,7 @@ fn read_completion<'d>(
     reader: &Reader<'d>,
     keys: &Keys<'d>,
     kind: StreamKind,
+    shipped: Option<&Shipped>,
 ) -> Option<Completion> {
     let quiet = match keys.get("quiet") {
         Some(node) => reader.span(node)?,
@@ -209,19 +233,21 @@ fn read_completion<'d>(
     let sidecar = Completion::Sidecar {
         suffix: suffix.to_owned(),
     };
-    let Some(node) = keys.get("completion") else {
-        return Some(if kind == StreamKind::Cms {
-            sidecar
-        } else {
-            Completion::Rename
-        });
-    };
     let words = [
         ("sidecar", sidecar),
         ("rename", Completion::Rename),
         ("close_write", Completion::CloseWrite),
         ("size_stable", Completion::SizeStable { quiet }),
     ];
+    let Some(node) = keys.get("completion") else {
+        let default = match (kind, shipped) {
+            (StreamKind::Cms, _) => "sidecar",
+            (StreamKind::Generic, Some(shipped)) => &shipped.completion,
+            (StreamKind::Generic, None) => "rename",
+        };
+        let found = words.into_iter().find(|(word, _)| *word == default);
+        return found.map(|(_, completion)| completion);
+    };
     reader.word(node, "completion", &words)
 }
 

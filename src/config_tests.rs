@@ -1,6 +1,6 @@
 //! The configuration against its own documentation, its layers, and what people mistype.
 
-use super::streams::SCAN_INTERVAL;
+use super::streams::{Completion, SCAN_INTERVAL, StreamKind};
 use super::*;
 
 const DOCUMENTED: &str = include_str!("../config/tier0.toml");
@@ -192,4 +192,31 @@ fn an_address_that_others_reach_must_be_meant() {
         "{said}"
     );
     assert!(read(&format!("{text}allow_remote = true\n"), &[], &[]).is_ok());
+}
+
+#[test]
+fn a_shipped_profile_fills_in_what_a_stream_leaves_out() {
+    let section = "[[stream]]\nname = \"orca\"\nfolder = \"in\"\nlabel = \"real\"\n\
+                   profile = \"km3net\"\n";
+    let stream = |more: &str| {
+        let config = read(&format!("{section}{more}"), &[], &[]).expect("legal");
+        config.streams[0].clone()
+    };
+    let shipped = stream("");
+    assert_eq!(shipped.kind, StreamKind::Generic);
+    assert_eq!(shipped.completion, Completion::Rename);
+    assert_eq!(
+        shipped.stream.as_ref().map(|name| name.as_str()),
+        Some("DAQ")
+    );
+    let pattern = watch::NamePattern::parse(shipped.pattern.as_deref().expect("one")).unwrap();
+    let name = b"KM3NeT_00000267_00025291_JDAQEvent_JDAQSummaryslice.root";
+    assert_eq!(
+        pattern.read(name).unwrap().run.map(|run| run.0),
+        Some(25291)
+    );
+    let own = stream("stream = \"ORCA\"\ncompletion = \"close_write\"\n");
+    assert_eq!(own.stream.as_ref().map(|name| name.as_str()), Some("ORCA"));
+    assert_eq!(own.completion, Completion::CloseWrite);
+    assert_eq!(own.pattern, shipped.pattern);
 }

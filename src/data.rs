@@ -8,9 +8,11 @@
 //! says so.
 
 mod manifest;
+mod python;
 mod ways;
 
 pub use manifest::{DataSet, Manifest, Member};
+pub use python::{PythonPackage, python_package};
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -108,6 +110,21 @@ fn find_in(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
         .find_map(|name| folders.iter().find_map(|folder| search(folder, name)))
 }
 
+/// Every file of a whole set: found, or fetched together.
+pub fn get_all(
+    name: &str,
+    dirs: &[PathBuf],
+    talk: &mut dyn FnMut(&str),
+) -> Result<Vec<PathBuf>, DataError> {
+    let manifest = Manifest::embedded()?;
+    let members = manifest.set(name).map_or(&[][..], |set| &set.members);
+    let found: Option<Vec<PathBuf>> = members.iter().map(|m| find(&m.name, dirs)).collect();
+    match found {
+        Some(paths) if !paths.is_empty() => Ok(paths),
+        _ => fetch(name, &FetchOptions::default(), talk),
+    }
+}
+
 /// Breadth first and in the order of names, so that the same folder always gives the same file.
 fn search(folder: &Path, name: &str) -> Option<PathBuf> {
     let mut level = vec![folder.to_owned()];
@@ -140,14 +157,15 @@ fn search(folder: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
-/// Gets a set (its first member that can be had) or a file into the cache or the folder asked for.
-/// A right copy that is there already is not fetched again. `talk` hears what is about to happen,
-/// sizes first.
+/// Gets a set (its first member that can be had, or all of them where all are needed) or a file
+/// into the cache or the folder asked for. A right copy that is there already is not fetched again,
+/// and a package that holds several members is downloaded once. `talk` hears what is about to
+/// happen, sizes first.
 pub fn fetch(
     name: &str,
     options: &FetchOptions,
     talk: &mut dyn FnMut(&str),
-) -> Result<PathBuf, DataError> {
+) -> Result<Vec<PathBuf>, DataError> {
     fetch_by(&Manifest::embedded()?, name, options, talk)
 }
 
@@ -156,35 +174,47 @@ fn fetch_by(
     name: &str,
     options: &FetchOptions,
     talk: &mut dyn FnMut(&str),
-) -> Result<PathBuf, DataError> {
-    let members = manifest
-        .members_of(name)
-        .ok_or_else(|| DataError::Unknown {
-            name: name.to_owned(),
-            known: manifest.names().join(", "),
-        })?;
+) -> Result<Vec<PathBuf>, DataError> {
+    let groups = manifest.groups_of(name).ok_or_else(|| DataError::Unknown {
+        name: name.to_owned(),
+        known: manifest.names().join(", "),
+    })?;
     let folder = match &options.to {
         Some(folder) => folder.clone(),
         None => cache_folder().ok_or(DataError::NoCache)?,
     };
-    if let Some(there) = members
+    let mut fetching = ways::Fetching::into(&folder);
+    groups
         .iter()
-        .find(|m| differs(m, &folder.join(&m.name)).is_none())
-    {
-        let path = folder.join(&there.name);
+        .map(|members| fetch_any(name, members, &mut fetching, talk))
+        .collect()
+}
+
+/// Gets the first of some members that can be had.
+fn fetch_any(
+    name: &str,
+    members: &[&Member],
+    fetching: &mut ways::Fetching,
+    talk: &mut dyn FnMut(&str),
+) -> Result<PathBuf, DataError> {
+    let place = |member: &Member| fetching.folder().join(&member.name);
+    if let Some(there) = members.iter().find(|m| differs(m, &place(m)).is_none()) {
+        let path = place(there);
         talk(&format!("{} is there: {}", there.name, path.display()));
         return Ok(path);
     }
     let mut tried = Vec::new();
     for member in members {
         for way in &member.ways {
-            talk(&format!(
-                "{}: downloading {} from {}",
-                member.name,
-                megabytes(way.download_bytes()),
-                way.place()
-            ));
-            match ways::get(member, way, &folder) {
+            if !fetching.has_package_of(way) {
+                talk(&format!(
+                    "{}: downloading {} from {}",
+                    member.name,
+                    megabytes(way.download_bytes()),
+                    way.place()
+                ));
+            }
+            match fetching.get(member, way) {
                 Ok(path) => {
                     talk(&format!("{}: verified, {}", member.name, path.display()));
                     return Ok(path);
@@ -344,8 +374,8 @@ mod tests {
                 "{heard}"
             );
             match (got, expect) {
-                (Ok(path), Ok(())) => {
-                    assert_eq!(std::fs::read(&path).unwrap(), good);
+                (Ok(paths), Ok(())) => {
+                    assert_eq!(std::fs::read(&paths[0]).unwrap(), good);
                     assert_eq!(folder_names(&to), ["a.csv"]);
                 }
                 (Err(error), Err(part)) => {
@@ -379,8 +409,9 @@ mod tests {
         let options = FetchOptions {
             to: Some(folder.path().to_owned()),
         };
-        let path = fetch_by(&manifest, "s", &options, &mut |_| {}).unwrap();
-        assert_eq!(path, folder.path().join("b.csv"));
+        let path = folder.path().join("b.csv");
+        let got = fetch_by(&manifest, "s", &options, &mut |_| {}).unwrap();
+        assert_eq!(got, std::slice::from_ref(&path));
         // Fetched once: the server is not asked again for what is there.
         let mut heard = String::new();
         fetch_by(&manifest, "s", &options, &mut |line| heard.push_str(line)).unwrap();
@@ -394,6 +425,34 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), second);
         let unknown = fetch_by(&manifest, "c.csv", &options, &mut |_| {}).unwrap_err();
         assert!(matches!(unknown, DataError::Unknown { .. }), "{unknown}");
+    }
+
+    #[test]
+    fn a_whole_set_is_satisfied_by_all_its_members() {
+        let (first, second) = (b"first".to_vec(), b"second".to_vec());
+        let folder = tempfile::tempdir().unwrap();
+        let options = FetchOptions {
+            to: Some(folder.path().to_owned()),
+        };
+        let members: [(&str, &[u8], &str); 2] =
+            [("a.csv", &first, "/first"), ("b.csv", &second, "/second")];
+        let check = |answers, expect: Option<[&str; 2]>| {
+            let mut manifest = manifest(&serve(answers), &members);
+            manifest.sets[0].whole = true;
+            match (fetch_by(&manifest, "s", &options, &mut |_| {}), expect) {
+                (Ok(paths), Some(names)) => {
+                    assert_eq!(paths, names.map(|name| folder.path().join(name)));
+                }
+                (Err(DataError::NotReachable { .. }), None) => {}
+                (got, expect) => panic!("{got:?}, expected {expect:?}"),
+            }
+        };
+        check(vec![("/first", 200, first.clone())], None);
+        // What came before the failure is kept and not asked for again.
+        check(
+            vec![("/second", 200, second.clone())],
+            Some(["a.csv", "b.csv"]),
+        );
     }
 
     #[test]

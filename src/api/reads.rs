@@ -14,6 +14,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use model::ids::{FileId, JobId, RunNumber};
+use model::job::Job;
 use model::names::DataLabel;
 use model::wait::Object;
 use ports::catalogue::{Catalogue, Page};
@@ -28,6 +29,7 @@ use view::job::{AttemptView, JobDetailView, JobView};
 use view::latency::JobLatencies;
 use view::quality::{QualityView, good_runs as list_good_runs};
 use view::run::{LumiView, RunCountsView, RunDetailView, RunView};
+use view::units::{RunUnits, UnitAccountView};
 use view::wait::{AuditView, WhyView};
 use view::{Answer, ListAnswer};
 
@@ -115,6 +117,11 @@ pub(crate) async fn run(
                 blocks.push(block.clone());
             },
         )?;
+        let (mut units, mut latencies) = (RunUnits::default(), JobLatencies::default());
+        each_done(catalogue, number, |job| {
+            units.add(job);
+            latencies.add(job);
+        })?;
         Ok(RunDetailView {
             run: run_view(catalogue, &run)?,
             lumis: catalogue
@@ -123,7 +130,8 @@ pub(crate) async fn run(
                 .map(LumiView::from)
                 .collect(),
             datasets: datasets_of(&blocks),
-            latency: latencies(catalogue, number)?.pipelines(number.0),
+            units: units.rows(),
+            latency: latencies.pipelines(number.0),
         })
     })
     .await?;
@@ -139,12 +147,21 @@ fn no_run(run: RunNumber) -> Trouble {
 
 fn latencies(catalogue: &dyn Catalogue, run: RunNumber) -> Result<JobLatencies, StoreError> {
     let mut latencies = JobLatencies::default();
-    each_row(
-        |job: &model::job::Job| job.id.0,
-        |page| catalogue.jobs(Some(run), Some("done"), page),
-        |job| latencies.add(job),
-    )?;
+    each_done(catalogue, run, |job| latencies.add(job))?;
     Ok(latencies)
+}
+
+/// Every job of a run that is done.
+fn each_done(
+    catalogue: &dyn Catalogue,
+    run: RunNumber,
+    take: impl FnMut(&Job),
+) -> Result<(), StoreError> {
+    each_row(
+        |job: &Job| job.id.0,
+        |page| catalogue.jobs(Some(run), Some("done"), page),
+        take,
+    )
 }
 
 /// `GET /api/v1/files`.
@@ -214,11 +231,17 @@ pub(crate) async fn job(
         let failed = catalogue.failed_attempts(id)?;
         Ok(JobDetailView {
             job: JobView::from(&job),
+            units: units_of(&job),
             failed_attempts: failed.iter().map(AttemptView::from).collect(),
         })
     })
     .await?;
     Ok(one(&parts, detail))
+}
+
+fn units_of(job: &Job) -> Vec<UnitAccountView> {
+    let view = |account| UnitAccountView::of(job, account);
+    job.units.iter().map(view).collect()
 }
 
 /// `GET /api/v1/latency`: of the instance, or of one run from the stamps of its jobs.

@@ -140,6 +140,7 @@ mod tests {
             to_error_dataset: false,
             latest_start: None,
             used: None,
+            units: Vec::new(),
             state: if done {
                 JobState::Done { attempt }
             } else {

@@ -16,6 +16,7 @@ Examples:
   tier0 data ls
   tier0 data fetch                      every set, into the cache
   tier0 data fetch cms-2010-dimuon --to data
+  tier0 data fetch km3net               all files of a set that needs all of them
   TIER0_DATA=data tier0 data ls";
 
 /// What can be done with data sets.
@@ -113,11 +114,13 @@ fn fetch(names: &[String], options: &FetchOptions, desk: &mut Desk) -> Result<Ex
     let mut failed: Option<DataError> = None;
     for name in names {
         match data::fetch(name, options, &mut |line| desk.say(line)) {
-            Ok(path) => {
-                if !desk.common.json {
-                    writeln!(desk.out, "{}", path.display())?;
+            Ok(paths) => {
+                for path in paths {
+                    if !desk.common.json {
+                        writeln!(desk.out, "{}", path.display())?;
+                    }
+                    items.push(json!({ "name": name, "state": "here", "path": path }));
                 }
-                items.push(json!({ "name": name, "state": "here", "path": path }));
             }
             Err(error) => {
                 let state = match error {

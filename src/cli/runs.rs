@@ -11,6 +11,7 @@ use clap::Subcommand;
 use serde_json::json;
 use view::answer::ReplyView;
 use view::run::{RunDetailView, RunView};
+use view::units::RunUnitsView;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -132,7 +133,7 @@ fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
         &[
             ("run", run.run.to_string()),
             ("type", format!("{}, {}", run.run_type, run.label)),
-            ("state", run.state.clone()),
+            ("state", state(detail)),
             ("opened", format!("{} by {}", run.opened_at, run.started_by)),
             ("last file seen", run.last_file_seen_at.clone()),
             ("closed", or_dash(run.closed_at.as_ref())),
@@ -159,6 +160,7 @@ fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
     writeln!(desk.out)?;
     super::datasets::table(&detail.datasets).write(desk.out, "no datasets yet")?;
     writeln!(desk.out)?;
+    units(&detail.units, desk)?;
     let mut table = Table::new(&[
         "PIPELINE", ">JOBS", ">P50", ">P99", ">MAX", ">BUDGET", ">MISSED",
     ]);
@@ -176,6 +178,53 @@ fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
     table.write(desk.out, "no job is done yet")?;
     let failed = run.counts.jobs_failed > 0;
     Ok(if failed { Exit::Problems } else { Exit::Fine })
+}
+
+/// The run's state, and whether its files lack anything that a program has missed.
+fn state(detail: &RunDetailView) -> String {
+    let state = &detail.run.state;
+    if detail.units.iter().all(|row| row.complete) {
+        return state.clone();
+    }
+    format!("{state}, incomplete: see below")
+}
+
+/// What programs have counted inside the run's files; nothing where none has.
+fn units(rows: &[RunUnitsView], desk: &mut Desk) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        "TASK",
+        "UNITS",
+        ">EXPECTED",
+        ">PRESENT",
+        ">ABSENT",
+        ">PARTIAL",
+        ">REPEATED",
+        ">OUT OF ORDER",
+    ]);
+    for row in rows {
+        table.row(vec![
+            format!("{}.{}", row.pipeline, row.task),
+            row.units.clone(),
+            row.expected.to_string(),
+            row.present.to_string(),
+            row.absent.to_string(),
+            row.partial.to_string(),
+            row.repeated.to_string(),
+            row.out_of_order.to_string(),
+        ]);
+    }
+    table.write(desk.out, "")?;
+    for account in rows.iter().flat_map(|row| &row.lacking) {
+        writeln!(desk.out, "job {}: {}", account.job, account.summary)?;
+        if !account.note.is_empty() {
+            writeln!(desk.out, "  {}", account.note)?;
+        }
+    }
+    writeln!(desk.out)?;
+    Ok(())
 }
 
 /// Neighbouring ranges as one: 1, 2, 3 become 1-3.

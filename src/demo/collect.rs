@@ -1,7 +1,7 @@
 //! Collects an act's summary from the instance's own catalogue and published files.
 
 use super::summary::{ActSummary, ConstantSummary, RunSummary, TestSummary, Totals};
-use super::{Play, export, physics};
+use super::{Play, export, physics, telescope};
 use crate::digest::digest;
 use model::conditions::{GateDecision, Iov};
 use model::dataset::Output;
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use store::SqlCatalogue;
 use view::dataset::OutputView;
+use view::units::RunUnits;
 
 /// Where an act's summary comes from.
 pub(super) struct From<'a> {
@@ -77,7 +78,7 @@ pub(super) fn act(play: &Play, from: &From<'_>) -> Result<ActSummary, String> {
     let runs: Vec<RunSummary> = rows
         .runs
         .iter()
-        .map(|(run, counts)| run_summary(run, *counts, &rows, from.catalogue))
+        .map(|(run, counts)| run_summary(run, *counts, &rows, from))
         .collect::<Result<_, _>>()?;
     let totals = Totals {
         runs: from.played.runs.len() as u64,
@@ -167,13 +168,13 @@ fn run_summary(
     run: &Run,
     counts: RunCounts,
     rows: &Rows,
-    catalogue: &SqlCatalogue,
+    from: &From<'_>,
 ) -> Result<RunSummary, String> {
     let number = run.number;
     let outputs: Vec<&Output> = rows.outputs.iter().filter(|o| o.run == number).collect();
     let mut events_by_dataset: BTreeMap<String, u64> = BTreeMap::new();
     for output in &outputs {
-        if matches!(output.label.as_str(), "RECO" | "ALCA" | "AOD") {
+        if matches!(output.label.as_str(), "RECO" | "ALCA" | "AOD" | "ACCOUNT") {
             *events_by_dataset
                 .entry(output.dataset.to_string())
                 .or_default() += output.events.0;
@@ -183,20 +184,35 @@ fn run_summary(
     datasets.sort();
     datasets.dedup();
     let quality = rows.quality.iter().find(|quality| quality.run == number);
-    let critical = quality.map_or(0.0, |q| q.at.since(q.last_file_seen_at).as_secs_f64());
-    let programs = quality.map_or(0.0, |q| q.chain.as_secs_f64());
+    let critical = quality.map(|q| q.at.since(q.last_file_seen_at).as_secs_f64());
+    let programs = quality.map(|q| q.chain.as_secs_f64());
+    let mut units = RunUnits::default();
+    for job in rows.jobs.iter().filter(|job| job.run == number) {
+        units.add(job);
+    }
+    // Files without sidecars announce no events: what was played stands.
+    let played = from
+        .played
+        .runs
+        .iter()
+        .find(|played| played.run == number.0);
+    let events_in = match played {
+        Some(played) if counts.events_in == 0 => played.events,
+        _ => counts.events_in,
+    };
     let express = express(rows, run);
     Ok(RunSummary {
         run: number.0,
         files: counts.files,
-        lumis: catalogue
+        lumis: from
+            .catalogue
             .lumis(number)
             .map_err(|error| error.to_string())?
             .len() as u64,
-        events_in: counts.events_in,
+        events_in,
         events_out: outputs
             .iter()
-            .filter(|output| output.label.as_str() == "AOD")
+            .filter(|output| matches!(output.label.as_str(), "AOD" | "ACCOUNT"))
             .map(|output| output.events.0)
             .sum(),
         events_by_dataset,
@@ -206,7 +222,11 @@ fn run_summary(
         missed: express.missed,
         critical_path_s: critical,
         program_s: programs,
-        overhead_s: critical - programs,
+        overhead_s: critical
+            .zip(programs)
+            .map(|(critical, programs)| critical - programs),
+        units: units.rows(),
+        photomultipliers: telescope::photomultipliers(&outputs, from.storage)?,
         constants: constants(rows, run),
         verdict: quality
             .map_or("none", |quality| quality.verdict.as_str())

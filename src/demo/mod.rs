@@ -11,6 +11,7 @@ mod export;
 mod physics;
 mod report;
 mod summary;
+mod telescope;
 
 pub use summary::{ActSummary, Summary};
 
@@ -100,7 +101,8 @@ const PROGRAMME: [Programme; 4] = [
         number: 3,
         label: "REAL, KM3NeT",
         data: None,
-        how_to_get: "not built yet: its profile and payload come with a later version",
+        how_to_get: "`tier0 data fetch km3net` gets its data with Python's pip (79 MB, 0.7 MB are \
+                     kept); its program needs the Python package uproot (22 MB)",
     },
     Programme {
         number: 4,
@@ -157,49 +159,39 @@ fn play_or_say_why(
 ) -> Result<ActSummary, DemoError> {
     let folder = options.folder.join(format!("act{}", programme.number));
     happens(&format!("== act {}: {}", programme.number, programme.label));
-    let (source, truth) = match (programme.data, programme.number) {
-        (Some(name), _) => match get(name, options, happens) {
-            Ok(path) => (path, None),
-            Err(reason) => {
-                let reason = format!("{reason} ({})", programme.how_to_get);
-                happens(&format!("   not run: {reason}"));
-                return Ok(ActSummary::not_run(
-                    programme.number,
-                    programme.label,
-                    reason,
-                ));
-            }
-        },
-        (None, 2) => {
-            let (source, truth) = simulate(&folder, options.seed, happens)?;
-            (source, Some(truth))
-        }
-        (None, _) => {
-            let reason = programme.how_to_get.to_owned();
-            happens(&format!("   not run: {reason}"));
-            return Ok(ActSummary::not_run(
-                programme.number,
-                programme.label,
-                reason,
-            ));
-        }
+    let not_run = |reason: String, happens: &mut dyn FnMut(&str)| {
+        let reason = format!("{reason} ({})", programme.how_to_get);
+        happens(&format!("   not run: {reason}"));
+        ActSummary::not_run(programme.number, programme.label, reason)
     };
-    let play = Play {
-        number: programme.number,
-        label: programme.label,
-        data_label: if truth.is_some() {
-            DataLabel::Simulated
-        } else {
-            DataLabel::Real
-        },
-        source,
-        truth,
-        folder,
-    };
-    act::play(&play, &options.program, happens).map_err(|detail| DemoError::Act {
+    let failed = |detail| DemoError::Act {
         act: programme.number,
         detail,
-    })
+    };
+    let mut play = Play {
+        number: programme.number,
+        label: programme.label,
+        data_label: DataLabel::Real,
+        source: PathBuf::from(telescope::SET),
+        truth: None,
+        folder,
+    };
+    match (programme.data, programme.number) {
+        (Some(name), _) => match get(name, options, happens) {
+            Ok(path) => play.source = path,
+            Err(reason) => return Ok(not_run(reason, happens)),
+        },
+        (None, 2) => {
+            let (source, truth) = simulate(&play.folder, options.seed, happens)?;
+            (play.source, play.truth) = (source, Some(truth));
+            play.data_label = DataLabel::Simulated;
+        }
+        (None, _) => {
+            let played = telescope::play(play, options, happens).map_err(failed)?;
+            return Ok(played.unwrap_or_else(|reason| not_run(reason, happens)));
+        }
+    }
+    act::play(&play, &options.program, happens).map_err(failed)
 }
 
 /// The path of a data set: where somebody says, in the cache, or fetched.
@@ -213,7 +205,9 @@ fn get(
         return Ok(path);
     }
     let mut talk = |line: &str| happens(&format!("   {line}"));
-    data::fetch(name, &FetchOptions::default(), &mut talk).map_err(|error| error.to_string())
+    let mut paths = data::fetch(name, &FetchOptions::default(), &mut talk)
+        .map_err(|error| error.to_string())?;
+    Ok(paths.remove(0))
 }
 
 /// Makes the simulated data; the truth goes into a file that only the summary opens.

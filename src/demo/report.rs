@@ -1,7 +1,7 @@
 //! The demo's report for people: one HTML page that needs nothing beside it.
 
 use super::DemoError;
-use super::summary::{ActSummary, Summary};
+use super::summary::{ActSummary, Summary, milliseconds};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -126,9 +126,8 @@ fn write_runs(out: &mut String, act: &ActSummary) -> std::fmt::Result {
             .collect();
         write!(
             out,
-            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.1} ms<td>{:.1} ms<td>{budget}<td>{:.1} \
-            ms<td>{:.1} ms\
-             <td>{:.1} ms<td class=t>{}<td class=t>{}</tr>",
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.1} ms<td>{:.1} ms<td>{budget}<td>{}\
+             <td>{}<td>{}<td class=t>{}<td class=t>{}</tr>",
             run.run,
             run.files,
             run.lumis,
@@ -136,14 +135,26 @@ fn write_runs(out: &mut String, act: &ActSummary) -> std::fmt::Result {
             run.events_out,
             run.express_p50_s * 1e3,
             run.express_p99_s * 1e3,
-            run.critical_path_s * 1e3,
-            run.program_s * 1e3,
-            run.overhead_s * 1e3,
+            milliseconds(run.critical_path_s),
+            milliseconds(run.program_s),
+            milliseconds(run.overhead_s),
             text(&run.verdict),
             constants.join("<br>")
         )?;
     }
-    write!(out, "</table>")
+    write!(out, "</table>")?;
+    for run in &act.runs {
+        let found = run.found_inside();
+        if !found.is_empty() {
+            write!(
+                out,
+                "<p>Run {}:<br>{}</p>",
+                run.run,
+                text(&found.join("\n")).replace('\n', "<br>")
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn write_truth(out: &mut String, act: &ActSummary) -> std::fmt::Result {

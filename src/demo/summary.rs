@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use view::units::RunUnitsView;
 
 /// The whole demo.
 #[derive(Clone, Debug, Serialize)]
@@ -109,12 +110,21 @@ pub struct RunSummary {
     pub budget_s: Option<f64>,
     /// Jobs that took longer.
     pub missed: u64,
-    /// From the last file seen to the verdict and good-run list.
-    pub critical_path_s: f64,
+    /// From the last file seen to the verdict and good-run list; absent without a verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical_path_s: Option<f64>,
     /// The programs' own time on the longest chain in that stretch.
-    pub program_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_s: Option<f64>,
     /// The rest: what the system itself took.
-    pub overhead_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overhead_s: Option<f64>,
+    /// Units inside its files, as programs have accounted for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<RunUnitsView>,
+    /// Its photomultipliers, where it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub photomultipliers: Option<PhotomultiplierSummary>,
     /// Decisions on its constants.
     pub constants: Vec<ConstantSummary>,
     /// What the quality tests add up to.
@@ -126,6 +136,23 @@ pub struct RunSummary {
     pub refused: Option<String>,
     /// Its datasets.
     pub datasets: Vec<String>,
+}
+
+/// A telescope's photomultipliers over the time slices of a run.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PhotomultiplierSummary {
+    /// How many there are.
+    pub photomultipliers: u64,
+    /// Those that never counted.
+    pub silent: u64,
+    /// Those that never counted although the data acquisition vetoed them for counting too much.
+    pub silent_and_vetoed: u64,
+    /// Rates read: one for each photomultiplier and time slice.
+    pub readings: u64,
+    /// Those with the data acquisition's veto for too high a rate.
+    pub readings_vetoed: u64,
+    /// Those with the veto and a rate below the veto's threshold.
+    pub readings_vetoed_below_20_khz: u64,
 }
 
 /// One decision.
@@ -240,6 +267,47 @@ impl ActSummary {
     }
 }
 
+impl RunSummary {
+    /// What programs found inside the run's files, in sentences.
+    pub(super) fn found_inside(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for row in &self.units {
+            let (task, n) = (&row.task, row.accounts);
+            let how = if row.complete {
+                "complete"
+            } else {
+                "incomplete"
+            };
+            said.push(format!(
+                "{how}: {} of {} {}; {} absent, {} partial, {} out of order (counted by {n} job of \
+                 {task})",
+                row.present, row.expected, row.units, row.absent, row.partial, row.out_of_order
+            ));
+            for account in &row.lacking {
+                said.push(format!("{} - {}", account.summary, account.note));
+            }
+        }
+        if let Some(of) = self.photomultipliers {
+            said.push(format!(
+                "{} photomultipliers, {} silent, {} of them vetoed by the data acquisition; {} of \
+                 {} readings vetoed, {} of these below 20 kHz",
+                of.photomultipliers,
+                of.silent,
+                of.silent_and_vetoed,
+                of.readings_vetoed,
+                of.readings,
+                of.readings_vetoed_below_20_khz
+            ));
+        }
+        said
+    }
+}
+
+/// Seconds as milliseconds, or a dash where there are none.
+pub(super) fn milliseconds(seconds: Option<f64>) -> String {
+    seconds.map_or_else(|| "-".to_owned(), |s| format!("{:.1} ms", s * 1e3))
+}
+
 impl Summary {
     pub(super) fn of(acts: Vec<ActSummary>) -> Self {
         Self { schema: 1, acts }
@@ -266,9 +334,6 @@ impl Summary {
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
         let name = |act: &&ActSummary| match &act.reason {
             None => format!("{} ({})", act.act, act.label),
-            Some(reason) if reason.starts_with("not built") => {
-                format!("{} ({}: not built yet)", act.act, act.label)
-            }
             Some(_) => format!("{} ({}: its data could not be had)", act.act, act.label),
         };
         let list = |acts: &[&ActSummary]| acts.iter().map(name).collect::<Vec<_>>().join(", ");
@@ -341,19 +406,22 @@ impl ActSummary {
                 .map_or_else(|| "none".to_owned(), |s| format!("{s:.0} s"));
             writeln!(
                 out,
-                "   {:<7} {:>5} {:>5} {:>6}  {:>6.1}/{:<6.1} ms ({budget}) {:>9.1} ms {:>6.1} ms \
-                {:>6.1} ms  {}",
+                "   {:<7} {:>5} {:>5} {:>6}  {:>6.1}/{:<6.1} ms ({budget}) {:>12} {:>9} \
+                {:>9}  {}",
                 run.run,
                 run.files,
                 run.lumis,
                 run.events_in,
                 run.express_p50_s * 1e3,
                 run.express_p99_s * 1e3,
-                run.critical_path_s * 1e3,
-                run.program_s * 1e3,
-                run.overhead_s * 1e3,
+                milliseconds(run.critical_path_s),
+                milliseconds(run.program_s),
+                milliseconds(run.overhead_s),
                 run.verdict
             )?;
+            for line in run.found_inside() {
+                writeln!(out, "           {line}")?;
+            }
             for constant in &run.constants {
                 let since = constant
                     .since

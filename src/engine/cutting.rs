@@ -188,6 +188,7 @@ impl Engine {
             to_error_dataset: cut.to_error_dataset,
             latest_start: deadline.map(|deadline| deadline - plan.rest),
             used: None,
+            units: Vec::new(),
             state: JobState::Ready {
                 attempt: AttemptNumber::FIRST,
                 not_before: now,

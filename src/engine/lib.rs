@@ -27,6 +27,7 @@ mod outputs;
 mod constants;
 mod release;
 mod quality;
+mod units;
 mod publication;
 mod commands;
 mod restore;
@@ -189,7 +190,7 @@ impl Engine {
     fn record_changes(&mut self, effects: &mut Vec<Effect>) {
         while let Some(id) = self.changed_jobs.pop_first() {
             if let Some(job) = self.jobs.get(&id) {
-                effects.push(Effect::Record(Fact::JobIs(job.clone())));
+                effects.push(Effect::Record(Fact::JobIs(Box::new(job.clone()))));
             }
         }
         while let Some(number) = self.changed_runs.pop_first() {

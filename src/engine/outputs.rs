@@ -143,6 +143,7 @@ impl Engine {
             wall: report.ended_at.since(report.started_at),
             output: Bytes(stored.iter().map(|output| output.bytes.0).sum()),
         });
+        job.units.clone_from(&report.units);
         let number = job.run;
         self.changed_jobs.insert(id);
         for output in stored {
@@ -153,6 +154,7 @@ impl Engine {
         self.clear_alarm(now, &format!("attempts-lost/{path}"), effects);
         self.judge_candidates(now, id, index, report, effects);
         self.judge_quality(now, id, index, report, effects);
+        self.tell_missing_units(now, id, effects);
         self.job_ended(number, index);
     }
 

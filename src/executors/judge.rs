@@ -185,6 +185,7 @@ impl Seen<'_> {
             events_written: Events(0),
             candidates: Vec::new(),
             tests: Vec::new(),
+            units: Vec::new(),
         })
     }
 
@@ -312,6 +313,7 @@ pub(crate) fn finish(
             events_written: report.events_written,
             candidates: report.candidates,
             tests: report.tests,
+            units: report.units,
             started_at,
             ended_at,
         },

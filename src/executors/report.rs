@@ -1,8 +1,9 @@
 //! `report.json`: what a program says of its attempt (contracts, section 6).
 //!
-//! In: bytes that a program wrote, believed in nothing. Out: typed outputs, counts, candidates and
-//! tests, or a sentence that says what is wrong with them. Bounded: [`REPORT_BYTES_MAX`].
+//! In: bytes that a program wrote, believed in nothing. Out: typed outputs, counts, candidates,
+//! tests and units, or a sentence that says what is wrong with them. Bounded: [`REPORT_BYTES_MAX`].
 
+use model::account::UnitAccount;
 use model::conditions::{CandidateConstant, MeasuredQuantity};
 use model::ids::{LumiNumber, Token};
 use model::job::ExitClass;
@@ -11,7 +12,8 @@ use model::quality::TestAnswer;
 use model::units::{Bytes, Events};
 use model::work::ReportedOutput;
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 /// A report is longer only by mistake; the largest real ones carry a few payloads of conditions.
@@ -28,6 +30,7 @@ pub(crate) struct Report {
     pub(crate) events_written: Events,
     pub(crate) candidates: Vec<CandidateConstant>,
     pub(crate) tests: Vec<TestAnswer>,
+    pub(crate) units: Vec<UnitAccount>,
 }
 
 /// A report as it is written.
@@ -140,7 +143,7 @@ impl Report {
             .into_iter()
             .map(output)
             .collect::<Result<_, _>>()?;
-        let (candidates, tests) = metrics(file.metrics)?;
+        let metrics = metrics(file.metrics)?;
         let (events_read, events_written) = (Events(file.events_read), Events(file.events_written));
         Ok(Self {
             class,
@@ -148,8 +151,9 @@ impl Report {
             outputs,
             events_read,
             events_written,
-            candidates,
-            tests,
+            candidates: metrics.candidates,
+            tests: metrics.tests,
+            units: metrics.units,
         })
     }
 }
@@ -183,21 +187,21 @@ fn output(entry: OutputEntry) -> Result<ReportedOutput, String> {
     })
 }
 
-/// Candidates and tests among the figures; every other figure is the program's own affair.
-fn metrics(metrics: Value) -> Result<(Vec<CandidateConstant>, Vec<TestAnswer>), String> {
+/// What of the figures the system itself works with.
+#[derive(Default)]
+struct Metrics {
+    candidates: Vec<CandidateConstant>,
+    tests: Vec<TestAnswer>,
+    units: Vec<UnitAccount>,
+}
+
+/// Candidates, tests and units among the figures; every other figure is the program's own affair.
+fn metrics(metrics: Value) -> Result<Metrics, String> {
     let Value::Object(mut metrics) = metrics else {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Metrics::default());
     };
-    let candidates: Vec<CandidateEntry> = match metrics.remove("candidates") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(value) => serde_json::from_value(value)
-            .map_err(|error| format!("metrics.candidates of its report cannot be read: {error}"))?,
-    };
-    let tests: Vec<TestEntry> = match metrics.remove("quality_tests") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(value) => serde_json::from_value(value)
-            .map_err(|error| format!("metrics.quality_tests of its report: {error}"))?,
-    };
+    let candidates: Vec<CandidateEntry> = entries(&mut metrics, "candidates")?;
+    let tests: Vec<TestEntry> = entries(&mut metrics, "quality_tests")?;
     let tests = tests.into_iter().map(|entry| TestAnswer {
         name: entry.name,
         histogram: entry.histogram,
@@ -205,10 +209,35 @@ fn metrics(metrics: Value) -> Result<(Vec<CandidateConstant>, Vec<TestAnswer>), 
         value_ppm: entry.value_ppm,
         message: bounded(&entry.message),
     });
-    Ok((
-        candidates.into_iter().map(candidate).collect(),
-        tests.collect(),
-    ))
+    let mut units: Vec<UnitAccount> = entries(&mut metrics, "units")?;
+    if units.len() > UnitAccount::KINDS_MAX {
+        let (n, most) = (units.len(), UnitAccount::KINDS_MAX);
+        return Err(format!(
+            "metrics.units of its report has {n} entries, at most {most}"
+        ));
+    }
+    for account in &mut units {
+        let refused = |why| format!("metrics.units of its report: {why}");
+        account.check().map_err(refused)?;
+        account.note = bounded(&account.note);
+    }
+    Ok(Metrics {
+        candidates: candidates.into_iter().map(candidate).collect(),
+        tests: tests.collect(),
+        units,
+    })
+}
+
+/// A list among the figures; empty if there is none.
+fn entries<T: DeserializeOwned>(
+    metrics: &mut Map<String, Value>,
+    name: &str,
+) -> Result<Vec<T>, String> {
+    match metrics.remove(name) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(value) => serde_json::from_value(value)
+            .map_err(|error| format!("metrics.{name} of its report cannot be read: {error}")),
+    }
 }
 
 fn candidate(entry: CandidateEntry) -> CandidateConstant {
@@ -276,6 +305,14 @@ mod tests {
             r#"{"metrics":{"candidates":[{"n":1}]}}"#,
             Err("metrics.candidates"),
         );
+        check(
+            r#"{"metrics":{"units":[{"units":"spills","expected":3,"present":1,"absent":1}]}}"#,
+            Err("metrics.units of its report: 1 present and 1 absent spills are not the 3"),
+        );
+        check(
+            r#"{"metrics":{"units":[{"units":"spills","expected":1,"present":1,"absents":0}]}}"#,
+            Err("unknown field `absents`"),
+        );
         check(r#"{"outputs":"#, Err("EOF"));
         check("", Err("EOF"));
     }
@@ -286,7 +323,9 @@ mod tests {
             {"tag":"beamspot","applicable":true,"n":790,"payload":"abc",
              "quantities":[{"name":"x0_cm","value_nano":5,"error_nano":1}]},
             {"tag":"scale","applicable":false,"reason":"no pairs"}],
-            "quality_tests":[{"name":"t","histogram":"h","status":100,"value_ppm":1000000}]},
+            "quality_tests":[{"name":"t","histogram":"h","status":100,"value_ppm":1000000}],
+            "units":[{"units":"spills","expected":5,"present":3,"absent":2,
+                      "absent_ranges":[[7,8]],"note":"a cut"}]},
             "outputs":[{"label":"A","path":"a","bytes":4,"adler32":"0400019a","lumis":[[1,2]]}]}"#;
         let report = Report::parse(text.as_bytes(), TOKEN).unwrap();
         let [spot, scale] = &report.candidates[..] else {
@@ -301,6 +340,8 @@ mod tests {
         assert_eq!(spot.not_applicable, None);
         assert_eq!(scale.not_applicable.as_deref(), Some("no pairs"));
         assert_eq!(report.tests[0].status, 100);
+        let said = report.units[0].sentence();
+        assert_eq!(said, "3 of 5 spills: 2 absent (7-8)");
         assert_eq!(report.outputs[0].adler32, Some(0x0400_019a));
     }
 }

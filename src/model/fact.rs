@@ -65,8 +65,8 @@ pub enum Fact {
     RunIs(Run),
     /// What was announced for a lumi.
     LumiIs(LumiRecord),
-    /// A job.
-    JobIs(Job),
+    /// A job. Boxed, because it is much larger than the others.
+    JobIs(Box<Job>),
     /// An input was consumed.
     ConsumedIs(Consumed),
     /// An attempt failed.

@@ -3,6 +3,7 @@
 //! Only the engine makes attempts (D16). What an executor reports is classed by [`ExitClass`]; what
 //! follows from a class is data in the task's retry policy, never a comparison of texts.
 
+use crate::account::UnitAccount;
 use crate::ids::{AttemptNumber, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use crate::names::TaskPath;
 use crate::resource::{Estimate, Used};
@@ -351,6 +352,9 @@ pub struct Job {
     /// What it has used, once it is done.
     #[serde(default)]
     pub used: Option<Used>,
+    /// What its program found of the units inside its input, once it is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<UnitAccount>,
     /// How far it has come.
     pub state: JobState,
 }

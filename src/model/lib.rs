@@ -26,6 +26,7 @@ pub mod conditions;
 pub mod configuration;
 pub mod quality;
 pub mod alarm;
+pub mod account;
 pub mod work;
 pub mod wait;
 pub mod command;

@@ -2,6 +2,7 @@
 //! back, outputs to put in place. The same shapes serve local programs, batch systems and the
 //! simulator's models of both.
 
+use crate::account::UnitAccount;
 use crate::conditions::CandidateConstant;
 use crate::ids::{LumiNumber, RunNumber, Token};
 use crate::job::ExitClass;
@@ -153,6 +154,8 @@ pub struct AttemptReport {
     pub candidates: Vec<CandidateConstant>,
     /// Quality tests that it ran.
     pub tests: Vec<TestAnswer>,
+    /// What it found of the units inside its input.
+    pub units: Vec<UnitAccount>,
     /// When the program started (or the worker took the job).
     pub started_at: Moment,
     /// When it ended.
@@ -170,6 +173,7 @@ impl AttemptReport {
             events_written: Events(0),
             candidates: Vec::new(),
             tests: Vec::new(),
+            units: Vec::new(),
             started_at,
             ended_at,
         }

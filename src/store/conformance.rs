@@ -98,7 +98,7 @@ impl Oracle {
             match fact {
                 Fact::LumiIs(l) if own(l.run) => rows.lumis.push(l),
                 Fact::FileIs(f) if own(f.arrival.run) => rows.files.push(f),
-                Fact::JobIs(j) if own(j.run) => rows.jobs.push(j),
+                Fact::JobIs(j) if own(j.run) => rows.jobs.push(*j),
                 Fact::ConsumedIs(c) if own(c.run) => rows.consumed.push(c),
                 Fact::OutputIs(o) if own(o.run) => rows.outputs.push(o),
                 Fact::BlockIs(b) if own(b.run) => rows.blocks.push(b),

@@ -2,6 +2,7 @@
 //! the value everything else, so that equal keys meet and unequal values differ. Nothing here
 //! contradicts itself: a file's name follows from its id, an input's job from the input.
 
+use model::account::UnitAccount;
 use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
@@ -52,7 +53,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         1 => Fact::LumiIs(lumi(key, value)),
         2 => Fact::FileIs(file(key, value)),
         3 => Fact::SetAsideIs(set_aside(key, value)),
-        4 => Fact::JobIs(job(key, value)),
+        4 => Fact::JobIs(Box::new(job(key, value))),
         5 => Fact::ConsumedIs(consumed(key, value)),
         6 => Fact::AttemptFailedIs(failed_attempt(key, value)),
         7 => Fact::OutputIs(output(key, value)),
@@ -191,8 +192,26 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
         to_error_dataset: false,
         latest_start: None,
         used: None,
+        units: units(value),
         state,
     }
+}
+
+fn units(value: u16) -> Vec<UnitAccount> {
+    let absent = u64::from(value % 3);
+    let account = UnitAccount {
+        units: "spills".to_owned(),
+        expected: 10,
+        present: 10 - absent,
+        absent,
+        partial: 1,
+        repeated: 0,
+        out_of_order: 2,
+        absent_ranges: vec![(3, 3)],
+        partial_ranges: Vec::new(),
+        note: "a cut".to_owned(),
+    };
+    vec![account; usize::from(value % 2)]
 }
 
 pub(crate) fn consumed(key: u8, value: u16) -> Consumed {

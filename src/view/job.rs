@@ -5,6 +5,7 @@
 //! stamp is missing.
 
 use crate::LumiRanges;
+use crate::units::UnitAccountView;
 use model::job::{Class, FailedAttempt, InputId, Job, JobState, Stamps};
 use model::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,8 @@ pub struct JobDetailView {
     /// What lists show of it.
     #[serde(flatten)]
     pub job: JobView,
+    /// What its program found of the units inside its input.
+    pub units: Vec<UnitAccountView>,
     /// Its failed attempts with what they said.
     pub failed_attempts: Vec<AttemptView>,
 }

@@ -121,6 +121,13 @@ fn nearest_rank(sorted: &[f64], percent: usize) -> f64 {
 }
 
 #[cfg(test)]
+pub(crate) fn a_job(id: i64, units: Vec<model::account::UnitAccount>) -> Job {
+    let job = tests::job("reco", 1, None);
+    let id = model::ids::JobId(id);
+    Job { id, units, ..job }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use model::ids::{AttemptNumber, JobId, RunNumber};
@@ -128,7 +135,7 @@ mod tests {
     use model::names::TaskPath;
     use model::time::Moment;
 
-    fn job(task: &str, took_s: i64, budget_s: Option<i64>) -> Job {
+    pub(super) fn job(task: &str, took_s: i64, budget_s: Option<i64>) -> Job {
         let seen = Moment(0);
         Job {
             id: JobId(1),
@@ -152,6 +159,7 @@ mod tests {
             to_error_dataset: false,
             latest_start: None,
             used: None,
+            units: Vec::new(),
             state: JobState::Done {
                 attempt: AttemptNumber::FIRST,
             },

@@ -6,6 +6,7 @@
 
 use crate::dataset::DatasetView;
 use crate::latency::LatencyView;
+use crate::units::RunUnitsView;
 use model::lumi::{Expected, LumiRecord};
 use model::run::{Run, RunState, StartedBy};
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,8 @@ pub struct RunDetailView {
     pub lumis: Vec<LumiView>,
     /// What it has in each dataset.
     pub datasets: Vec<DatasetView>,
+    /// Units inside its files, as programs have accounted for them: what is missing is said here.
+    pub units: Vec<RunUnitsView>,
     /// From file seen to output published, for each pipeline, against its budget.
     pub latency: Vec<LatencyView>,
 }

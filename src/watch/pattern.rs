@@ -4,7 +4,9 @@
 //! In: the text of a pattern, once; then the bytes of names. Out: run, lumi and stream, or what is
 //! wrong with the name. Reading never panics, whatever the bytes, and never looks at a name twice:
 //! a capture ends at the first occurrence of the literal behind it (the last literal is matched at
-//! the end), so two captures need a literal between them.
+//! the end), so two captures need a literal between them. Only a text may follow a number at once:
+//! it begins where the digits end, and is the one capture that may be empty, so that
+//! `KM3NeT_{detector:8}_{run:8}{part}.root` takes names with and without something behind the run.
 //!
 //! `{run}` and `{lumi}` are numbers, `{stream}` is letters, digits, `-`, `_` and `.`; any other
 //! word is a capture of the profile's own. A width makes a capture a number and is the least number
@@ -168,10 +170,12 @@ impl NamePattern {
                 text: text.to_owned(),
                 capture: rest[..=end].to_owned(),
             })?;
-            if parts
-                .last()
-                .is_some_and(|part| !matches!(part, Part::Literal(_)))
-            {
+            let touches = parts.last().is_some_and(|before| match before {
+                Part::Literal(_) => false,
+                Part::Number { .. } => capture.word() == Some("stream") || !capture.is_text(),
+                Part::Text { .. } => true,
+            });
+            if touches {
                 return Err(PatternError::Touching(text.to_owned()));
             }
             parts.push(capture);
@@ -221,7 +225,8 @@ impl NamePattern {
         let mut values: Vec<(&str, &str)> = Vec::new();
         for (index, part) in self.parts.iter().enumerate() {
             let value;
-            (value, rest) = part.split(rest, &self.parts[index + 1..])?;
+            let before = index.checked_sub(1).map(|index| &self.parts[index]);
+            (value, rest) = part.split(rest, before, &self.parts[index + 1..])?;
             let Some(word) = part.word() else { continue };
             let comparable = match part {
                 Part::Number { .. } => value.trim_start_matches('0'),
@@ -313,6 +318,10 @@ impl Part {
         })
     }
 
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Text { .. })
+    }
+
     fn word(&self) -> Option<&str> {
         match self {
             Self::Literal(_) => None,
@@ -321,7 +330,12 @@ impl Part {
     }
 
     /// Takes this part off the front: its value and what remains.
-    fn split<'n>(&self, rest: &'n str, after: &[Self]) -> Result<(&'n str, &'n str), NameError> {
+    fn split<'n>(
+        &self,
+        rest: &'n str,
+        before: Option<&Self>,
+        after: &[Self],
+    ) -> Result<(&'n str, &'n str), NameError> {
         let shape = |why: String| Err(NameError::OtherShape(why));
         match self {
             Self::Literal(literal) => match rest.strip_prefix(literal.as_str()) {
@@ -371,8 +385,11 @@ impl Part {
                     [Self::Literal(next), ..] => rest.find(next.as_str()),
                     _ => None,
                 };
+                let least = usize::from(!matches!(before, Some(Self::Number { .. })));
                 match end {
-                    Some(end) if end > 0 && !rest[..end].contains('/') => Ok(rest.split_at(end)),
+                    Some(end) if end >= least && !rest[..end].contains('/') => {
+                        Ok(rest.split_at(end))
+                    }
                     _ => shape(format!("no {word} can be made out at \"{rest}\"")),
                 }
             }
@@ -497,6 +514,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_behind_a_number_may_be_empty() {
+        let real = "KM3NeT_{detector:8}_{run:8}{part}.root";
+        let check = |name: &str, expect: &str| {
+            assert_eq!(shown(real, name.as_bytes()), expect, "{name}");
+        };
+        check("KM3NeT_00000267_00025291.root", "25291 - -");
+        check("KM3NeT_00000267_00025291_L1.root", "25291 - -");
+        check(
+            "KM3NeT_00000049_00008456.summaryslice-167941.root",
+            "8456 - -",
+        );
+        check(
+            "KM3NeT_00000133_JDAQEvent.root",
+            "! run \"\" should have at least 8 digits",
+        );
+        check(
+            "KM3NeT_00000049_00008456.summaryslice-167941.txt",
+            "! no part can be made out at \".summaryslice-167941.txt\"",
+        );
+    }
+
+    #[test]
     fn bytes_that_are_no_text_are_shown_escaped() {
         let check = |name: &[u8], expect: &str| {
             assert_eq!(printable(name), Err(expect.to_owned()));
@@ -524,6 +563,9 @@ mod tests {
         check("{}", "is no capture");
         check("{stream:4}", "is no capture");
         check("{run}{lumi}", "two captures touch");
+        check("{run:6}{stream}.dat", "two captures touch");
+        check("{name}{run}", "two captures touch");
+        check("{name}{part}", "two captures touch");
         check("fixed.dat", "captures nothing");
         check("", "captures nothing");
         let pattern = NamePattern::parse(CMS).expect("legal");

@@ -80,6 +80,7 @@ fn job(id: i64) -> Job {
         to_error_dataset: false,
         latest_start: None,
         used: None,
+        units: Vec::new(),
         state: if failed {
             JobState::Failed {
                 attempt: AttemptNumber::FIRST,

@@ -1,13 +1,15 @@
 //! A tiny language for the tables. In come words, out come words; times are virtual seconds.
 //!
 //! Inputs: `begin RUN TYPE [sim]`, `file RUN LUMI NAME EVENTS [sim]`, `empty RUN LUMI NAME`, `lumi
-//! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE/COUNT ..] [tests=STATUS,..]`, `report
-//! JOB -LABEL` (success without that output), `twice JOB`, `fail JOB CLASS`, `unstored JOB`, `old
-//! JOB` (success of an older attempt), `wait SECONDS`, `start RUN TYPE`, `stop RUN LAST_LUMI`,
-//! `retry JOB`, `take CONFIGURATION`. A job is `pipeline#n`, numbered as they are made.
+//! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE/COUNT ..] [tests=STATUS,..]
+//! [slices=PRESENT/EXPECTED]`, `report JOB -LABEL` (success without that output), `twice JOB`,
+//! `fail JOB CLASS`, `unstored JOB`, `old JOB` (success of an older attempt), `wait SECONDS`,
+//! `start RUN TYPE`, `stop RUN LAST_LUMI`, `retry JOB`, `take CONFIGURATION`. A job is
+//! `pipeline#n`, numbered as they are made.
 //!
 //! Every input is followed by a tick; every file is of the stream `Muons`.
 
+use model::account::UnitAccount;
 use model::arrival::{Arrival, Checksum, Counts, LumiEnd, RunBegin, RunEnd, Seen};
 use model::command::{Command, Order, Reply};
 use model::conditions::{CandidateConstant, MeasuredQuantity};
@@ -281,6 +283,7 @@ impl Play {
             events_written: events,
             candidates: words.iter().filter_map(|word| candidate(word)).collect(),
             tests: tests.map(test).collect(),
+            units: words.iter().filter_map(|word| units(word)).collect(),
             ..AttemptReport::failed(ExitClass::Ok, String::new(), self.now, self.now)
         }
     }
@@ -466,7 +469,9 @@ fn tier(dataset: &DatasetName) -> String {
 /// `beamspot=5/100`: five thousandths of its unit, measured from a hundred, with an error of one
 /// thousandth.
 fn candidate(word: &str) -> Option<CandidateConstant> {
-    let (tag, measured) = word.split_once('=').filter(|(tag, _)| *tag != "tests")?;
+    let (tag, measured) = word
+        .split_once('=')
+        .filter(|(tag, _)| !["tests", "slices"].contains(tag))?;
     let (value, n) = measured.split_once('/')?;
     Some(CandidateConstant {
         tag: TagName::new(tag),
@@ -479,6 +484,27 @@ fn candidate(word: &str) -> Option<CandidateConstant> {
         not_applicable: None,
         payload: word.to_owned(),
         hash: format!("{word:0>64}"),
+    })
+}
+
+/// `slices=9/12`: nine of twelve time slices are here.
+fn units(word: &str) -> Option<UnitAccount> {
+    let (present, expected) = word.strip_prefix("slices=")?.split_once('/')?;
+    let (present, expected): (u64, u64) = (
+        present.parse().expect("a count"),
+        expected.parse().expect("a count"),
+    );
+    Some(UnitAccount {
+        units: "time slices".to_owned(),
+        expected,
+        present,
+        absent: expected - present,
+        partial: 0,
+        repeated: 0,
+        out_of_order: 0,
+        absent_ranges: Vec::new(),
+        partial_ranges: Vec::new(),
+        note: String::new(),
     })
 }
 

@@ -128,3 +128,27 @@ fn jobs_beyond_the_cores_wait_and_the_earliest_deadline_is_first() {
         ],
     );
 }
+
+#[test]
+fn a_run_with_holes_ends_and_says_so_once() {
+    check(&[
+        ("begin 1 physics", "run 1 physics open"),
+        ("file 1 1 a 100", "file a"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("file 1 2 b 100", "file b"),
+        ("lumi 1 2 100", "start express#2 attempt 1 on 1"),
+        (
+            "ok express#1 slices=9/12",
+            "+ALCA; +DQM; +RECO; alarm run-incomplete/1; express#1 done",
+        ),
+        (
+            "ok express#2 slices=11/12",
+            "+ALCA; +DQM; +RECO; express#2 done",
+        ),
+        (
+            "end 1 2",
+            "ALCA closed with 200; DQM closed with 200; RECO closed with 200; start \
+             calibration#1 attempt 1 on 2; run 1 physics closed",
+        ),
+    ]);
+}
