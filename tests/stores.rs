@@ -10,7 +10,7 @@
 mod support;
 
 use rustix::process::{Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -149,6 +149,25 @@ fn plays_on(service: &str, variable: &str) {
         expect,
         "the published content differs from what SQLite publishes"
     );
+    house.stop();
+    let condition = house.ask(&["db", "check"]);
+    assert_eq!(condition["problems"], json!([]), "{condition}");
+}
+
+#[test]
+fn the_tables_are_brought_up_to_date_without_an_instance() {
+    let mut house = House::new("tables", DAQ);
+    house.tier0(&["db", "check"]).says(1, &["no store is here"]);
+    std::fs::create_dir(house.path("state")).expect("the folder is ours");
+    let migrated = house.ask(&["db", "migrate"]);
+    let done = migrated["migrations"].as_array().expect("a list");
+    assert!(!done.is_empty() && done.iter().all(|one| one["done"] == true));
+    assert_eq!(house.ask(&["db", "check"]), migrated);
+    let nothing = house.ask(&["db", "migrate", "--dry-run"]);
+    assert_eq!(nothing, json!({ "would_run": [] }));
+    house.start();
+    let refused = house.tier0(&["db", "migrate"]);
+    refused.says(1, &["only one may"]);
     house.stop();
 }
 

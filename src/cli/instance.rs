@@ -41,7 +41,7 @@ pub struct CheckArgs {
     settings: Vec<(String, String)>,
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text
         .split_once('=')
         .ok_or_else(|| "write KEY=VALUE, as in api.listen=..".to_owned())?;
@@ -49,7 +49,7 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 /// Everything checked, or the mistakes said and the exit code of wrong configuration.
-fn checked(settings: &[(String, String)], desk: &mut Desk) -> Result<Checked, Failure> {
+pub(super) fn checked(settings: &[(String, String)], desk: &mut Desk) -> Result<Checked, Failure> {
     let environment: Vec<(String, String)> = std::env::vars().collect();
     let mut flags = settings.to_vec();
     if let Some(state) = &desk.common.state_dir {
@@ -114,7 +114,7 @@ pub(super) fn serve(arguments: &ServeArgs, desk: &mut Desk) -> Result<Exit, Fail
     Ok(Exit::Fine)
 }
 
-fn start_failure(error: &crate::serve::StartError) -> Failure {
+pub(super) fn start_failure(error: &crate::serve::StartError) -> Failure {
     match error {
         crate::serve::StartError::Store(store) => store_failure(store, error.to_string()),
         crate::serve::StartError::Secret { .. } => Failure::Usage(error.to_string()),
@@ -122,7 +122,7 @@ fn start_failure(error: &crate::serve::StartError) -> Failure {
     }
 }
 
-fn store_failure(store: &ports::store::StoreError, text: String) -> Failure {
+pub(super) fn store_failure(store: &ports::store::StoreError, text: String) -> Failure {
     match store {
         ports::store::StoreError::Suspect { .. } => Failure::Storage(text),
         ports::store::StoreError::Away { .. } => Failure::Unreachable(text),

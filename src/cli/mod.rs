@@ -11,6 +11,7 @@ mod bench;
 mod calib;
 mod client;
 mod datasets;
+mod db;
 mod demo;
 mod dqm;
 mod fetch;
@@ -119,6 +120,9 @@ pub enum Verb {
     /// Who did what
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    /// The database: check, migrate
+    #[command(subcommand)]
+    Db(db::DbVerb),
     /// The engine in a simulated world, seed by seed
     Simulate(simulate::SimulateArgs),
     /// Play a data set into a spool folder as a data acquisition would
@@ -220,6 +224,7 @@ fn dispatch(verb: &Verb, desk: &mut Desk) -> Result<Exit, Failure> {
         Verb::Calib(verb) => calib::run(verb, desk),
         Verb::Dqm(verb) => dqm::run(verb, desk),
         Verb::Alarm(verb) => alarms::run(verb, desk),
+        Verb::Db(verb) => db::run(verb, desk),
         Verb::Simulate(arguments) => simulate::run(arguments, desk),
         Verb::Inject(arguments) => inject::run(arguments, desk),
         Verb::Program(arguments) => Ok(inject::program(arguments)),

@@ -26,8 +26,12 @@ pub(crate) trait Place {
     }
     /// A reading handle.
     fn catalogue(&self) -> Box<dyn Catalogue>;
+    /// The database itself.
+    fn database(&self) -> Database;
     /// A connection past all of it, for somebody who writes into the tables by hand.
-    fn questions(&self) -> (Blocking, Connection);
+    fn questions(&self) -> (Blocking, Connection) {
+        connected(&self.database())
+    }
 }
 
 /// A connection to a database, and what drives it.
@@ -51,6 +55,7 @@ pub(crate) fn conforms<P: Place>(new: impl Fn() -> P) {
     the_database_names_states_as_the_model_does(&new());
     a_row_that_cannot_be_read_is_quoted(&new());
     a_store_of_a_newer_program_is_refused(&new());
+    a_store_tells_how_it_is(&new());
 }
 
 const ALL: Page = Page {
@@ -488,6 +493,39 @@ fn a_row_that_cannot_be_read_is_quoted(place: &impl Place) {
     let error = ledger.restore().unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
     assert!(error.to_string().contains("Ajar"), "{error}");
+}
+
+/// A store tells how it is, by itself and after somebody's hand was in it.
+fn a_store_tells_how_it_is(place: &impl Place) {
+    let mut ledger = begun(place);
+    ledger.commit(&batch(1, one_of_everything())).unwrap();
+    let database = place.database();
+    let condition = database.condition().unwrap();
+    assert!(condition.problems.is_empty(), "{condition:?}");
+    assert!(
+        condition.migrations.iter().all(|(.., done)| *done),
+        "{condition:?}"
+    );
+    assert!(condition.server.len() > 5, "{condition:?}");
+    let (blocking, mut connection) = place.questions();
+    let mut change = |sql: &'static str| {
+        assert_ne!(
+            blocking.wait(connection.execute(sql, [])).unwrap(),
+            0,
+            "{sql}"
+        );
+    };
+    change("UPDATE job SET body = replace(body, '\"id\"', '\"di\"')");
+    let told = database.condition().unwrap().problems.join(" ");
+    assert!(
+        told.contains("row of agent 3") && told.contains("\"di\""),
+        "{told}"
+    );
+    change("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1");
+    let condition = database.condition().unwrap();
+    let told = condition.problems.join(" ");
+    assert!(told.contains("migration 9999 is not known"), "{told}");
+    assert_eq!(condition.migrations[0], (1, "ledger", false));
 }
 
 /// A migration that this program does not know, and one that is not as it was.

@@ -172,6 +172,7 @@ pub(crate) fn from_migration(dialect: Dialect, tried: &str, error: MigrateError)
             "its migration {version} is not the one of this program: another program made it; use \
              that one, or restore the store from a backup"
         ),
+        MigrateError::Source(detail) => detail.to_string(),
         other => other.to_string(),
     };
     StoreError::Other {

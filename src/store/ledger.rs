@@ -190,7 +190,7 @@ async fn raise(connection: &mut Connection, agent: Cell) -> Result<Standing, sql
 }
 
 /// Reads what a restart needs, each list sorted by its key.
-async fn restore(connection: &mut Connection, agent: Cell) -> Result<Rows, sqlx::Error> {
+pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<Rows, sqlx::Error> {
     /// Bodies of one table for the runs of this agent.
     macro_rules! of_own_runs {
         ($table:literal) => {

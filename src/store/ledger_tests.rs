@@ -34,10 +34,6 @@ impl SqlitePlace {
         }
     }
 
-    fn database(&self) -> Database {
-        Database::in_folder(self.state.path())
-    }
-
     fn try_handle(&self) -> Result<SqlLedger, StoreError> {
         let own = tempfile::tempdir_in(self.locks.path()).unwrap();
         let lock = StateLock::take(own.path()).unwrap();
@@ -68,8 +64,8 @@ impl Place for SqlitePlace {
         Box::new(self.reader())
     }
 
-    fn questions(&self) -> (Blocking, Connection) {
-        conformance::connected(&self.database())
+    fn database(&self) -> Database {
+        Database::in_folder(self.state.path())
     }
 }
 

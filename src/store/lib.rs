@@ -14,6 +14,7 @@
 
 mod batch;
 mod blocking;
+mod condition;
 mod connection;
 mod database;
 mod dialect;
@@ -38,6 +39,7 @@ mod samples;
 #[cfg(test)]
 mod server_tests;
 
+pub use condition::Condition;
 pub use database::Database;
 pub use ledger::SqlLedger;
 pub use reader::SqlCatalogue;

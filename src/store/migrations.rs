@@ -14,6 +14,7 @@ use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrat
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// A migration: its number, its name, its statements in the store's own spelling.
 pub(crate) type File = (i64, &'static str, &'static str);
@@ -76,13 +77,110 @@ fn known(dialect: Dialect) -> Migrator {
     migrator
 }
 
+/// Bytes as hexadecimal digits.
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// How far a store is with a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Waiting,
+    Begun,
+    Done,
+}
+
+/// The migrations of this program as a store has them, and what of its record is wrong.
+pub(crate) async fn standing(
+    connection: &mut Connection,
+) -> Result<(Vec<(i64, &'static str, Standing)>, Vec<String>), sqlx::Error> {
+    let sql = match connection.dialect() {
+        Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
+        Dialect::Mariadb => {
+            "SELECT COUNT(*) FROM information_schema.tables \
+             WHERE table_schema = DATABASE() AND table_name = '_sqlx_migrations'"
+        }
+        Dialect::Postgres => "SELECT COUNT(*) FROM pg_tables WHERE tablename = '_sqlx_migrations'",
+    };
+    let tables = connection.rows(sql, [], |row| row.number(0)).await?;
+    let recorded = if tables == [0] {
+        Vec::new()
+    } else {
+        let checksum = match connection.dialect() {
+            Dialect::Sqlite | Dialect::Mariadb => "LOWER(HEX(checksum))",
+            Dialect::Postgres => "ENCODE(checksum, 'hex')",
+        };
+        let sql = format!(
+            "SELECT version, CASE WHEN success THEN 'done' ELSE 'begun' END, {checksum} \
+             FROM _sqlx_migrations ORDER BY version"
+        );
+        let row = |row: &Fields| {
+            Ok((
+                row.number(0)?,
+                row.text(1)? == "done",
+                row.text(2)?.to_owned(),
+            ))
+        };
+        connection.rows(sql, [], row).await?
+    };
+    let known = known(connection.dialect());
+    let mut problems = Vec::new();
+    for (version, is_done, checksum) in &recorded {
+        match known.iter().find(|known| known.version == *version) {
+            None => problems.push(format!(
+                "migration {version} is not known: a newer program made it; use that one"
+            )),
+            Some(known) if digits(&known.checksum) != *checksum => problems.push(format!(
+                "migration {version} is not the one of this program: another one made it"
+            )),
+            Some(_) if !is_done => problems.push(format!(
+                "migration {version} was cut short: tier0 db migrate goes on with it"
+            )),
+            Some(_) => {}
+        }
+    }
+    let standing = |(number, name, _): &File| {
+        let found = recorded.iter().find(|recorded| recorded.0 == *number);
+        let standing = match found {
+            None => Standing::Waiting,
+            Some((_, false, _)) => Standing::Begun,
+            Some((_, true, _)) => Standing::Done,
+        };
+        (*number, *name, standing)
+    };
+    Ok((FILES.iter().map(standing).collect(), problems))
+}
+
 /// Brings the tables up to date.
 pub(crate) async fn run(connection: &mut Connection) -> Result<(), MigrateError> {
     let migrator = known(connection.dialect());
     match connection {
         Connection::Sqlite(connection) => migrator.run(&mut *connection).await,
-        Connection::Postgres(connection) => migrator.run(&mut **connection).await,
+        Connection::Postgres(_) => run_on_postgres(connection, &migrator).await,
         Connection::Mariadb(_) => run_on_mariadb(connection, &migrator).await,
+    }
+}
+
+async fn run_on_postgres(
+    connection: &mut Connection,
+    migrator: &Migrator,
+) -> Result<(), MigrateError> {
+    let sql = "SELECT current_setting('server_encoding')";
+    let encoding = connection.rows(sql, [], |row| row.text(0).map(str::to_owned));
+    let encoding = encoding.await?.join("");
+    if encoding != "UTF8" {
+        let detail = format!(
+            "the database keeps texts as {encoding}; make one with ENCODING 'UTF8' TEMPLATE \
+             template0"
+        );
+        return Err(MigrateError::Source(detail.into()));
+    }
+    match connection {
+        Connection::Postgres(driver) => migrator.run(&mut **driver).await,
+        Connection::Sqlite(_) | Connection::Mariadb(_) => Ok(()),
     }
 }
 

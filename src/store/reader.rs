@@ -44,13 +44,7 @@ impl SqlCatalogue {
     /// Opens the store for reading. Its writer may be at work or not; it must have been there once.
     pub fn open(database: &Database) -> Result<Self, StoreError> {
         let tried = format!("open the store {database} for reading");
-        if database.file().is_some_and(|path| !path.exists()) {
-            let detail = "no store is here; check the state folder, or start the agent in it once";
-            return Err(StoreError::Other {
-                tried,
-                detail: detail.to_owned(),
-            });
-        }
+        database.must_exist(&tried)?;
         let catalogue = Self {
             pool: Pool::new(database.clone()),
             blocking: Blocking::new(&tried)?,

@@ -7,7 +7,7 @@
 
 use crate::blocking::Blocking;
 use crate::conformance::{self, Oracle, Place, connected};
-use crate::connection::{Connection, Fields};
+use crate::connection::Fields;
 use crate::database::{Database, Purpose};
 use crate::dialect::Dialect;
 use crate::ledger::SqlLedger;
@@ -175,8 +175,8 @@ impl Place for ServerPlace {
         Box::new(self.reader())
     }
 
-    fn questions(&self) -> (Blocking, Connection) {
-        connected(&self.database)
+    fn database(&self) -> Database {
+        self.database.clone()
     }
 }
 
