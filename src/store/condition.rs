@@ -67,7 +67,7 @@ impl Database {
 type Asked = (&'static str, &'static str, &'static str);
 
 const SQLITE: &[Asked] = &[(
-    "SELECT * FROM pragma_integrity_check(5)",
+    "PRAGMA integrity_check(5)",
     "ok",
     "the file is damaged: restore it from a backup",
 )];
@@ -75,11 +75,11 @@ const MARIADB: &[Asked] = &[
     (
         "SELECT CAST(@@innodb_flush_log_at_trx_commit AS CHAR)",
         "1",
-        "innodb_flush_log_at_trx_commit must be 1, or what was committed may be lost with the power",
+        "innodb_flush_log_at_trx_commit must be 1, or what was committed may be lost",
     ),
     (
-        "SELECT CAST(@@innodb_doublewrite AS CHAR)",
-        "1",
+        "SELECT IF(@@innodb_doublewrite IN ('OFF', '0'), 'off', 'on')",
+        "on",
         "innodb_doublewrite must be on, or a page half written cannot be mended",
     ),
     (

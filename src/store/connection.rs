@@ -111,7 +111,10 @@ impl Fields {
 
 /// Runs one expression for whichever driver it is, given values of its own.
 macro_rules! with_driver {
-    ($connection:expr, $sql:expr, $values:expr, |$query:ident, $to:ident, $fields:ident| $run:expr) => {
+    (
+        $connection:expr, $sql:expr, $values:expr,
+        |$query:ident, $to:ident, $fields:ident| $run:expr
+    ) => {
         match ($connection, $values) {
             (Connection::Sqlite($to), Values::Sqlite(values)) => {
                 let ($query, $fields) = (sqlx::query_with($sql, values), Fields::Sqlite);
@@ -191,8 +194,8 @@ impl Connection {
         Ok(found)
     }
 
-    /// Hands over the rows of a question one by one. Apart from `rows`, so that the drivers' code is
-    /// made once and not again for every kind of row.
+    /// Hands over the rows of a question one by one. Apart from `rows`, so that the drivers' code
+    /// is made once and not again for every kind of row.
     async fn each_row(
         &mut self,
         sql: Cow<'static, str>,

@@ -1,6 +1,6 @@
 //! Which database the store is in, and how a connection to it is set up. In come a folder (SQLite)
-//! or an address (MariaDB, PostgreSQL), out come connections that are durable, strict and bounded in
-//! time whatever the server's defaults are. A password is never shown.
+//! or an address (MariaDB, PostgreSQL), out come connections that are durable, strict and bounded
+//! in time whatever the server's defaults are. A password is never shown.
 
 use crate::connection::Connection;
 use crate::dialect::Dialect;
@@ -21,8 +21,8 @@ pub(crate) const DATABASE_NAME: &str = "tier0.db";
 /// How long a statement of the writer waits for a foreign lock (a person's shell, a backup) before
 /// the batch is tried again.
 const WRITER_WAITS: Duration = Duration::from_secs(1);
-/// How long a question waits for a lock, which readers of SQLite meet only while the writer recovers
-/// after a crash.
+/// How long a question waits for a lock, which readers of SQLite meet only while the writer
+/// recovers after a crash.
 const READER_WAITS: Duration = Duration::from_secs(5);
 /// How long a server has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -36,8 +36,8 @@ const TOO_LARGE: &str = "; raise max_allowed_packet of the server to 16 MiB or m
 const PERMISSIONS: &str = "; check owner, permissions and mount of the state folder";
 
 /// Result codes of SQLite (<https://www.sqlite.org/rescode.html>); the low byte is the primary
-/// code. A shared-memory file that cannot grow (IOERR_SHMSIZE) is what a full disk looks like before
-/// anything is written.
+/// code. A shared-memory file that cannot grow (IOERR_SHMSIZE) is what a full disk looks like
+/// before anything is written.
 fn of_sqlite(number: i32) -> Class {
     const IOERR_SHMSIZE: i32 = 0x130a;
     match (number, number & 0xff) {
@@ -53,10 +53,11 @@ fn of_sqlite(number: i32) -> Class {
 /// Numbers of MariaDB (<https://mariadb.com/kb/en/mariadb-error-code-reference/>).
 fn of_mariadb(number: u16, message: &str) -> Class {
     match number {
-        // Lock wait timeout, deadlock, changed since read, query killed, statement timeout, too many
-        // connections.
+        // Lock wait timeout, deadlock, changed since read, query killed, statement timeout, too
+        // many connections.
         1205 | 1213 | 1020 | 1317 | 1969 | 1040 | 1203 => Class::Busy,
-        // Shutdown, connection killed or broken, not ready in a cluster, read-only after a failover.
+        // Shutdown, connection killed or broken, not ready in a cluster, read-only after a
+        // failover.
         1053 | 1077..=1080 | 1152 | 1158..=1161 | 1184 | 1927 | 1047 | 1290 | 1836 => Class::Away,
         1021 | 1114 => Class::Full,
         // Error on write, with the reason of the operating system.

@@ -1,10 +1,10 @@
 //! The ledger: one database, one writing connection, one fence. In come batches, out goes "durable"
 //! or why not.
 //!
-//! On SQLite the file `tier0.db` lies in the state folder beside the lock. It is written ahead (WAL)
-//! and synced at every commit (`synchronous = FULL`), so that "committed" survives a loss of power;
-//! of servers the same is asked. Whatever went wrong with a connection, the next call begins on a
-//! new one: half a transaction can never leak into the next batch.
+//! On SQLite the file `tier0.db` lies in the state folder beside the lock. It is written ahead
+//! (WAL) and synced at every commit (`synchronous = FULL`), so that "committed" survives a loss of
+//! power; of servers the same is asked. Whatever went wrong with a connection, the next call begins
+//! on a new one: half a transaction can never leak into the next batch.
 
 use crate::batch::LastValues;
 use crate::blocking::Blocking;
@@ -25,8 +25,8 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long a batch may take on a server before its connection is given up and the batch tried
-/// again: some ten times what the largest batch (64,000 facts) takes on two busy processors, so that
-/// only a server that has stopped is taken for one.
+/// again: some ten times what the largest batch (64,000 facts) takes on two busy processors, so
+/// that only a server that has stopped is taken for one.
 const COMMIT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The writing end of the store.

@@ -7,8 +7,8 @@
 //! columns that questions need. Callers block; the asynchronous driver stays inside. Nothing here
 //! decides anything: a row that contradicts another is refused, never mended.
 //!
-//! SQLite, MariaDB and PostgreSQL are one adapter: one set of tables, one text for each statement, a
-//! spelling for each dialect.
+//! SQLite, MariaDB and PostgreSQL are one adapter: one set of tables, one text for each statement,
+//! a spelling for each dialect.
 //!
 //! Reading order is the order of the `mod` lines.
 

@@ -1,10 +1,11 @@
 //! Bringing the tables up to date: the same files for all three databases, each spelt in its
 //! dialect, each run once and recognised by its checksum afterwards. In comes a connection that may
-//! write, out go tables as this program knows them, or why not: a version that is not known here, or
-//! a file that was changed after it was run.
+//! write, out go tables as this program knows them, or why not: a version that is not known here,
+//! or a file that was changed after it was run.
 //!
 //! SQLite and PostgreSQL run a file in one transaction. MariaDB commits each definition by itself:
-//! there the statements that are done are counted, and a run that was cut short goes on behind them.
+//! there the statements that are done are counted, and a run that was cut short goes on behind
+//! them.
 
 use crate::connection::{Connection, Fields};
 use crate::dialect::Dialect;

@@ -1,6 +1,6 @@
-//! A few connections for readers. In come questions, each gets a connection to itself for as long as
-//! it takes; a connection that failed is never used again. One that stood idle while its server was
-//! started anew is replaced within the same question.
+//! A few connections for readers. In come questions, each gets a connection to itself for as long
+//! as it takes; a connection that failed is never used again. One that stood idle while its server
+//! was started anew is replaced within the same question.
 
 use crate::connection::Connection;
 use crate::database::{Database, Purpose};
@@ -14,7 +14,8 @@ use tokio::time::timeout;
 const CONNECTIONS_MAX: usize = 4;
 /// How long a question waits for its turn before it is told that the store is busy.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a server has for an answer: the longest list, 10,000 rows, takes it a tenth of a second.
+/// How long a server has for an answer: the longest list, 10,000 rows, takes it a tenth of a
+/// second.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connections that can only read.

@@ -1,5 +1,6 @@
 //! MariaDB and PostgreSQL against the conformance suite, and what only servers have: connections
-//! that are cut, a server that is killed and comes back, two instances that make the tables at once.
+//! that are cut, a server that is killed and comes back, two instances that make the tables at
+//! once.
 //!
 //! The servers' addresses stand in the environment (`TIER0_MARIADB_URL`, `TIER0_POSTGRESQL_URL`;
 //! `tests/run` sets them). Without one a test says so and has shown nothing; with
@@ -139,7 +140,8 @@ impl ServerPlace {
         match self.database.dialect() {
             Dialect::Postgres => {
                 let sql = format!(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                     WHERE datname = '{name}'"
                 );
                 blocking.wait(connection.command(&sql)).unwrap();
             }

@@ -83,8 +83,8 @@ pub(crate) struct Upserts {
 }
 
 impl Upserts {
-    /// Texts that exist at most, for up to 32 tables: what the driver's cache of prepared statements
-    /// must hold.
+    /// Texts that exist at most, for up to 32 tables: what the driver's cache of prepared
+    /// statements must hold.
     pub(crate) const TEXTS_MAX: usize = 32 * (ROWS_MAX.ilog2() as usize + 1);
 
     pub(crate) fn new(dialect: Dialect) -> Self {

@@ -5,8 +5,8 @@
 //! While the database works on one statement, the values of the next are put down here, so that
 //! JSON costs no time on a machine with a second core.
 //!
-//! Whatever happens on the way, the same batch may come again: the fence tells one that is on record
-//! from one that is not, also when a connection was lost in the middle of the commit.
+//! Whatever happens on the way, the same batch may come again: the fence tells one that is on
+//! record from one that is not, also when a connection was lost in the middle of the commit.
 
 use crate::batch::{LastValues, Rows};
 use crate::connection::{Connection, Fields, Values};
