@@ -38,7 +38,7 @@ pub(crate) const FILES: &[File] = &[
         "configuration",
         include_str!("migrations/0004_configuration.sql"),
     ),
-    (7, "release", include_str!("migrations/0007_rulings.sql")),
+    (7, "rulings", include_str!("migrations/0007_rulings.sql")),
 ];
 
 /// How long the texts of columns may be.

@@ -392,7 +392,10 @@ fn making_the_tables_goes_on_where_it_was_cut_short() {
         let done = blocking.wait(connection.rows(sql, [], |row| row.number(0)));
         assert_eq!(done.unwrap(), [migrations::FILES.len() as i64]);
     };
-    for (at, file) in migrations::FILES.iter().enumerate() {
+    // The first, the one that rebuilds a table, and the newest: each costs some databases.
+    let newest = migrations::FILES.len() - 1;
+    for at in [0, 1, newest] {
+        let file = &migrations::FILES[at];
         let statements = Dialect::Mariadb.migration(file.2).len();
         for (done, counted) in (0..=statements).flat_map(|done| [(done, true), (done, false)]) {
             // The first file is long and simple: a look here and there is enough.
