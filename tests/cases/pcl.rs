@@ -2,12 +2,13 @@
 //! run's constants are harvested, and in which order they are uploaded. In comes a case file with a
 //! group for each; out come its items.
 
-use crate::judging::{Comparison, Data, Item, Outcome, count, list, text};
+use crate::judging::{Comparison, Data, Item, count, list, text};
 use model::ids::{FileId, LumiNumber, RunNumber};
 use model::job::InputId;
 use model::names::FileName;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
+use pipelines::release::{Undecided, held_back};
 use pipelines::splitting::{
     AlcaHarvest, HarvestState, Harvested, Item as Input, Splitter, Window, split,
 };
@@ -71,10 +72,74 @@ fn harvest(case: &Value) -> Item {
     comparison.item(text(&case["id"]))
 }
 
-/// The order of uploads: nothing here answers it yet.
+/// A run with constants of one stream, as the case tells it and as it stands after the pass.
+struct Upload {
+    run: RunNumber,
+    ended_at: Moment,
+    stream: String,
+    ready: u64,
+    outstanding: u64,
+    finished: bool,
+}
+
+/// One pass over the runs: late constants of finished runs first, then run by run, each held back by
+/// earlier ones as the engine's rule says.
 fn upload(case: &Value) -> Item {
-    Item {
-        id: text(&case["id"]).to_owned(),
-        outcome: Outcome::NotBuilt,
+    let at = |s: i64| Moment(0) + Span::from_secs(s);
+    let mut uploads: Vec<Upload> = list(&case["runs"]).iter().flat_map(uploads_of).collect();
+    uploads.sort_by_key(|upload| upload.run);
+    let fails: Vec<u64> = list(&case["upload_fails_for_runs"])
+        .iter()
+        .map(count)
+        .collect();
+    let does_fail = |run: RunNumber| fails.contains(&u64::from(run.0));
+    let mut done: Vec<(u32, String, u64)> = Vec::new();
+    let late = uploads
+        .iter()
+        .filter(|upload| upload.finished && upload.ready > 0);
+    for upload in late.filter(|upload| !does_fail(upload.run)) {
+        done.push((upload.run.0, upload.stream.clone(), upload.ready));
     }
+    let wait = Span::from_secs(seconds(&case["timeout_s"]));
+    for index in 0..uploads.len() {
+        let upload = &uploads[index];
+        let earlier = uploads
+            .iter()
+            .filter(|other| other.run < upload.run && !other.finished);
+        let earlier = earlier.map(|other| Undecided {
+            run: other.run,
+            ended_at: other.ended_at,
+        });
+        let held = held_back(earlier, wait, at(seconds(&case["now"]))).is_some();
+        if upload.finished || upload.ready == 0 || held || does_fail(upload.run) {
+            continue;
+        }
+        done.push((upload.run.0, upload.stream.clone(), upload.ready));
+        uploads[index].finished = upload.outstanding == 0;
+    }
+    let mut comparison = Comparison::default();
+    let expect = list(&case["expect_uploads_in_order"]).iter().map(|one| {
+        let run = u32::try_from(count(&one[0])).expect("a run's number");
+        (run, text(&one[1]).to_owned(), count(&one[2]))
+    });
+    comparison.equal("uploads", done, expect.collect());
+    for upload in &uploads {
+        let expect = &case["expect_finished"][upload.run.to_string()][&upload.stream];
+        let what = format!("finished, run {} {}", upload.run, upload.stream);
+        comparison.equal(&what, Some(upload.finished), expect.as_bool());
+    }
+    comparison.item(text(&case["id"]))
+}
+
+fn uploads_of(run: &Value) -> Vec<Upload> {
+    let streams = run["streams"].as_object().expect("streams by name");
+    let of_stream = |(stream, state): (&String, &Value)| Upload {
+        run: RunNumber(u32::try_from(count(&run["run"])).expect("a run's number")),
+        ended_at: Moment(0) + Span::from_secs(seconds(&run["stop"])),
+        stream: stream.clone(),
+        ready: count(&state["ready"]),
+        outstanding: count(&state["outstanding_after"]),
+        finished: state["finished"].as_bool() == Some(true),
+    };
+    streams.iter().map(of_stream).collect()
 }
