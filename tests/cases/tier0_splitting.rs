@@ -11,11 +11,11 @@ use crate::tier0_quirks::{Expected, Job, Quirks};
 use model::frontier::Frontier;
 use model::ids::{FileId, LumiNumber, RunNumber};
 use model::job::InputId;
-use model::names::{FileName, TagName};
+use model::names::FileName;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
-use pipelines::definition::Release;
-use pipelines::release::{Released, released};
+use pipelines::definition::{Release, When};
+use pipelines::release::{Released, RunFacts, released};
 use pipelines::splitting::{
     self as splitting, Cost, Cut, ExpressMerge, Repack, RepackMerge, Splitter, Tail, Window,
 };
@@ -173,12 +173,19 @@ impl<'c> Play<'c> {
     /// Puts the question to the splitter, if the run is released.
     fn ask(&self) -> Result<Cut, String> {
         // What holds a run back from express is a release rule, which the engine asks first.
-        let rule = Release::Conditions {
-            of: vec![TagName::new("run-is-known")],
-            at_most: Span::from_secs(3_600),
+        let rule = Release {
+            when: When::RunKnown,
+            ..Release::ALWAYS
         };
-        let waits = |_: &TagName| !self.released;
-        if let Released::Waits { .. } = released(&rule, waits, None, self.now) {
+        let run = RunFacts {
+            opened_at: START,
+            announced: self.released,
+            ended_at: None,
+            closed_at: None,
+            verdict_good: None,
+            is_undecided: &|_| false,
+        };
+        if let Released::Waits { .. } = released(&rule, &run, self.now) {
             return Ok(Cut::default());
         }
         let last = self.items.iter().map(|item| item.last_lumi.0).max();
