@@ -3,9 +3,10 @@
 //! The typed end of a definition; what people typed is a `Draft` (`draft.rs`), which becomes a
 //! [`Definition`] in one place that finds all mistakes at once.
 
+use crate::retry::RetryPolicy;
 use crate::splitting::Splitter;
 use model::budget::Budget;
-use model::job::{Class, ExitClass};
+use model::job::Class;
 use model::names::{OutputLabel, PipelineName, StreamName, TagName, TaskName, TaskPath};
 use model::resource::{Mode, Needs};
 use model::run::RunType;
@@ -142,50 +143,6 @@ pub struct GateRule {
     pub max_error_nano: Option<i64>,
     /// Whether runs with too few measurements are added up until there are enough.
     pub accumulate: bool,
-}
-
-/// What follows from a failed attempt: attempts, and the pause between them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// Attempts at most.
-    pub attempts: u32,
-    /// How the pause grows.
-    pub growth: Growth,
-    /// The pause's base.
-    pub base: Span,
-}
-
-/// How the pause between attempts grows with the number n of failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Growth {
-    /// base
-    Constant,
-    /// base * n
-    Linear,
-    /// base * n^2
-    Squared,
-    /// base * 2^(n-1)
-    Exponential,
-}
-
-impl RetryPolicy {
-    /// The pause before the next attempt, or none if there shall be none.
-    pub fn pause(&self, failures: u32, class: ExitClass) -> Option<Span> {
-        if !class.may_retry() || failures >= self.attempts {
-            return None;
-        }
-        if !class.costs_an_attempt() {
-            return Some(Span::ZERO);
-        }
-        let n = i64::from(failures.max(1));
-        let factor = match self.growth {
-            Growth::Constant => 1,
-            Growth::Linear => n,
-            Growth::Squared => n * n,
-            Growth::Exponential => 1_i64 << (n - 1).min(30),
-        };
-        Some(Span(self.base.0.saturating_mul(factor)))
-    }
 }
 
 impl Definition {

@@ -16,6 +16,7 @@ pub mod draft;
 pub mod link;
 pub mod reader;
 pub mod release;
+pub mod retry;
 pub mod splitting;
 pub mod variants;
 
