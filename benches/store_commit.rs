@@ -8,7 +8,7 @@ use model::arrival::{Arrival, Checksum, Counts};
 use model::fact::{Consumed, Fact};
 use model::file::File;
 use model::ids::{AgentNumber, AttemptNumber, FileId, JobId, LumiNumber, RunNumber};
-use model::job::{Class, InputId, Job, JobState, Stamps};
+use model::job::{Class, InputId, Job, JobState, Lineage, Stamps};
 use model::names::{DataLabel, TaskPath};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::Moment;
@@ -129,6 +129,9 @@ fn triple(id: i64) -> [Fact; 3] {
         deadline: Some(at),
         failures: 0,
         last_error: None,
+        failure: None,
+        needs: None,
+        lineage: Lineage::default(),
         stamps: Stamps {
             seen: at,
             made: at,

@@ -6,6 +6,7 @@
 //! mistake.
 
 mod release;
+mod retry;
 mod rules;
 mod split;
 mod task;

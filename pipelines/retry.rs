@@ -189,15 +189,14 @@ impl RetryPolicy {
         if causes.iter().any(|cause| self.never.contains(cause)) {
             return Consequence::Fail;
         }
-        let own_rule = causes.iter().find_map(|cause| self.own_rules.get(cause));
-        if own_rule.is_none() && !failure.class.may_retry() {
+        if self.own_rule(failure).is_none() && !failure.class.may_retry() {
             return Consequence::Fail;
         }
         let needs = match self.after_exhaustion(failure) {
             Ok(needs) => needs,
             Err(other) => return other,
         };
-        let rule = own_rule.unwrap_or(&self.rule);
+        let rule = self.rule_for(failure);
         if failure.failures >= rule.attempts && rule.pause_every != Some(0) {
             return Consequence::Fail;
         }
@@ -216,17 +215,32 @@ impl RetryPolicy {
         {
             return Consequence::Park(ParkReason::Policy);
         }
-        let failures = if self.once_more.applies(failure) {
-            once_more(failure.failures, rule.attempts)
-        } else {
-            failure.failures
-        };
         let pause = cool_off(rule.growth, rule.base, failure.failures);
         Consequence::Again {
-            failures,
+            failures: self.counted(failure),
             pause: pause.min(self.max_pause),
             needs,
         }
+    }
+
+    /// The failures that count from now on: all but one attempt where only one more is worth it.
+    pub fn counted(&self, failure: &Failure) -> u32 {
+        if self.once_more.applies(failure) {
+            let attempts = self.rule_for(failure).attempts;
+            failure.failures.max(attempts.saturating_sub(1))
+        } else {
+            failure.failures
+        }
+    }
+
+    /// The rule for a failure: its cause's own, or that for all.
+    fn rule_for(&self, failure: &Failure) -> &RetryRule {
+        self.own_rule(failure).unwrap_or(&self.rule)
+    }
+
+    fn own_rule(&self, failure: &Failure) -> Option<&RetryRule> {
+        let mut causes = failure.causes().into_iter();
+        causes.find_map(|cause| self.own_rules.get(&cause))
     }
 
     /// What the next attempt gets, or what follows instead, where memory or time ran out.
@@ -242,9 +256,7 @@ impl RetryPolicy {
             Reaction::Park => Err(Consequence::Park(limit)),
             Reaction::Split => Err(Consequence::Split),
             Reaction::Grow => {
-                let grown = self
-                    .growth
-                    .grown(failure.class, failure.had, failure.asked);
+                let grown = self.growth.grown(failure.class, failure.had, failure.asked);
                 grown.ok_or(Consequence::Park(limit))
             }
         }
@@ -255,15 +267,14 @@ impl Failure {
     /// What rules may be for, the narrowest first.
     fn causes(&self) -> Vec<Cause> {
         let code = self.code.map(Cause::Code);
-        code.into_iter()
-            .chain([Cause::Class(self.class)])
-            .collect()
+        code.into_iter().chain([Cause::Class(self.class)]).collect()
     }
 }
 
 impl OnceMore {
     fn applies(&self, failure: &Failure) -> bool {
-        self.longer_than.is_some_and(|longest| failure.ran > longest)
+        self.longer_than
+            .is_some_and(|longest| failure.ran > longest)
             || failure
                 .causes()
                 .iter()
@@ -335,11 +346,6 @@ pub fn ready_at(failed_at: Moment, pause: Span) -> Moment {
 /// Whether so many failures are a reason to park a job that is parked after each `every`.
 pub fn parks(failures: u32, every: u32) -> bool {
     every == 0 || (failures > 0 && failures.is_multiple_of(every))
-}
-
-/// Failures that count where only one more attempt is worth it.
-pub fn once_more(failures: u32, attempts: u32) -> u32 {
-    failures.max(attempts.saturating_sub(1))
 }
 
 #[cfg(test)]

@@ -1,60 +1,16 @@
-//! A task's rules as people typed them: what follows from a failure, and how the constants it
-//! proposes are judged.
+//! A task's rules as people typed them: how the constants it proposes are judged.
 //!
 //! In come their tables, out come the rules with every limit checked. Whether the tags they name
 //! exist shows only among all pipelines.
 
-use crate::definition::{GateRule, Growth, RetryPolicy};
+use crate::definition::GateRule;
 use crate::document::Node;
 use crate::reader::{Keys, Reader};
 use model::names::TagName;
 use model::time::Span;
 
-/// More attempts than this hide a fault instead of healing it.
-const ATTEMPTS_MAX: u32 = 100;
 /// A standard error more than this off is no longer told from any other.
 const SIGMA_MAX: u32 = 1_000;
-
-/// Three attempts, pausing 10 s, then 40 s.
-pub(super) const DEFAULT_RETRY: RetryPolicy = RetryPolicy {
-    attempts: 3,
-    growth: Growth::Squared,
-    base: Span::from_secs(10),
-};
-
-pub(super) fn read_retry<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<RetryPolicy> {
-    let legal = ["attempts", "policy", "base", "on_memory", "on_same_failure"];
-    let keys = reader.table(node, "retry", &legal)?;
-    for key in ["on_memory", "on_same_failure"] {
-        if let Some(node) = keys.get(key) {
-            let hint = "remove it; an attempt is made again as it was";
-            reader.mistake(node, "P007", format!("{key} is not built yet"), hint);
-        }
-    }
-    let growths = [
-        ("constant", Growth::Constant),
-        ("linear", Growth::Linear),
-        ("squared", Growth::Squared),
-        ("exponential", Growth::Exponential),
-    ];
-    let mut policy = DEFAULT_RETRY;
-    if let Some(attempts) = keys
-        .get("attempts")
-        .and_then(|n| reader.count_u32(n, 1..=ATTEMPTS_MAX))
-    {
-        policy.attempts = attempts;
-    }
-    if let Some(growth) = keys
-        .get("policy")
-        .and_then(|n| reader.word(n, "policy", &growths))
-    {
-        policy.growth = growth;
-    }
-    if let Some(base) = keys.get("base").and_then(|n| reader.span(n)) {
-        policy.base = base;
-    }
-    Some(policy)
-}
 
 /// How long after its end an earlier run may hold back the constants of later ones: the field's
 /// ConditionUploadTimeout (dmwm/T0:etc/ProdOfflineConfiguration.py).

@@ -3,10 +3,11 @@
 //! In comes its table, out comes the task with every key read, its input still as typed. It never
 //! compares tasks with each other; the draft of the whole pipeline does.
 
-use super::{DraftTask, TaskPlaces, TypedInput, release, rules, split};
+use super::{DraftTask, TaskPlaces, TypedInput, release, retry, rules, split};
 use crate::definition::{Release, Task, TaskInput};
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
+use crate::retry::DEFAULT_RETRY;
 use crate::splitting::Splitter;
 use model::names::{OutputLabel, StreamName, TagName, TaskName};
 use model::resource::{Mode, Needs};
@@ -64,9 +65,9 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         .get("outputs")
         .map(|n| read_outputs(reader, n))
         .unwrap_or_default();
-    let retry = keys
+    let policy = keys
         .get("retry")
-        .and_then(|node| rules::read_retry(reader, node));
+        .and_then(|node| retry::read_retry(reader, node));
     let release = keys
         .get("release")
         .and_then(|node| release::read_release(reader, node));
@@ -107,7 +108,7 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         needs,
         conditions,
         outputs,
-        retry: retry.unwrap_or(rules::DEFAULT_RETRY),
+        retry: policy.unwrap_or(DEFAULT_RETRY),
         release: release.unwrap_or(Release::ALWAYS),
         calibrates,
         upload_wait,

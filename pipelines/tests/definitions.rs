@@ -5,11 +5,17 @@
 //! is said about them. When messages change on purpose, the failing test prints the whole table as
 //! it would be now.
 
+use model::job::ExitClass;
+use model::time::Span;
+use model::units::Bytes;
 use std::fmt::Write as _;
 use tier0_pipelines::EMBEDDED;
 use tier0_pipelines::definition::{Definition, GateRule, Release, TaskInput, Trigger, When};
 use tier0_pipelines::diagnosis::EXPLANATIONS;
 use tier0_pipelines::link::load;
+use tier0_pipelines::retry::{
+    Cause, Growth, NeedsGrowth, OnceMore, Reaction, RetryPolicy, RetryRule,
+};
 use tier0_pipelines::splitting::{DqmHarvest, File, Splitter};
 
 /// One row: title, files, and what is said.
@@ -170,7 +176,7 @@ fn one_line_of_each_section_is_enough() {
             ..File::default()
         })
     );
-    assert!(task.early && task.outputs.is_empty() && task.retry.attempts == 3);
+    assert!(task.early && task.outputs.is_empty() && task.retry.rule.attempts == 3);
 }
 
 #[test]
@@ -186,4 +192,59 @@ fn tasks_stand_behind_those_they_read_from() {
         .map(|task| task.name.as_str())
         .collect();
     assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_retry_says_what_follows_from_which_failure() {
+    let text = "[pipeline]\nname = \"p\"\ntrigger = { stream = \"S\" }\n\
+        [[task]]\nname = \"a\"\nprogram = [\"x\"]\n\
+        retry = { attempts = 30, policy = \"squared\", base = \"10s\", max_pause = \"1h\", \
+        pause_every = 3, on = { 70 = { pause_every = 0 }, input = { attempts = 2 } }, \
+        never = [50660, \"site\"], once_more = { longer_than = \"24h\", on = [8001] }, \
+        on_memory = \"grow\", on_time = \"fail\", on_same_failure = \"split\", \
+        factor = 1.5, memory_max = \"4GiB\", wall_max = \"2h\" }\n";
+    let definitions = load(&[("p.toml", text)]).expect("all that can be said of a retry");
+    let retry = &definitions[0].tasks[0].retry;
+    let usual = RetryRule {
+        attempts: 30,
+        growth: Growth::Squared,
+        base: Span::from_secs(10),
+        pause_every: Some(3),
+    };
+    let (at_once, twice) = (Some(0), 2);
+    let own_rules = [
+        (
+            Cause::Code(70),
+            RetryRule {
+                pause_every: at_once,
+                ..usual
+            },
+        ),
+        (
+            Cause::Class(ExitClass::Input),
+            RetryRule {
+                attempts: twice,
+                ..usual
+            },
+        ),
+    ];
+    let expect = RetryPolicy {
+        rule: usual,
+        own_rules: own_rules.into(),
+        max_pause: Span::from_secs(3_600),
+        never: [Cause::Code(50_660), Cause::Class(ExitClass::Site)].into(),
+        once_more: OnceMore {
+            longer_than: Some(Span::from_secs(86_400)),
+            causes: [Cause::Code(8_001)].into(),
+        },
+        on_memory: Reaction::Grow,
+        on_time: Reaction::Fail,
+        on_same_failure: Reaction::Split,
+        growth: NeedsGrowth {
+            factor_hundredths: 150,
+            memory_max: Some(Bytes(4 << 30)),
+            wall_max: Some(Span::from_secs(7_200)),
+        },
+    };
+    assert_eq!(*retry, expect);
 }

@@ -1,4 +1,4 @@
-//! Commands over HTTP: a run begins, a run ends, a failed job is tried again.
+//! Commands over HTTP: a run begins, a run ends.
 //!
 //! In: POST requests. Out: the engine's answer, durable once it is heard. `Idempotency-Key` is
 //! accepted and needs no store of its own: every command does no more when it is asked twice. Must
@@ -12,13 +12,14 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use model::command::{Command, Order, Preview, Reply};
-use model::ids::{JobId, RunNumber};
+use model::ids::RunNumber;
 use model::names::DataLabel;
 use model::run::RunType;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use view::Answer;
 use view::answer::{PreviewView, ReplyView};
+use view::job::JobsReplyView;
 
 /// What begins a run.
 #[derive(Deserialize)]
@@ -94,25 +95,6 @@ pub(crate) async fn run_verb(
     }
 }
 
-/// `POST /api/v1/jobs/{id}:retry`.
-pub(crate) async fn job_verb(
-    State(parts): State<ApiParts>,
-    Path(segment): Path<String>,
-    Asked(manner): Asked<Manner>,
-) -> Outcome {
-    match segment.split_once(':') {
-        Some((id, "retry")) => {
-            let job = JobId(number("job", id)?);
-            ask(parts, manner.order(Command::JobRetry { job })?).await
-        }
-        _ => Err(unknown_verb(
-            "job",
-            &segment,
-            "POST /api/v1/jobs/{id}:retry",
-        )),
-    }
-}
-
 pub(crate) fn unknown_verb(kind: &str, segment: &str, known: &str) -> Trouble {
     Trouble::bad_request(format!("\"{segment}\" names no verb of a {kind}"), known)
 }
@@ -142,6 +124,10 @@ pub(crate) async fn ask(parts: ApiParts, order: Order) -> Outcome {
     match reply {
         Reply::Done(done) => {
             Ok(Json(Answer::new(parts.status.now(), ReplyView { done })).into_response())
+        }
+        Reply::Jobs(reply) => {
+            let reply = JobsReplyView::from(&reply);
+            Ok(Json(Answer::new(parts.status.now(), reply)).into_response())
         }
         Reply::Would(Preview {
             would,

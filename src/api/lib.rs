@@ -12,6 +12,7 @@
 
 mod commands;
 mod gates;
+mod job_verbs;
 mod guard;
 mod problem;
 mod query;

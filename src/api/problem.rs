@@ -65,7 +65,7 @@ impl Trouble {
     /// The path exists, the method does not.
     pub(crate) fn method(method: &str, path: &str) -> Self {
         let detail = format!("{path} does not take {method}");
-        let hint = "read with GET; POST only to /runs, /runs/{run}:stop and /jobs/{id}:retry";
+        let hint = "read with GET; POST only to what GET /api/v1 lists with POST";
         Self::of(Problem::new(
             405,
             "method-not-allowed",

@@ -14,7 +14,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use model::ids::{FileId, JobId, RunNumber};
-use model::job::Job;
+use model::job::{Job, JobState};
 use model::names::DataLabel;
 use model::wait::Object;
 use ports::catalogue::{Catalogue, Page};
@@ -32,9 +32,6 @@ use view::run::{LumiView, RunCountsView, RunDetailView, RunView};
 use view::units::{RunUnits, UnitAccountView};
 use view::wait::{AuditView, WhyView};
 use view::{Answer, ListAnswer};
-
-/// The states a job can be asked for by.
-const JOB_STATES: [&str; 6] = ["ready", "sent", "running", "committing", "done", "failed"];
 
 /// Asks the catalogue where waiting is allowed.
 async fn ask<T: Send + 'static>(
@@ -202,11 +199,11 @@ pub(crate) async fn jobs(State(parts): State<ApiParts>, Asked(asked): Asked<OfJo
     if let Some(state) = asked
         .state
         .as_deref()
-        .filter(|state| !JOB_STATES.contains(state))
+        .filter(|state| !JobState::WORDS.contains(state))
     {
         let detail = format!("\"{state}\" is no state of a job");
-        let hint = "use ready, sent, running, committing, done or failed";
-        return Err(Trouble::bad_request(detail, hint));
+        let hint = format!("use one of {}", JobState::WORDS.join(", "));
+        return Err(Trouble::bad_request(detail, &hint));
     }
     let rows = ask(&parts, move |catalogue| {
         Ok(catalogue.jobs(run, asked.state.as_deref(), page)?)

@@ -2,13 +2,13 @@
 
 use crate::guard::{Guarded, guard};
 use crate::problem::{Outcome, Trouble};
-use crate::{ApiParts, commands, gates, reads};
+use crate::{ApiParts, commands, gates, job_verbs, reads};
 use axum::Json;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{Method, Uri, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 /// A body holds one small object.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -26,7 +26,9 @@ const INDEX: &[&str] = &[
     "GET /api/v1/files/{id}",
     "GET /api/v1/jobs?run&state&after&limit",
     "GET /api/v1/jobs/{id}",
-    "POST /api/v1/jobs/{id}:retry",
+    "POST /api/v1/jobs/{id}:retry|split|park|release|cancel?dry_run",
+    "POST /api/v1/jobs:retry|split|park|release|cancel?dry_run&expect_count \
+     {run, task, state, class, fingerprint}",
     "GET /api/v1/latency?run",
     "GET /api/v1/tags",
     "GET /api/v1/iovs?tag&run",
@@ -54,7 +56,12 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/files", get(reads::files))
         .route("/files/{id}", get(reads::file))
         .route("/jobs", get(reads::jobs))
-        .route("/jobs/{id}", get(reads::job).post(commands::job_verb))
+        .route("/jobs/{id}", get(reads::job).post(job_verbs::one))
+        .route("/jobs:retry", post(job_verbs::retry))
+        .route("/jobs:split", post(job_verbs::split))
+        .route("/jobs:park", post(job_verbs::park))
+        .route("/jobs:release", post(job_verbs::release))
+        .route("/jobs:cancel", post(job_verbs::cancel))
         .route("/latency", get(reads::latency))
         .route("/tags", get(reads::tags))
         .route("/iovs", get(reads::iovs))

@@ -108,7 +108,7 @@ fn account(names: &[String], accepted: &BTreeMap<String, Vec<FileId>>, jobs: &[J
 mod tests {
     use super::*;
     use model::ids::{AttemptNumber, JobId};
-    use model::job::{Class, Stamps};
+    use model::job::{Class, Lineage, Stamps};
     use model::names::TaskPath;
     use model::time::Moment;
 
@@ -126,6 +126,9 @@ mod tests {
             deadline: None,
             failures: 0,
             last_error: None,
+            failure: None,
+            needs: None,
+            lineage: Lineage::default(),
             stamps: Stamps {
                 seen,
                 made: seen,

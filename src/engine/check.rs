@@ -3,7 +3,7 @@
 
 use crate::Engine;
 use model::ids::{JobId, OutputId, RunNumber};
-use model::job::{InputId, JobState};
+use model::job::{InputId, Job, JobState};
 use model::names::OutputLabel;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -80,7 +80,9 @@ impl Engine {
     /// every task that reads it.
     fn check_consumption(&self, broken: &mut Vec<Broken>) {
         let mut takers: BTreeMap<(usize, InputId), Takers> = BTreeMap::new();
-        for job in self.jobs.values() {
+        // A job that was split has handed its inputs on.
+        let has_inputs = |job: &&Job| !matches!(job.state, JobState::Superseded { .. });
+        for job in self.jobs.values().filter(has_inputs) {
             let Some(index) = self.plan_of(job) else {
                 continue;
             };

@@ -6,8 +6,7 @@ use model::arrival::RunEnd;
 use model::audit::Audit;
 use model::command::{Command, Intent, Order, Preview, Reply};
 use model::fact::Fact;
-use model::ids::{AuditId, JobId, LumiNumber, RunNumber};
-use model::job::JobEvent;
+use model::ids::{AuditId, LumiNumber, RunNumber};
 use model::lumi::{Expected, LumiRecord};
 use model::names::StreamName;
 use model::ruling::Ruling;
@@ -27,9 +26,11 @@ impl Engine {
     ) {
         let object = order.command.object();
         let before = object.as_ref().map(|object| self.standing_of(object));
-        let reply = match order.intent {
-            Intent::Do => self.obey(now, order, effects),
-            Intent::Preview => preview(order),
+        let reply = match (&order.command, order.intent) {
+            // Previewed, counted and written down where jobs are changed.
+            (Command::Jobs(asked), _) => self.jobs_asked(now, order, asked, effects),
+            (_, Intent::Do) => self.obey(now, order, effects),
+            (_, Intent::Preview) => preview(order),
         };
         let after = object.as_ref().map(|object| self.standing_of(object));
         if let (Reply::Done(done), Intent::Do) = (&reply, order.intent)
@@ -83,7 +84,7 @@ impl Engine {
                 };
                 self.rule(ruling, effects)
             }
-            Command::JobRetry { job } => self.retry_job(now, job, effects),
+            Command::Jobs(ref asked) => self.jobs_asked(now, order, asked, effects),
         }
     }
 
@@ -196,43 +197,6 @@ impl Engine {
         };
         self.run_ends(now, &end, effects);
         Reply::Done(format!("run {number} ends with lumi {last_lumi}"))
-    }
-
-    fn retry_job(&mut self, now: Moment, id: JobId, effects: &mut Vec<Effect>) -> Reply {
-        let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) else {
-            return Reply::Refused(format!(
-                "job {id} is not known here; `tier0 job ls --state failed` lists what can be retried"
-            ));
-        };
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return Reply::Refused(format!("job {id} is not known here"));
-        };
-        let number = job.run;
-        let task = self
-            .runs
-            .get_mut(&number)
-            .and_then(|work| work.tasks.get_mut(&index));
-        let Some(task) = task.filter(|task| !task.ended) else {
-            return Reply::Refused(format!(
-                "job {id} belongs to a task of run {number} that has ended, and later work rests \
-                 on it; a recovery request makes it again as new work"
-            ));
-        };
-        match job.state.next(JobEvent::RetryAsked(now)) {
-            Ok(state) => {
-                job.state = state;
-                job.failures = 0;
-                task.live_jobs += 1;
-                self.changed_jobs.insert(id);
-                self.enqueue(id);
-                self.clear_alarm(now, &format!("job-failed/{id}"), effects);
-                Reply::Done(format!("job {id} is ready again"))
-            }
-            Err(_) => Reply::Refused(format!(
-                "job {id} is {}; only a failed job can be retried",
-                job.state.word()
-            )),
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use model::conditions::{
 };
 use model::fact::Fact;
 use model::ids::{JobId, RunNumber};
-use model::job::{InputId, Job};
+use model::job::{InputId, Job, JobState};
 use model::names::{DataLabel, TagName};
 use model::time::Moment;
 use model::work::AttemptReport;
@@ -180,6 +180,7 @@ impl Engine {
             self.jobs
                 .values()
                 .filter(move |job| job.run == run && measured(job))
+                .filter(|job| !matches!(job.state, JobState::Superseded { .. }))
                 .flat_map(|job| job.inputs.iter().take(job.consumed as usize).copied())
         };
         runs.into_iter().flat_map(of_run).collect()

@@ -10,7 +10,7 @@ use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::fact::{Consumed, Fact};
 use model::ids::{AttemptNumber, JobId, LumiNumber, RunNumber};
-use model::job::{ExitClass, InputId, Job, JobState, Slice, Stamps};
+use model::job::{ExitClass, InputId, Job, JobState, Lineage, Slice, Stamps};
 use model::time::Moment;
 use pipelines::release::Released;
 use pipelines::splitting::{Cut, CutJob, Item, Window, split};
@@ -177,6 +177,9 @@ impl Engine {
             deadline,
             failures: 0,
             last_error: None,
+            failure: None,
+            needs: None,
+            lineage: Lineage::default(),
             stamps: Stamps {
                 seen,
                 made: now,

@@ -7,9 +7,13 @@ use crate::dispatch::GroupKey;
 use crate::timers::Timer;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
+use model::command::SplitInto;
 use model::fact::Fact;
+use model::failure::Fingerprint;
 use model::ids::{JobId, LumiNumber, RunNumber, Token};
-use model::job::{ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState, Slice};
+use model::job::{
+    ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState, LastFailure, ParkReason, Slice,
+};
 use model::names::TagName;
 use model::resource::{Estimate, Needs};
 use model::time::{Moment, Span};
@@ -17,14 +21,23 @@ use model::units::Events;
 use model::work::{
     AttemptConstant, AttemptInput, AttemptNews, AttemptReport, AttemptSpec, Location,
 };
+use pipelines::retry::{Consequence, Failure, ready_at};
 
 /// A message of a program longer than this is cut: rows stay small whatever a program says.
 const MESSAGE_BYTES_MAX: usize = 2_000;
 /// The shortest pause after an attempt that a place did not take or lost.
 const LOST_PAUSE_MIN: Span = Span::from_secs(1);
 
+/// How a failed attempt ended.
+#[derive(Clone, Copy)]
+struct Ended<'m> {
+    class: ExitClass,
+    code: Option<i32>,
+    message: &'m str,
+}
+
 impl Engine {
-    /// Puts a ready job into the queue, or sets the timer of its pause.
+    /// Puts a ready job into the queue.
     pub(crate) fn enqueue(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else {
             return;
@@ -32,6 +45,26 @@ impl Engine {
         let JobState::Ready { .. } = job.state else {
             return;
         };
+        let (group, latest_start) = self.turn_of(job);
+        self.queue.push(group, latest_start, id);
+    }
+
+    /// A ready job shall not be placed: takes it out of the queue, or ends its pause.
+    pub(crate) fn hold_back(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let JobState::Ready { not_before, .. } = job.state else {
+            return;
+        };
+        let (group, latest_start) = self.turn_of(job);
+        if !self.timers.cancel(not_before, Timer::Backoff(id)) {
+            self.queue.remove(group, latest_start, id);
+        }
+    }
+
+    /// Where a job stands in the queue: a constant of the job.
+    fn turn_of(&self, job: &Job) -> (GroupKey, Moment) {
         // Rows of older versions do not say it.
         let of_task = || {
             let index = self.plan_of(job)?;
@@ -39,19 +72,21 @@ impl Engine {
                 .map(|deadline| deadline - self.plans[index].rest)
         };
         let latest_start = job.latest_start.or_else(of_task);
-        self.queue.push(
-            GroupKey {
-                class: job.class,
-                run: job.run,
-            },
-            latest_start.unwrap_or(Moment::END_OF_TIME),
-            id,
-        );
+        let group = GroupKey {
+            class: job.class,
+            run: job.run,
+        };
+        (group, latest_start.unwrap_or(Moment::END_OF_TIME))
     }
 
-    /// What an attempt of a job may use: what its task asks for, or what its splitter expects where
-    /// that is more.
+    /// What an attempt of a job may use: what it is given after it ran out of something, or what is
+    /// asked for it.
     pub(crate) fn needs_of(&self, job: &Job, index: usize) -> Needs {
+        job.needs.unwrap_or_else(|| self.asked_for(job, index))
+    }
+
+    /// What its task asks for, or what its splitter expects where that is more.
+    fn asked_for(&self, job: &Job, index: usize) -> Needs {
         let asked = self.plans[index].task.needs;
         job.estimate.map_or(asked, |estimate| {
             let cores = estimate.cores.min(self.cores);
@@ -234,7 +269,12 @@ impl Engine {
         self.changed_jobs.insert(id);
         self.free_cores(id);
         if report.class != ExitClass::Ok {
-            self.attempt_failed(now, id, report.class, &report.message, effects);
+            let ended = Ended {
+                class: report.class,
+                code: report.code,
+                message: &report.message,
+            };
+            self.attempt_ended(now, id, ended, effects);
             return;
         }
         if let Some(message) = self.broken_contract(id, &report) {
@@ -267,7 +307,7 @@ impl Engine {
         })
     }
 
-    fn free_cores(&mut self, id: JobId) {
+    pub(crate) fn free_cores(&mut self, id: JobId) {
         let job = self.jobs.get(&id);
         if let Some((job, index)) = job.and_then(|job| Some((job, self.plan_of(job)?))) {
             let cores = self.needs_of(job, index).cores;
@@ -275,7 +315,7 @@ impl Engine {
         }
     }
 
-    /// What follows from a failed attempt is in the task's retry policy (R21).
+    /// An attempt failed after its program ended well: its outputs are not what they should be.
     pub(crate) fn attempt_failed(
         &mut self,
         now: Moment,
@@ -284,21 +324,38 @@ impl Engine {
         message: &str,
         effects: &mut Vec<Effect>,
     ) {
+        let code = None;
+        let ended = Ended {
+            class,
+            code,
+            message,
+        };
+        self.attempt_ended(now, id, ended, effects);
+    }
+
+    /// What follows from a failed attempt is in the task's retry policy (R21).
+    fn attempt_ended(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        ended: Ended<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(job) = self.jobs.get(&id) else {
             return;
         };
         let Some(index) = self.plan_of(job) else {
             return;
         };
-        let policy = &self.plans[index].task.retry;
-        let pause = if class == ExitClass::Lost {
+        if ended.class == ExitClass::Lost {
             // A place that did not take an attempt, or lost it, costs nothing, but the cause may
             // last: a full disk, a place that is down.
-            let pause = policy.base.max(LOST_PAUSE_MIN);
+            let pause = self.plans[index].task.retry.rule.base.max(LOST_PAUSE_MIN);
             let path = job.task.clone();
             let text = format!(
-                "Attempts of {path} are not taken or get lost: {message}. They are made again every \
-                 {pause}, and cost nothing. Look at free space and the executor."
+                "Attempts of {path} are not taken or get lost: {}. They are made again every \
+                 {pause}, and cost nothing. Look at free space and the executor.",
+                ended.message
             );
             self.alarm(
                 now,
@@ -307,21 +364,67 @@ impl Engine {
                 text,
                 effects,
             );
-            Some(pause)
-        } else {
-            policy.pause(job.failures + u32::from(class.costs_an_attempt()), class)
-        };
-        self.fail_attempt(now, id, class, message, pause, effects);
+            self.fail_attempt(now, id, ended, JobEvent::FailedRetry(now + pause), effects);
+            return;
+        }
+        let event = self.follow(now, id, index, ended);
+        self.fail_attempt(now, id, ended, event, effects);
     }
 
-    /// Ends an attempt; another is made after the pause, or none.
+    /// Counts a failure and asks the policy.
+    fn follow(&mut self, now: Moment, id: JobId, index: usize, ended: Ended<'_>) -> JobEvent {
+        let splits = self.why_not_split(id).is_none();
+        let Some(job) = self.jobs.get(&id) else {
+            return JobEvent::FailedForGood(ended.class);
+        };
+        let asked = self.asked_for(job, index);
+        let policy = &self.plans[index].task.retry;
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return JobEvent::FailedForGood(ended.class);
+        };
+        let fingerprint = Fingerprint::of(ended.class, ended.code, ended.message);
+        let before = job.failure.filter(|last| last.fingerprint == fingerprint);
+        let same = before.map_or(0, |last| last.same) + 1;
+        job.failure = Some(LastFailure {
+            class: ended.class,
+            code: ended.code,
+            fingerprint,
+            same,
+        });
+        job.failures += 1;
+        let ran = job.stamps.started.zip(job.stamps.reported);
+        let failure = Failure {
+            class: ended.class,
+            code: ended.code,
+            ran: ran.map_or(Span::ZERO, |(from, to)| to.since(from)),
+            failures: job.failures,
+            same,
+            had: job.needs.unwrap_or(asked),
+            asked,
+        };
+        match policy.follow(&failure) {
+            Consequence::Again {
+                failures,
+                pause,
+                needs,
+            } => {
+                job.failures = failures;
+                job.needs = (needs != asked).then_some(needs);
+                JobEvent::FailedRetry(ready_at(now, pause))
+            }
+            Consequence::Park(reason) => JobEvent::FailedParked(reason),
+            Consequence::Split if splits => JobEvent::Replaced,
+            Consequence::Split | Consequence::Fail => JobEvent::FailedForGood(ended.class),
+        }
+    }
+
+    /// Ends an attempt with what follows from it.
     fn fail_attempt(
         &mut self,
         now: Moment,
         id: JobId,
-        class: ExitClass,
-        message: &str,
-        pause: Option<Span>,
+        ended: Ended<'_>,
+        event: JobEvent,
         effects: &mut Vec<Effect>,
     ) {
         let Some(index) = self.jobs.get(&id).and_then(|job| self.plan_of(job)) else {
@@ -330,26 +433,23 @@ impl Engine {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        let mut message = message.to_owned();
+        let Ok(state) = job.state.next(event) else {
+            return;
+        };
+        let mut message = ended.message.to_owned();
         if message.len() > MESSAGE_BYTES_MAX {
             message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
         }
         let failed = FailedAttempt {
             job: id,
             attempt: job.state.attempt(),
-            class,
+            class: ended.class,
+            code: ended.code,
+            fingerprint: Some(Fingerprint::of(ended.class, ended.code, ended.message)),
             message,
             at: now,
         };
         job.last_error = Some(failed.message.clone());
-        job.failures += u32::from(class.costs_an_attempt());
-        let event = match pause {
-            Some(pause) => JobEvent::FailedRetry(now + pause),
-            None => JobEvent::FailedForGood(class),
-        };
-        let Ok(state) = job.state.next(event) else {
-            return;
-        };
         job.state = state;
         self.changed_jobs.insert(id);
         effects.push(Effect::Record(Fact::AttemptFailedIs(failed)));
@@ -358,8 +458,43 @@ impl Engine {
                 self.timers.set(not_before, Timer::Backoff(id));
             }
             JobState::Ready { .. } => self.enqueue(id),
+            JobState::Parked { reason, .. } => self.job_parked(now, id, reason, effects),
+            JobState::Superseded { .. } => {
+                let number = self.jobs[&id].run;
+                self.job_ended(number, index);
+                self.replace_job(now, id, index, SplitInto::Halves);
+            }
             _ => self.job_failed(now, id, index, effects),
         }
+    }
+
+    /// A job waits for a person, and its run with it.
+    pub(crate) fn job_parked(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        reason: ParkReason,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let (path, number) = (&job.task, job.run);
+        let said = job.last_error.as_deref();
+        let said = said.map_or(String::new(), |said| format!(" It said: {said}"));
+        let text = format!(
+            "Job {id} of {path} on run {number} is parked: {}. The run waits for it. `tier0 job \
+             release {id}` goes on, `tier0 job split {id}` makes smaller jobs of it, `tier0 job \
+             cancel {id}` gives it up.{said}",
+            reason.sentence()
+        );
+        self.alarm(
+            now,
+            format!("job-parked/{id}"),
+            Severity::Medium,
+            text,
+            effects,
+        );
     }
 
     fn job_failed(&mut self, now: Moment, id: JobId, index: usize, effects: &mut Vec<Effect>) {
@@ -420,15 +555,18 @@ impl Engine {
                 self.free_cores(*id);
             }
             self.reports.remove(id);
-            let message = "the attempt ended with the instance that made it; it is made again";
-            let at_once = Some(Span::ZERO);
-            self.fail_attempt(now, *id, ExitClass::Lost, message, at_once, effects);
+            let ended = Ended {
+                class: ExitClass::Lost,
+                code: None,
+                message: "the attempt ended with the instance that made it; it is made again",
+            };
+            self.fail_attempt(now, *id, ended, JobEvent::FailedRetry(now), effects);
         }
     }
 }
 
 /// Lumis that two lists of closed ranges have in common.
-fn common(
+pub(crate) fn common(
     one: &[(LumiNumber, LumiNumber)],
     other: &[(LumiNumber, LumiNumber)],
 ) -> Vec<(LumiNumber, LumiNumber)> {

@@ -30,6 +30,7 @@ mod quality;
 mod units;
 mod publication;
 mod commands;
+mod job_commands;
 mod restore;
 mod check;
 mod snapshot;

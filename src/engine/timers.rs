@@ -25,6 +25,11 @@ impl Timers {
         self.due.insert((at, timer));
     }
 
+    /// Forgets one; says whether it was set.
+    pub(crate) fn cancel(&mut self, at: Moment, timer: Timer) -> bool {
+        self.due.remove(&(at, timer))
+    }
+
     pub(crate) fn next(&self) -> Option<Moment> {
         self.due.first().map(|(at, _)| *at)
     }

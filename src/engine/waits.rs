@@ -13,9 +13,13 @@ impl Engine {
     /// What waits, and for what: runs for their data, tasks for their release.
     pub fn waits(&self, now: Moment) -> Vec<Wait> {
         let numbers = self.runs.keys();
-        numbers
-            .flat_map(|number| self.waits_of_run(*number, now))
-            .collect()
+        let mut waits: Vec<Wait> = numbers
+            .flat_map(|number| self.waits_of_run_itself(*number, now))
+            .collect();
+        for job in self.jobs.values() {
+            waits.extend(self.wait_that_holds_run(job, now));
+        }
+        waits
     }
 
     /// Why an object stands as it stands; none when it is not known.
@@ -109,6 +113,26 @@ impl Engine {
     }
 
     fn waits_of_run(&self, number: RunNumber, now: Moment) -> Vec<Wait> {
+        let mut waits = self.waits_of_run_itself(number, now);
+        for job in self.jobs.values().filter(|job| job.run == number) {
+            waits.extend(self.wait_that_holds_run(job, now));
+        }
+        waits
+    }
+
+    /// A job that is parked, or pauses, and its run with it.
+    fn wait_that_holds_run(&self, job: &Job, now: Moment) -> Option<Wait> {
+        let holds = match job.state {
+            JobState::Ready { not_before, .. } => not_before > now,
+            JobState::Parked { .. } => true,
+            _ => false,
+        };
+        let waits = holds.then(|| self.waits_of_job(job, now));
+        waits.and_then(|mut waits| waits.pop())
+    }
+
+    /// What a run waits for, but for its jobs.
+    fn waits_of_run_itself(&self, number: RunNumber, now: Moment) -> Vec<Wait> {
         let mut waits = self.waits_for_data(number);
         for index in self.runs[&number].tasks.keys() {
             waits.extend(self.wait_for_release(number, *index, now));
@@ -187,6 +211,10 @@ impl Engine {
                 ..hole
             })
             .collect();
+        let own = |job: &&Job| job.run == number && job.task == plan.path;
+        for job in self.jobs.values().filter(own) {
+            waits.extend(self.wait_that_holds_run(job, now));
+        }
         if waits.is_empty() && !task.input_closed && task.live_jobs == 0 {
             waits.push(Wait {
                 object: Object::Task(number, plan.path.clone()),
@@ -253,7 +281,11 @@ impl Engine {
         let id = job.id;
         let (kind, reason, since, until) = match job.state {
             JobState::Ready { not_before, .. } if not_before > now => {
-                let reason = "it pauses after a failure".to_owned();
+                let said = job.last_error.as_deref().unwrap_or("nothing was said");
+                let reason = format!(
+                    "it pauses before attempt {} after a failure: {said}",
+                    job.state.attempt()
+                );
                 (WaitKind::Pause, reason, None, Some(not_before))
             }
             JobState::Ready { .. } => {
@@ -281,10 +313,23 @@ impl Engine {
                 let reason = format!("it failed for good ({}): {said}", class.as_str());
                 (WaitKind::Failed, reason, job.stamps.reported, None)
             }
-            JobState::Done { .. } => return Vec::new(),
+            JobState::Parked { reason, .. } => {
+                let said = job.last_error.as_deref();
+                let said = said.map_or(String::new(), |said| format!("; it said: {said}"));
+                let reason = format!("it is parked: {}{said}", reason.sentence());
+                (WaitKind::Parked, reason, None, None)
+            }
+            JobState::Done { .. } | JobState::Superseded { .. } | JobState::Cancelled { .. } => {
+                return Vec::new();
+            }
         };
         let remedy = match kind {
             WaitKind::Failed => format!("tier0 job retry {id}"),
+            WaitKind::Pause => format!("tier0 job release {id} ends the pause"),
+            WaitKind::Parked => format!(
+                "tier0 job release {id} goes on, tier0 job split {id} makes smaller jobs of it, \
+                 tier0 job cancel {id} gives it up"
+            ),
             WaitKind::Place => "tier0 job ls --state running shows who has the cores".to_owned(),
             _ => format!("tier0 job show {id} has the details"),
         };

@@ -7,6 +7,7 @@
 
 use crate::report::{REPORT_BYTES_MAX, Report, bounded};
 use crate::wire::End;
+use model::failure::OUTPUT_ENDS;
 use model::ids::{LumiNumber, Token};
 use model::job::ExitClass;
 use model::resource::Needs;
@@ -64,28 +65,40 @@ pub(crate) type Verdict = Result<Report, (ExitClass, String)>;
 impl Seen<'_> {
     /// The report for the engine.
     pub(crate) fn judge(&self) -> AttemptReport {
-        let verdict = match self.cause {
-            Some(cause) => Err(self.ended_by_us(cause)),
+        let (verdict, code) = match self.cause {
+            Some(cause) => (Err(self.ended_by_us(cause)), None),
             None => self.by_exit(),
         };
-        finish(verdict, self.started_at, self.ended_at, || {
+        let report = finish(verdict, self.started_at, self.ended_at, || {
             self.stderr_tail()
-        })
+        });
+        AttemptReport { code, ..report }
     }
 
     fn ended_by_us(&self, cause: Cause) -> (ExitClass, String) {
         ended_by_us(cause, self.needs.wall, self.ended_at.since(self.started_at))
     }
 
-    fn by_exit(&self) -> Verdict {
+    /// The verdict, and the exit code: the program's own word before the system's, 128 and the
+    /// signal's number as shells say it.
+    fn by_exit(&self) -> (Verdict, Option<i32>) {
         if let Some(signal) = signal_of(self.end) {
-            return Err(self.by_signal(signal));
+            return (Err(self.by_signal(signal)), Some(128 + signal));
         }
         let report = match read_bounded(&self.folder.join("report.json")) {
             Ok(bytes) => Some(Report::parse(&bytes, self.token)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(Err(format!("its report cannot be used: {error}"))),
         };
+        let said = report.as_ref().and_then(|report| report.as_ref().ok());
+        let code = said.and_then(|report| report.code).or(match self.end {
+            End::Code(code) if code != 0 => Some(code),
+            End::Code(_) | End::Signal(_) => None,
+        });
+        (self.by_code_and_report(report), code)
+    }
+
+    fn by_code_and_report(&self, report: Option<Result<Report, String>>) -> Verdict {
         let program = |message| (ExitClass::Program, message);
         match (self.end, report) {
             (_, Some(Ok(report))) if report.class != ExitClass::Ok => {
@@ -179,6 +192,7 @@ impl Seen<'_> {
         }
         Ok(Report {
             class: ExitClass::Ok,
+            code: None,
             message: String::new(),
             outputs,
             events_read: Events(0),
@@ -307,6 +321,7 @@ pub(crate) fn finish(
     match verdict {
         Ok(report) => AttemptReport {
             class: ExitClass::Ok,
+            code: None,
             message: report.message,
             outputs: report.outputs,
             events_read: report.events_read,
@@ -328,7 +343,7 @@ pub(crate) fn finish(
             if !tail.is_empty() {
                 let skip = tail.chars().count().saturating_sub(TAIL_CHARS);
                 let end: String = tail.chars().skip(skip).collect();
-                message.push_str("; its error output ends: ");
+                message.push_str(OUTPUT_ENDS);
                 message.push_str(&end);
             }
             AttemptReport::failed(class, bounded(&message), started_at, ended_at)

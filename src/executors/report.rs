@@ -24,6 +24,8 @@ const MESSAGE_CHARS_MAX: usize = 2_000;
 /// What a program says.
 pub(crate) struct Report {
     pub(crate) class: ExitClass,
+    /// The exit code that it reports for a failure.
+    pub(crate) code: Option<i32>,
     pub(crate) message: String,
     pub(crate) outputs: Vec<ReportedOutput>,
     pub(crate) events_read: Events,
@@ -78,6 +80,8 @@ enum Sum {
 struct ExitEntry {
     class: String,
     #[serde(default)]
+    code: Option<i32>,
+    #[serde(default)]
     message: String,
 }
 
@@ -126,6 +130,7 @@ impl Report {
                 file.job, file.attempt, token.job, token.attempt
             ));
         }
+        let code = file.exit.as_ref().and_then(|exit| exit.code);
         let (class, message) = match file.exit {
             None => (ExitClass::Ok, String::new()),
             Some(exit) => match ExitClass::parse(&exit.class) {
@@ -147,6 +152,7 @@ impl Report {
         let (events_read, events_written) = (Events(file.events_read), Events(file.events_written));
         Ok(Self {
             class,
+            code: code.filter(|code| *code != 0),
             message,
             outputs,
             events_read,

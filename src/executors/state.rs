@@ -75,6 +75,7 @@ pub(crate) struct Ending {
 pub(crate) struct PoolKey {
     pub(crate) program: Vec<String>,
     pub(crate) parameters: BTreeMap<String, String>,
+    /// A worker's limit is set when it starts: an attempt that gets more memory needs another one.
     pub(crate) memory: Bytes,
 }
 

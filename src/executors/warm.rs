@@ -303,6 +303,7 @@ impl Shared {
         let next = state.free(key, now, self.options.limits.worker_jobs_max);
         drop(state);
         self.follow(key, next);
+        let mut code = None;
         let verdict = match task.ending {
             Some(ending) => Err(ended_by_us(
                 ending.cause,
@@ -310,12 +311,16 @@ impl Shared {
                 now.since(task.sent_at),
             )),
             None => match Report::check(*report, task.token) {
-                Ok(report) if report.class != ExitClass::Ok => Err((report.class, report.message)),
+                Ok(report) if report.class != ExitClass::Ok => {
+                    code = report.code;
+                    Err((report.class, report.message))
+                }
                 Ok(report) => Self::seen(&task, &folder, End::Code(0), now).checked(report),
                 Err(message) => Err((ExitClass::Program, message)),
             },
         };
-        self.over(&task, finish(verdict, task.sent_at, now, String::new));
+        let report = finish(verdict, task.sent_at, now, String::new);
+        self.over(&task, AttemptReport { code, ..report });
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! What people and programs may ask of a running engine, and what it answers.
 
+use crate::failure::Fingerprint;
 use crate::ids::{JobId, RunNumber};
+use crate::job::ExitClass;
 use crate::names::{DataLabel, TaskPath};
 use crate::ruling::RulingKind;
 use crate::run::RunType;
@@ -35,11 +37,72 @@ pub enum Command {
         /// What is ruled.
         kind: RulingKind,
     },
-    /// Another attempt at a failed job.
-    JobRetry {
-        /// The job.
-        job: JobId,
-    },
+    /// Something shall happen to jobs.
+    Jobs(JobsAsked),
+}
+
+/// What shall happen to which jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobsAsked {
+    /// What.
+    pub verb: JobVerb,
+    /// To which.
+    pub which: JobFilter,
+}
+
+impl JobsAsked {
+    /// For one job.
+    pub fn one(verb: JobVerb, job: JobId) -> Self {
+        Self {
+            verb,
+            which: JobFilter {
+                job: Some(job),
+                ..JobFilter::default()
+            },
+        }
+    }
+}
+
+/// What can be asked of jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobVerb {
+    /// Another attempt at a failed, cancelled or parked job, its failures forgotten.
+    Retry,
+    /// Smaller jobs instead.
+    Split(SplitInto),
+    /// No attempt for now; one under way is ended.
+    Park,
+    /// The end of a pause, whoever began it.
+    Release,
+    /// No attempt any more; one under way is ended.
+    Cancel,
+}
+
+/// How small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SplitInto {
+    /// Two jobs.
+    #[default]
+    Halves,
+    /// A job for each input.
+    Singles,
+}
+
+/// Which jobs: one by its id, or all that meet everything said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFilter {
+    /// This one, whatever else is said.
+    pub job: Option<JobId>,
+    /// Of this run.
+    pub run: Option<RunNumber>,
+    /// Of this task (`express.reco`) or pipeline (`express`).
+    pub task: Option<String>,
+    /// In this state; where nothing is said, in those that the verb is usually for.
+    pub state: Option<String>,
+    /// That failed like this last.
+    pub class: Option<ExitClass>,
+    /// That failed for this cause last.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Command {
@@ -49,7 +112,13 @@ impl Command {
             Self::RunStart { .. } => "run start",
             Self::RunStop { .. } => "run stop",
             Self::Rule { kind, .. } => kind.verb(),
-            Self::JobRetry { .. } => "job retry",
+            Self::Jobs(asked) => match asked.verb {
+                JobVerb::Retry => "job retry",
+                JobVerb::Split(_) => "job split",
+                JobVerb::Park => "job park",
+                JobVerb::Release => "job release",
+                JobVerb::Cancel => "job cancel",
+            },
         }
     }
 
@@ -61,7 +130,7 @@ impl Command {
                 Some(run) => Object::Task(*run, task.clone()),
                 None => Object::Gate(task.clone()),
             },
-            Self::JobRetry { job } => Object::Job(*job),
+            Self::Jobs(asked) => Object::Job(asked.which.job?),
         })
     }
 }
@@ -121,6 +190,32 @@ pub enum Reply {
     Done(String),
     /// Nothing was done: this is what would be.
     Would(Preview),
+    /// Done to these jobs.
+    Jobs(JobsReply),
     /// Refused: the role or the state does not allow it; says why and what to do.
     Refused(String),
+}
+
+/// What was done to jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobsReply {
+    /// In words.
+    pub done: String,
+    /// The jobs changed.
+    pub jobs: Vec<JobId>,
+    /// Jobs that meet the filter and cannot be changed.
+    pub skipped_count: u64,
+    /// The first of them, with why.
+    pub skipped: Vec<SkippedJob>,
+    /// Jobs that were made instead of split ones.
+    pub made: Vec<JobId>,
+}
+
+/// A job that meets a filter and cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedJob {
+    /// The job.
+    pub job: JobId,
+    /// Why it is left as it is.
+    pub why: String,
 }

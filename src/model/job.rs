@@ -4,9 +4,10 @@
 //! follows from a class is data in the task's retry policy, never a comparison of texts.
 
 use crate::account::UnitAccount;
+use crate::failure::Fingerprint;
 use crate::ids::{AttemptNumber, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use crate::names::TaskPath;
-use crate::resource::{Estimate, Used};
+use crate::resource::{Estimate, Needs, Used};
 use crate::step::IllegalStep;
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,54 @@ impl ExitClass {
     }
 }
 
+/// Why a job waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ParkReason {
+    /// Its task's policy parks it after so many failures.
+    Policy,
+    /// It failed twice in the same way.
+    SameFailure,
+    /// It ran out of memory with as much as it may have.
+    MemoryLimit,
+    /// It ran out of time with as much as it may have.
+    TimeLimit,
+    /// Somebody asked.
+    Person,
+}
+
+impl ParkReason {
+    /// All reasons.
+    pub const ALL: [Self; 5] = [
+        Self::Policy,
+        Self::SameFailure,
+        Self::MemoryLimit,
+        Self::TimeLimit,
+        Self::Person,
+    ];
+
+    /// A short word for rows and screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::SameFailure => "same-failure",
+            Self::MemoryLimit => "memory-limit",
+            Self::TimeLimit => "time-limit",
+            Self::Person => "person",
+        }
+    }
+
+    /// The end of a sentence that begins with "it is parked: ".
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Policy => "its task's policy wants a person to look after so many failures",
+            Self::SameFailure => "it failed twice in the same way",
+            Self::MemoryLimit => "it ran out of memory with as much as it may have",
+            Self::TimeLimit => "it ran out of time with as much as it may have",
+            Self::Person => "somebody asked for it",
+        }
+    }
+}
+
 /// How far a job has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum JobState {
@@ -131,6 +180,23 @@ pub enum JobState {
         /// How it ended.
         class: ExitClass,
     },
+    /// Waits for a person; its run stays open.
+    Parked {
+        /// The attempt that will be made when it is released.
+        attempt: AttemptNumber,
+        /// Why.
+        reason: ParkReason,
+    },
+    /// Other jobs have its inputs now.
+    Superseded {
+        /// The last attempt, or the one that would have been made.
+        attempt: AttemptNumber,
+    },
+    /// Given up by a person.
+    Cancelled {
+        /// The last attempt, or the one that would have been made.
+        attempt: AttemptNumber,
+    },
 }
 
 /// What can happen to a job.
@@ -148,8 +214,18 @@ pub enum JobEvent {
     FailedRetry(Moment),
     /// The attempt failed for good.
     FailedForGood(ExitClass),
-    /// Somebody asks for another attempt of a failed job.
+    /// The attempt failed and a person shall decide.
+    FailedParked(ParkReason),
+    /// Somebody asks for another attempt of a job that has none coming.
     RetryAsked(Moment),
+    /// Somebody ends a job's pause.
+    ReleaseAsked(Moment),
+    /// Somebody asks that no attempt is made for now.
+    ParkAsked,
+    /// Somebody gives the job up.
+    CancelAsked,
+    /// Other jobs take its inputs.
+    Replaced,
 }
 
 impl JobState {
@@ -179,17 +255,68 @@ impl JobState {
                 | S::Committing { attempt, .. },
                 E::FailedForGood(class),
             ) => Ok(S::Failed { attempt, class }),
-            (S::Failed { attempt, .. }, E::RetryAsked(not_before)) => Ok(S::Ready {
+            (
+                S::Sent { attempt, .. }
+                | S::Running { attempt, .. }
+                | S::Committing { attempt, .. },
+                E::FailedParked(reason),
+            ) => Ok(S::Parked {
                 attempt: attempt.next(),
+                reason,
+            }),
+            (S::Failed { attempt, .. } | S::Cancelled { attempt }, E::RetryAsked(not_before)) => {
+                Ok(S::Ready {
+                    attempt: attempt.next(),
+                    not_before,
+                })
+            }
+            (
+                S::Parked { attempt, .. },
+                E::RetryAsked(not_before) | E::ReleaseAsked(not_before),
+            )
+            | (S::Ready { attempt, .. }, E::ReleaseAsked(not_before)) => Ok(S::Ready {
+                attempt,
                 not_before,
             }),
+            (S::Ready { attempt, .. } | S::Parked { attempt, .. }, E::ParkAsked) => Ok(S::Parked {
+                attempt,
+                reason: ParkReason::Person,
+            }),
+            // The attempt under way is ended; outputs on their way to their names are not stopped.
+            (S::Sent { attempt, .. } | S::Running { attempt, .. }, E::ParkAsked) => Ok(S::Parked {
+                attempt: attempt.next(),
+                reason: ParkReason::Person,
+            }),
+            (
+                S::Ready { attempt, .. }
+                | S::Sent { attempt, .. }
+                | S::Running { attempt, .. }
+                | S::Failed { attempt, .. }
+                | S::Parked { attempt, .. }
+                | S::Cancelled { attempt },
+                E::CancelAsked,
+            ) => Ok(S::Cancelled { attempt }),
+            // A policy may replace a job in the step in which its attempt fails.
+            (
+                S::Ready { attempt, .. }
+                | S::Sent { attempt, .. }
+                | S::Running { attempt, .. }
+                | S::Committing { attempt, .. }
+                | S::Failed { attempt, .. }
+                | S::Parked { attempt, .. }
+                | S::Cancelled { attempt },
+                E::Replaced,
+            ) => Ok(S::Superseded { attempt }),
             (
                 S::Ready { .. }
                 | S::Sent { .. }
                 | S::Running { .. }
                 | S::Committing { .. }
                 | S::Done { .. }
-                | S::Failed { .. },
+                | S::Failed { .. }
+                | S::Parked { .. }
+                | S::Superseded { .. }
+                | S::Cancelled { .. },
                 _,
             ) => Err(IllegalStep::new("job", self, &event)),
         }
@@ -203,7 +330,10 @@ impl JobState {
             | Self::Running { attempt, .. }
             | Self::Committing { attempt, .. }
             | Self::Done { attempt }
-            | Self::Failed { attempt, .. } => attempt,
+            | Self::Failed { attempt, .. }
+            | Self::Parked { attempt, .. }
+            | Self::Superseded { attempt }
+            | Self::Cancelled { attempt } => attempt,
         }
     }
 
@@ -217,8 +347,31 @@ impl JobState {
 
     /// Whether nothing more will happen by itself.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Failed { .. })
+        match self {
+            Self::Done { .. }
+            | Self::Failed { .. }
+            | Self::Superseded { .. }
+            | Self::Cancelled { .. } => true,
+            Self::Ready { .. }
+            | Self::Sent { .. }
+            | Self::Running { .. }
+            | Self::Committing { .. }
+            | Self::Parked { .. } => false,
+        }
     }
+
+    /// The words of all states, in the order in which a job may pass them.
+    pub const WORDS: [&str; 9] = [
+        "ready",
+        "sent",
+        "running",
+        "committing",
+        "done",
+        "failed",
+        "parked",
+        "superseded",
+        "cancelled",
+    ];
 
     /// A short word for rows and screens.
     pub fn word(&self) -> &'static str {
@@ -229,6 +382,9 @@ impl JobState {
             Self::Committing { .. } => "committing",
             Self::Done { .. } => "done",
             Self::Failed { .. } => "failed",
+            Self::Parked { .. } => "parked",
+            Self::Superseded { .. } => "superseded",
+            Self::Cancelled { .. } => "cancelled",
         }
     }
 }
@@ -308,6 +464,28 @@ pub struct Stamps {
     pub done: Option<Moment>,
 }
 
+/// How a job failed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFailure {
+    /// How the attempt ended.
+    pub class: ExitClass,
+    /// The program's exit code, where it had one.
+    pub code: Option<i32>,
+    /// The mark of its cause.
+    pub fingerprint: Fingerprint,
+    /// How often in a row it failed like this.
+    pub same: u32,
+}
+
+/// Jobs that had a job's inputs before it and after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The job that was split into this one and others.
+    pub split_from: Option<JobId>,
+    /// The jobs that have its inputs now.
+    pub replaced_by: Vec<JobId>,
+}
+
 /// One job. Its row holds everything a restart needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -332,6 +510,15 @@ pub struct Job {
     pub failures: u32,
     /// What the last failed attempt said.
     pub last_error: Option<String>,
+    /// How it failed last.
+    #[serde(default)]
+    pub failure: Option<LastFailure>,
+    /// What the next attempt gets, where that is more than its task asks for.
+    #[serde(default)]
+    pub needs: Option<Needs>,
+    /// Where its inputs came from and went, if it was split.
+    #[serde(default)]
+    pub lineage: Lineage,
     /// When it passed each hop.
     pub stamps: Stamps,
     /// Whether a constant it was released for was replaced by a wait that ended.
@@ -368,6 +555,12 @@ pub struct FailedAttempt {
     pub attempt: AttemptNumber,
     /// How it ended.
     pub class: ExitClass,
+    /// The program's exit code, where it had one.
+    #[serde(default)]
+    pub code: Option<i32>,
+    /// The mark of its cause; none in rows of older versions.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
     /// What it said, bounded.
     pub message: String,
     /// When.
@@ -378,8 +571,9 @@ pub struct FailedAttempt {
 mod tests {
     use super::*;
 
-    fn states() -> [JobState; 6] {
+    fn states() -> [JobState; 9] {
         let (attempt, t) = (AttemptNumber::FIRST, Moment(0));
+        let (class, reason) = (ExitClass::Program, ParkReason::Policy);
         [
             JobState::Ready {
                 attempt,
@@ -389,10 +583,10 @@ mod tests {
             JobState::Running { attempt, since: t },
             JobState::Committing { attempt, since: t },
             JobState::Done { attempt },
-            JobState::Failed {
-                attempt,
-                class: ExitClass::Program,
-            },
+            JobState::Failed { attempt, class },
+            JobState::Parked { attempt, reason },
+            JobState::Superseded { attempt },
+            JobState::Cancelled { attempt },
         ]
     }
 
@@ -406,7 +600,12 @@ mod tests {
             JobEvent::Committed,
             JobEvent::FailedRetry(t),
             JobEvent::FailedForGood(ExitClass::Input),
+            JobEvent::FailedParked(ParkReason::Policy),
             JobEvent::RetryAsked(t),
+            JobEvent::ReleaseAsked(t),
+            JobEvent::ParkAsked,
+            JobEvent::CancelAsked,
+            JobEvent::Replaced,
         ];
         let table: Vec<String> = states()
             .iter()
@@ -420,23 +619,36 @@ mod tests {
         assert_eq!(
             table,
             [
-                "ready: sent - - - - - -",
-                "sent: - running committing - ready failed -",
-                "running: - - committing - ready failed -",
-                "committing: - - - done ready failed -",
-                "done: - - - - - - -",
-                "failed: - - - - - - ready",
+                "ready: sent - - - - - - - ready parked cancelled superseded",
+                "sent: - running committing - ready failed parked - - parked cancelled superseded",
+                "running: - - committing - ready failed parked - - parked cancelled superseded",
+                "committing: - - - done ready failed parked - - - - superseded",
+                "done: - - - - - - - - - - - -",
+                "failed: - - - - - - - ready - - cancelled superseded",
+                "parked: - - - - - - - ready ready parked cancelled superseded",
+                "superseded: - - - - - - - - - - - -",
+                "cancelled: - - - - - - - ready - - cancelled superseded",
             ]
         );
+        assert_eq!(states().map(|state| state.word()), JobState::WORDS);
     }
 
     #[test]
     fn only_a_failure_raises_the_attempt() {
+        let raised = |state: &JobState, event| {
+            let next = state.next(event).ok()?;
+            Some(next.attempt() == state.attempt().next())
+        };
+        let reason = ParkReason::SameFailure;
         for state in states() {
-            let next = state.next(JobEvent::FailedRetry(Moment(5)));
-            if let Ok(next) = next {
-                assert_eq!(next.attempt(), state.attempt().next());
+            for event in [
+                JobEvent::FailedRetry(Moment(5)),
+                JobEvent::FailedParked(reason),
+            ] {
+                assert_ne!(raised(&state, event), Some(false), "{state:?} {event:?}");
             }
+            let released = raised(&state, JobEvent::ReleaseAsked(Moment(5)));
+            assert_ne!(released, Some(true), "{state:?}");
         }
     }
 }

@@ -21,6 +21,8 @@ pub mod file;
 pub mod resource;
 pub mod budget;
 pub mod job;
+pub mod failure;
+pub mod field;
 pub mod dataset;
 pub mod conditions;
 pub mod configuration;

@@ -130,6 +130,8 @@ pub enum WaitKind {
     Outputs,
     /// A job that failed for good.
     Failed,
+    /// A job that waits for a person.
+    Parked,
 }
 
 impl WaitKind {
@@ -159,6 +161,7 @@ impl WaitKind {
             Self::Program => "program",
             Self::Outputs => "outputs",
             Self::Failed => "failed",
+            Self::Parked => "parked",
         }
     }
 }

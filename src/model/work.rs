@@ -142,6 +142,9 @@ pub struct ReportedOutput {
 pub struct AttemptReport {
     /// How, as far as anybody must act differently.
     pub class: ExitClass,
+    /// The program's exit code, where it had one.
+    #[serde(default)]
+    pub code: Option<i32>,
     /// What the program or its keeper says, bounded.
     pub message: String,
     /// What it made; believed only after the commit has looked.
@@ -167,6 +170,7 @@ impl AttemptReport {
     pub fn failed(class: ExitClass, message: String, started_at: Moment, ended_at: Moment) -> Self {
         Self {
             class,
+            code: None,
             message,
             outputs: Vec::new(),
             events_read: Events(0),

@@ -3,7 +3,7 @@
 
 use crate::world::World;
 use engine::Input;
-use model::command::{Command, Order};
+use model::command::{Command, JobVerb, JobsAsked, Order};
 use model::ids::{JobId, RunNumber};
 use model::run::RunType;
 
@@ -57,13 +57,13 @@ impl World {
                 let failed = self.store.tables.failed_jobs();
                 let job = *self.random.pick(&failed)?;
                 self.story.count("asked to retry a failed job");
-                Some(Command::JobRetry { job })
+                Some(Command::Jobs(JobsAsked::one(JobVerb::Retry, job)))
             }
             1 => {
                 self.story.count("asked to retry some job");
                 let jobs: Vec<JobId> = self.store.tables.jobs.keys().copied().collect();
                 let job = self.random.pick(&jobs).copied().unwrap_or(JobId(7));
-                Some(Command::JobRetry { job })
+                Some(Command::Jobs(JobsAsked::one(JobVerb::Retry, job)))
             }
             2 => {
                 self.story.count("asked to start a known run");

@@ -40,6 +40,7 @@ pub(crate) fn report(
     });
     AttemptReport {
         class: ExitClass::Ok,
+        code: None,
         message: String::new(),
         outputs: outputs.collect(),
         events_read: events,

@@ -57,6 +57,9 @@ impl Story {
                 JobState::Done { .. } if job.provisional => "job done provisionally",
                 JobState::Done { .. } => "job done",
                 JobState::Failed { .. } => "job failed",
+                JobState::Parked { .. } => "job parked",
+                JobState::Superseded { .. } => "job split",
+                JobState::Cancelled { .. } => "job cancelled",
             },
             Fact::RunIs(run) => match run.state {
                 RunState::Open => "run open",

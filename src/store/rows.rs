@@ -76,6 +76,12 @@ impl From<&str> for Cell {
     }
 }
 
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl<T: Into<Cell>> From<Option<T>> for Cell {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Nothing, Into::into)
@@ -276,6 +282,8 @@ row! {
         "job": failed.job.0,
         "attempt": failed.attempt.0,
         "exit_class": failed.class.as_str(),
+        "exit_code": failed.code.map(i64::from),
+        "fingerprint": failed.fingerprint.map(|mark| mark.to_string()),
         "at_us": failed.at,
     }
 }

@@ -10,14 +10,19 @@ use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov, Measu
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, BlockState, Output, Route};
 use model::fact::{Consumed, Fact, OutboxMessage};
+use model::failure::Fingerprint;
 use model::file::File;
 use model::ids::{
     AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
 };
-use model::job::{Class, ExitClass, FailedAttempt, InputId, Job, JobState, Stamps};
+use model::job::{
+    Class, ExitClass, FailedAttempt, InputId, Job, JobState, LastFailure, Lineage, ParkReason,
+    Stamps,
+};
 use model::lumi::{Expected, LumiRecord};
 use model::names::{DataLabel, DatasetName, TaskPath};
 use model::quality::{RunQuality, RunVerdict, TestAnswer};
+use model::resource::Needs;
 use model::ruling::{Ruling, RulingKind};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
@@ -147,7 +152,7 @@ pub(crate) fn set_aside(key: u8, value: u16) -> SetAside {
 
 pub(crate) fn job(key: u8, value: u16) -> Job {
     let attempt = AttemptNumber(u32::from(value % 3) + 1);
-    let state = match value % 6 {
+    let state = match value % 9 {
         0 => JobState::Ready {
             attempt,
             not_before: at(value),
@@ -165,10 +170,26 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
             since: at(value),
         },
         4 => JobState::Done { attempt },
-        _ => JobState::Failed {
+        5 => JobState::Failed {
             attempt,
             class: ExitClass::Memory,
         },
+        6 => JobState::Parked {
+            attempt,
+            reason: ParkReason::MemoryLimit,
+        },
+        7 => JobState::Superseded { attempt },
+        _ => JobState::Cancelled { attempt },
+    };
+    let failure = LastFailure {
+        class: ExitClass::Memory,
+        code: Some(137),
+        fingerprint: Fingerprint::of(ExitClass::Memory, Some(137), "no"),
+        same: 2,
+    };
+    let needs = Needs {
+        memory: Bytes(u64::from(value)),
+        ..Needs::default()
     };
     Job {
         id: JobId(i64::from(key) + 1),
@@ -181,6 +202,12 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
         deadline: value.is_multiple_of(2).then(|| at(value)),
         failures: u32::from(value),
         last_error: Some("it said \\ \n no".to_owned()),
+        failure: value.is_multiple_of(2).then_some(failure),
+        needs: value.is_multiple_of(3).then_some(needs),
+        lineage: Lineage {
+            split_from: value.is_multiple_of(4).then_some(JobId(3)),
+            replaced_by: vec![JobId(4), JobId(5)],
+        },
         stamps: Stamps {
             seen: at(value),
             made: at(value),
@@ -234,6 +261,8 @@ fn failed_attempt(key: u8, value: u16) -> FailedAttempt {
         job: JobId(1),
         attempt: AttemptNumber(u32::from(key) + 1),
         class: ExitClass::Transient,
+        code: value.is_multiple_of(2).then_some(1),
+        fingerprint: Some(Fingerprint::of(ExitClass::Transient, None, "no")),
         message: format!("no, {value} times"),
         at: at(value),
     }

@@ -13,8 +13,7 @@ pub(crate) const JOB_DONE: i64 = 5;
 pub(crate) const JOB_FAILED: i64 = 6;
 
 /// Words of a job's states, in the order of their numbers, which begin with 1.
-pub(crate) const JOB_WORDS: [&str; 6] =
-    ["ready", "sent", "running", "committing", "done", "failed"];
+pub(crate) const JOB_WORDS: [&str; 9] = JobState::WORDS;
 
 pub(crate) fn run(state: &RunState) -> i64 {
     match state {
@@ -33,6 +32,9 @@ pub(crate) fn job(state: &JobState) -> i64 {
         JobState::Committing { .. } => 4,
         JobState::Done { .. } => JOB_DONE,
         JobState::Failed { .. } => JOB_FAILED,
+        JobState::Parked { .. } => 7,
+        JobState::Superseded { .. } => 8,
+        JobState::Cancelled { .. } => 9,
     }
 }
 

@@ -6,6 +6,9 @@
 
 use crate::LumiRanges;
 use crate::units::UnitAccountView;
+use model::command::JobsReply;
+use model::field::FieldJob;
+use model::ids::JobId;
 use model::job::{Class, FailedAttempt, InputId, Job, JobState, Stamps};
 use model::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -23,16 +26,44 @@ pub struct JobView {
     pub task: String,
     /// `live` or `offline`.
     pub class: String,
-    /// `ready`, `sent`, `running`, `committing`, `done` or `failed`.
+    /// `ready`, `sent`, `running`, `committing`, `done`, `failed`, `parked`, `superseded` or
+    /// `cancelled`.
     pub state: String,
+    /// What WMCore calls the state; none for a job that was split, which it does not know.
+    #[serde(default)]
+    pub field_state: Option<String>,
     /// The attempt that the state speaks of.
     pub attempt: u32,
     /// Attempts that failed and count.
     pub failures: u32,
     /// For a ready job that waits after a failure: until when.
     pub not_before: Option<String>,
-    /// For a failed job: how its last attempt ended.
+    /// For a parked job: why (`policy`, `same-failure`, `memory-limit`, `time-limit` or `person`).
+    #[serde(default)]
+    pub park_reason: Option<String>,
+    /// For a job that failed: how its last failed attempt ended.
     pub exit_class: Option<String>,
+    /// The exit code of that attempt, where it had one.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// The mark of its cause; the same for all failures of one cause.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+    /// How often in a row it failed like this.
+    #[serde(default)]
+    pub same_failures: u32,
+    /// Memory of the next attempt, where it is more than the task asks for.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Wall time of the next attempt, where it is more than the task asks for.
+    #[serde(default)]
+    pub wall_s: Option<f64>,
+    /// The job whose inputs it has, if that was split.
+    #[serde(default)]
+    pub split_from: Option<i64>,
+    /// The jobs that have its inputs, if it was split.
+    #[serde(default)]
+    pub replaced_by: Vec<i64>,
     /// What the last failed attempt said.
     pub last_error: Option<String>,
     /// What it reads, in order.
@@ -115,10 +146,60 @@ pub struct AttemptView {
     pub attempt: u32,
     /// How it ended: `transient`, `input`, `memory`, `time`, `program`, `site` or `lost`.
     pub exit_class: String,
+    /// The program's exit code, where it had one.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// The mark of its cause.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
     /// What it said, bounded.
     pub message: String,
     /// When.
     pub at: String,
+}
+
+/// What became of something that was asked of jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobsReplyView {
+    /// What was done, in words; durable when it is heard.
+    pub done: String,
+    /// How many jobs were changed.
+    pub count: u64,
+    /// The jobs changed.
+    pub jobs: Vec<i64>,
+    /// How many jobs meet the filter and are left as they are.
+    pub skipped_count: u64,
+    /// The first of them.
+    pub skipped: Vec<SkippedJobView>,
+    /// Jobs that were made instead of split ones.
+    pub made: Vec<i64>,
+}
+
+/// A job that is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedJobView {
+    /// The job.
+    pub job: i64,
+    /// Why.
+    pub why: String,
+}
+
+impl From<&JobsReply> for JobsReplyView {
+    fn from(reply: &JobsReply) -> Self {
+        let numbers = |jobs: &[JobId]| jobs.iter().map(|job| job.0).collect();
+        let skipped = reply.skipped.iter().map(|skipped| SkippedJobView {
+            job: skipped.job.0,
+            why: skipped.why.clone(),
+        });
+        Self {
+            done: reply.done.clone(),
+            count: reply.jobs.len() as u64,
+            jobs: numbers(&reply.jobs),
+            skipped_count: reply.skipped_count,
+            skipped: skipped.collect(),
+            made: numbers(&reply.made),
+        }
+    }
 }
 
 /// Seconds from one stamp to the next, if both are there.
@@ -169,17 +250,22 @@ impl From<&Stamps> for StampsView {
 
 impl From<&Job> for JobView {
     fn from(job: &Job) -> Self {
-        let (not_before, exit_class) = match job.state {
-            JobState::Ready { not_before, .. } => (
-                (not_before > job.stamps.made).then(|| not_before.to_string()),
-                None,
-            ),
-            JobState::Failed { class, .. } => (None, Some(class.as_str().to_owned())),
+        let last = job.failure.as_ref();
+        let (mut not_before, mut park_reason) = (None, None);
+        let mut class = last.map(|last| last.class);
+        match job.state {
+            JobState::Ready {
+                not_before: from, ..
+            } => not_before = (from > job.stamps.made).then(|| from.to_string()),
+            JobState::Failed { class: how, .. } => class = Some(how),
+            JobState::Parked { reason, .. } => park_reason = Some(reason.as_str().to_owned()),
             JobState::Sent { .. }
             | JobState::Running { .. }
             | JobState::Committing { .. }
-            | JobState::Done { .. } => (None, None),
-        };
+            | JobState::Done { .. }
+            | JobState::Superseded { .. }
+            | JobState::Cancelled { .. } => {}
+        }
         let input = |(position, id): (usize, &InputId)| InputView {
             kind: match id {
                 InputId::File(_) => "file",
@@ -200,10 +286,19 @@ impl From<&Job> for JobView {
             }
             .to_owned(),
             state: job.state.word().to_owned(),
+            field_state: FieldJob::of(job).map(|state| state.as_str().to_owned()),
             attempt: job.state.attempt().0,
             failures: job.failures,
             not_before,
-            exit_class,
+            park_reason,
+            exit_class: class.map(|class| class.as_str().to_owned()),
+            exit_code: last.and_then(|last| last.code),
+            fingerprint: last.map(|last| last.fingerprint.to_string()),
+            same_failures: last.map_or(0, |last| last.same),
+            memory_bytes: job.needs.map(|needs| needs.memory.0),
+            wall_s: job.needs.map(|needs| needs.wall.as_secs_f64()),
+            split_from: job.lineage.split_from.map(|job| job.0),
+            replaced_by: job.lineage.replaced_by.iter().map(|job| job.0).collect(),
             last_error: job.last_error.clone(),
             inputs: job.inputs.iter().enumerate().map(input).collect(),
             lumis: crate::lumi_ranges(&job.lumis),
@@ -225,6 +320,8 @@ impl From<&FailedAttempt> for AttemptView {
         Self {
             attempt: attempt.attempt.0,
             exit_class: attempt.class.as_str().to_owned(),
+            exit_code: attempt.code,
+            fingerprint: attempt.fingerprint.map(|mark| mark.to_string()),
             message: attempt.message.clone(),
             at: attempt.at.to_string(),
         }

@@ -131,7 +131,7 @@ pub(crate) fn a_job(id: i64, units: Vec<model::account::UnitAccount>) -> Job {
 mod tests {
     use super::*;
     use model::ids::{AttemptNumber, JobId, RunNumber};
-    use model::job::{Class, JobState, Stamps};
+    use model::job::{Class, JobState, Lineage, Stamps};
     use model::names::TaskPath;
     use model::time::Moment;
 
@@ -148,6 +148,9 @@ mod tests {
             deadline: budget_s.map(|s| seen + Span::from_secs(s)),
             failures: 0,
             last_error: None,
+            failure: None,
+            needs: None,
+            lineage: Lineage::default(),
             stamps: Stamps {
                 seen,
                 done: Some(seen + Span::from_secs(took_s)),

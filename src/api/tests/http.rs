@@ -9,7 +9,7 @@
 mod memory;
 
 use memory::{Door, Memory, Status};
-use model::command::{Command, Intent};
+use model::command::{Command, Intent, JobVerb, JobsAsked};
 use model::ids::{JobId, RunNumber};
 use model::names::DataLabel;
 use model::run::RunType;
@@ -230,7 +230,7 @@ fn commands_reach_the_engine_and_its_answer_comes_back() {
         [
             test,
             Command::RunStop { run, last_lumi },
-            Command::JobRetry { job: JobId(5) },
+            Command::Jobs(JobsAsked::one(JobVerb::Retry, JobId(5))),
         ]
     );
 }

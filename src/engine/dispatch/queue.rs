@@ -63,6 +63,17 @@ impl Queue {
         self.waiting += 1;
     }
 
+    /// Takes a job out that shall not be served; says whether it waited here.
+    pub fn remove(&mut self, key: GroupKey, latest_start: Moment, job: JobId) -> bool {
+        let class = self.classes.entry(key.class).or_default();
+        let mut waited = class.late.remove(&job);
+        class.change(key.run, |group| {
+            waited |= group.jobs.remove(&(latest_start, job));
+        });
+        self.waiting -= usize::from(waited);
+        waited
+    }
+
     /// Takes the job to serve next: live before offline, priority before slack, and the late lane
     /// in its share.
     pub fn pop(&mut self, now: Moment) -> Option<JobId> {
@@ -193,6 +204,23 @@ mod tests {
         assert_eq!(queue.len(), 5);
         assert_eq!(drain(&mut queue, 0), [4, 3, 2, 5, 1]);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_out_is_not_served_on_time_or_late() {
+        let mut queue = Queue::default();
+        for job in 0..4 {
+            push(&mut queue, LIVE, 1, 10 * job, job);
+        }
+        let key = GroupKey {
+            class: LIVE,
+            run: RunNumber(1),
+        };
+        assert_eq!(queue.pop(Moment(15)), Some(JobId(2)), "0 and 1 are late");
+        assert!(queue.remove(key, Moment(0), JobId(0)));
+        assert!(queue.remove(key, Moment(30), JobId(3)));
+        assert!(!queue.remove(key, Moment(30), JobId(3)));
+        assert_eq!((queue.len(), drain(&mut queue, 15)), (1, vec![1]));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use model::audit::Audit;
 use model::command::{Command, Intent, Order, Preview, Reply};
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::{Block, BlockState, Output};
+use model::failure::Fingerprint;
 use model::file::File;
 use model::ids::{AttemptNumber, AuditId, BlockId, FileId, JobId, RunNumber};
-use model::job::{Class, ExitClass, FailedAttempt, Job, JobState, Stamps};
+use model::job::{Class, ExitClass, FailedAttempt, Job, JobState, Lineage, Stamps};
 use model::lumi::LumiRecord;
 use model::names::{DataLabel, DatasetName, TaskPath};
 use model::quality::{RunQuality, RunVerdict};
@@ -69,6 +70,9 @@ fn job(id: i64) -> Job {
         deadline: Some(at(60)),
         failures: u32::from(failed),
         last_error: failed.then(|| "no such program".into()),
+        failure: None,
+        needs: None,
+        lineage: Lineage::default(),
         stamps: Stamps {
             seen: at(0),
             done: (!failed).then(|| at(20 * id)),
@@ -154,6 +158,12 @@ impl Catalogue for Memory {
             job: id,
             attempt: AttemptNumber::FIRST,
             class: ExitClass::Program,
+            code: Some(127),
+            fingerprint: Some(Fingerprint::of(
+                ExitClass::Program,
+                Some(127),
+                "no such program",
+            )),
             message: "no such program".into(),
             at: at(1),
         };
@@ -272,7 +282,7 @@ impl CommandDoor for Door {
             Command::RunStop {
                 run: RunNumber(9), ..
             } => Ok(Reply::Refused("run 9 is not open; start it first".into())),
-            Command::JobRetry { job: JobId(9) } => Err(DoorError::Unknown {
+            Command::Jobs(asked) if asked.which.job == Some(JobId(9)) => Err(DoorError::Unknown {
                 tried: "retrying job 9".into(),
                 detail: "30 s passed".into(),
             }),

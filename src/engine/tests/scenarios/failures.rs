@@ -17,9 +17,10 @@ fn check_after_sent(rows: &[(&str, &str)]) {
 fn what_may_help_is_tried_again_after_a_growing_pause() {
     check_after_sent(&[
         ("fail express#1 transient", "express#1 pauses 1.00 s"),
+        ("wait 1", ""),
         ("wait 1", "start express#1 attempt 2 on 1"),
         ("fail express#1 site", "express#1 pauses 4.00 s"),
-        ("wait 3", ""),
+        ("wait 4", ""),
         ("wait 1", "start express#1 attempt 3 on 1"),
         (
             "fail express#1 time",
@@ -77,7 +78,7 @@ fn every_declared_output_is_reported_once() {
 fn outputs_that_cannot_be_put_in_place_are_made_again() {
     check_after_sent(&[
         ("unstored express#1", "express#1 pauses 1.00 s"),
-        ("wait 1", "start express#1 attempt 2 on 1"),
+        ("wait 2", "start express#1 attempt 2 on 1"),
         ("ok express#1", "+ALCA; +DQM; +RECO; express#1 done"),
     ]);
 }
@@ -104,7 +105,7 @@ fn only_a_failed_job_of_a_task_at_work_is_retried() {
     check_after_sent(&[
         (
             "retry express#1",
-            "refused: job 3 is sent; only a failed job can be retried",
+            "refused: job 3 is sent; only a failed, cancelled or parked job can be retried",
         ),
         (
             "retry nobody#1",

@@ -11,6 +11,7 @@ mod constants;
 mod failures;
 mod flow;
 mod play;
+mod retries;
 mod splitting;
 mod trouble;
 

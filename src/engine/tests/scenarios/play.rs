@@ -4,14 +4,14 @@
 //! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE/COUNT ..] [tests=STATUS,..]
 //! [slices=PRESENT/EXPECTED]`, `report JOB -LABEL` (success without that output), `twice JOB`,
 //! `fail JOB CLASS`, `unstored JOB`, `old JOB` (success of an older attempt), `wait SECONDS`,
-//! `start RUN TYPE`, `stop RUN LAST_LUMI`, `retry JOB`, `take CONFIGURATION`. A job is
-//! `pipeline#n`, numbered as they are made.
+//! `start RUN TYPE`, `stop RUN LAST_LUMI`, `retry|halve|single|park|release|cancel JOB`,
+//! `jobs VERB FILTER ..`, `take CONFIGURATION`. A job is `pipeline#n`, numbered as they are made.
 //!
 //! Every input is followed by a tick; every file is of the stream `Muons`.
 
 use model::account::UnitAccount;
 use model::arrival::{Arrival, Checksum, Counts, LumiEnd, RunBegin, RunEnd, Seen};
-use model::command::{Command, Order, Reply};
+use model::command::{Command, Intent, JobFilter, JobVerb, JobsAsked, Order, Reply, SplitInto};
 use model::conditions::{CandidateConstant, MeasuredQuantity};
 use model::dataset::BlockState;
 use model::fact::Fact;
@@ -20,6 +20,7 @@ use model::job::{ExitClass, Job, JobState};
 use model::lumi::Expected;
 use model::names::{DataLabel, DatasetName, FileName, ProfileName, StreamName, TagName, TaskPath};
 use model::quality::TestAnswer;
+use model::resource::Needs;
 use model::ruling::RulingKind;
 use model::run::RunType;
 use model::time::{Moment, Span};
@@ -40,6 +41,7 @@ pub(crate) struct Play {
     specs: BTreeMap<String, AttemptSpec>,
     jobs: BTreeMap<String, JobId>,
     names: BTreeMap<JobId, String>,
+    needs: BTreeMap<JobId, Needs>,
     said: Vec<String>,
     /// Whether starts say which lumis and events a job is for.
     shows_parts: bool,
@@ -61,7 +63,8 @@ impl Play {
         play
     }
 
-    fn of(files: &[(&str, &str)], cores: u32) -> Self {
+    /// Plays against these pipelines.
+    pub(crate) fn of(files: &[(&str, &str)], cores: u32) -> Self {
         let definitions = pipelines::link::load(files).expect("the definitions are right");
         let setup = Setup {
             agent: AgentNumber(0),
@@ -77,6 +80,7 @@ impl Play {
             specs: BTreeMap::new(),
             jobs: BTreeMap::new(),
             names: BTreeMap::new(),
+            needs: BTreeMap::new(),
             said: Vec::new(),
             shows_parts: false,
         }
@@ -127,9 +131,13 @@ impl Play {
                 last_lumi: number(2),
             }),
             "take" => self.take(words[1]),
-            "retry" => self.ask(Command::JobRetry {
-                job: self.jobs.get(words[1]).copied().unwrap_or(JobId(999)),
-            }),
+            "retry" => self.ask_job(JobVerb::Retry, words[1]),
+            "halve" => self.ask_job(JobVerb::Split(SplitInto::Halves), words[1]),
+            "single" => self.ask_job(JobVerb::Split(SplitInto::Singles), words[1]),
+            "park" => self.ask_job(JobVerb::Park, words[1]),
+            "release" => self.ask_job(JobVerb::Release, words[1]),
+            "cancel" => self.ask_job(JobVerb::Cancel, words[1]),
+            "jobs" => self.ask_jobs(&words[1..]),
             "hold" => self.rule(&words, RulingKind::Held),
             "accept" => self.rule(&words, RulingKind::Accepted),
             "lift" => self.rule(&words, RulingKind::Lifted),
@@ -159,6 +167,46 @@ impl Play {
 
     fn seen(&mut self, seen: Seen) {
         self.step(Input::Seen(seen));
+    }
+
+    fn ask_job(&mut self, verb: JobVerb, name: &str) {
+        let job = self.jobs.get(name).copied().unwrap_or(JobId(999));
+        self.ask(Command::Jobs(JobsAsked::one(verb, job)));
+    }
+
+    /// `VERB [run=N] [state=WORD] [class=CLASS] [task=NAME] [expect=N] [dry]`.
+    fn ask_jobs(&mut self, words: &[&str]) {
+        let value = |key: &str| {
+            let values = words.iter().filter_map(|word| word.split_once('='));
+            values.into_iter().find(|(k, _)| *k == key).map(|(_, v)| v)
+        };
+        let count = |key| value(key).map(|text| text.parse::<u64>().expect("a number"));
+        let verb = match words[0] {
+            "retry" => JobVerb::Retry,
+            "split" => JobVerb::Split(SplitInto::Halves),
+            "park" => JobVerb::Park,
+            "release" => JobVerb::Release,
+            "cancel" => JobVerb::Cancel,
+            other => panic!("{other} is no verb of jobs"),
+        };
+        let which = JobFilter {
+            job: None,
+            run: count("run").map(|run| RunNumber(run as u32)),
+            task: value("task").map(str::to_owned),
+            state: value("state").map(str::to_owned),
+            class: value("class").and_then(ExitClass::parse),
+            fingerprint: None,
+        };
+        let order = Order {
+            intent: if words.contains(&"dry") {
+                Intent::Preview
+            } else {
+                Intent::Do
+            },
+            expect_count: count("expect"),
+            ..Order::new(Command::Jobs(JobsAsked { verb, which }), "shifter")
+        };
+        self.step(Input::Asked { ticket: 1, order });
     }
 
     fn ask(&mut self, command: Command) {
@@ -319,6 +367,13 @@ impl Play {
                 };
                 let attempt = spec.token.attempt;
                 let files = spec.inputs.len();
+                let more = match self.needs.insert(spec.token.job, spec.needs) {
+                    Some(before) if before != spec.needs => {
+                        let needs = spec.needs;
+                        format!(", {} and {}", needs.memory, needs.wall)
+                    }
+                    _ => String::new(),
+                };
                 let parts = if self.shows_parts {
                     parts(&spec)
                 } else {
@@ -326,13 +381,22 @@ impl Play {
                 };
                 self.specs.insert(name.clone(), spec);
                 Some(format!(
-                    "start {name} attempt {attempt} on {files}{parts}{with}"
+                    "start {name} attempt {attempt} on {files}{parts}{with}{more}"
                 ))
             }
             Effect::Reply {
                 reply: Reply::Done(text),
                 ..
             } => Some(format!("done: {text}")),
+            Effect::Reply {
+                reply: Reply::Jobs(reply),
+                ..
+            } => {
+                let why = reply.skipped.iter().map(|skipped| &*skipped.why);
+                let words: Vec<&str> = [&*reply.done].into_iter().chain(why).collect();
+                Some(format!("done: {}", words.join("; ")))
+            }
+            Effect::Cancel(token) => Some(format!("end {}", self.names[&token.job])),
             Effect::Reply {
                 reply: Reply::Refused(text),
                 ..
@@ -416,6 +480,9 @@ impl Play {
             JobState::Ready { .. } => format!("{name} ready"),
             JobState::Done { .. } if job.provisional => format!("{name} done provisionally"),
             JobState::Done { .. } => format!("{name} done"),
+            JobState::Parked { reason, .. } => format!("{name} parked: {}", reason.as_str()),
+            JobState::Superseded { .. } => format!("{name} split"),
+            JobState::Cancelled { .. } => format!("{name} cancelled"),
             JobState::Sent { .. } | JobState::Running { .. } | JobState::Committing { .. } => {
                 return None;
             }
