@@ -38,6 +38,7 @@ pub(crate) const FILES: &[File] = &[
         "configuration",
         include_str!("migrations/0004_configuration.sql"),
     ),
+    (5, "retries", include_str!("migrations/0005_retries.sql")),
     (7, "rulings", include_str!("migrations/0007_rulings.sql")),
 ];
 

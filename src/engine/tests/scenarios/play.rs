@@ -155,7 +155,7 @@ impl Play {
         if hash != BIRTH {
             definitions.truncate(1);
             definitions[0].tasks[0].name = "again".into();
-            definitions[0].tasks[0].retry.attempts = 1;
+            definitions[0].tasks[0].retry.rule.attempts = 1;
         }
         let configuration = Box::new(Configuration::fixed(hash, definitions));
         self.step(Input::Reconfigured {
