@@ -57,6 +57,7 @@ impl World {
         let definitions = pipelines::link::load(&[("monitor.toml", PIPELINE)])
             .unwrap_or_else(|found| panic!("the bench's pipeline is right: {found:?}"));
         let setup = Setup {
+            completions: std::collections::BTreeMap::new(),
             agent: AgentNumber(1),
             epoch: Epoch(1),
             configuration: Configuration::fixed("0123456789abcdef", definitions),

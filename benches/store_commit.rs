@@ -78,6 +78,7 @@ fn run() -> Run {
         pipelines: vec!["express".into()],
         config_hash: String::new(),
         last_lumi: None,
+        part: 1,
         announced_events: None,
         ended_at: None,
         announced: false,
@@ -154,6 +155,7 @@ fn triple(id: i64) -> [Fact; 3] {
             id: file,
             arrival,
             late: false,
+            part: 1,
         }),
         Fact::JobIs(Box::new(made)),
         Fact::ConsumedIs(Consumed {

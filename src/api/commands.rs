@@ -1,4 +1,4 @@
-//! Commands over HTTP: a run begins, a run ends.
+//! Commands over HTTP: a run begins, ends, is closed or reopened, lumis and files are declared lost.
 //!
 //! In: POST requests. Out: the engine's answer, durable once it is heard. `Idempotency-Key` is
 //! accepted and needs no store of its own: every command does no more when it is asked twice. Must
@@ -11,9 +11,9 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use model::command::{Command, Order, Preview, Reply};
-use model::ids::RunNumber;
-use model::names::DataLabel;
+use model::command::{Command, Declared, Order, Preview, Reply};
+use model::ids::{LumiNumber, RunNumber};
+use model::names::{DataLabel, FileName, StreamName};
 use model::run::RunType;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +37,36 @@ struct StopBody {
     last_lumi: u32,
 }
 
+/// What closes a run, or a part of it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CloseBody {
+    stream: Option<String>,
+    first_lumi: Option<u32>,
+    last_lumi: Option<u32>,
+    #[serde(rename = "as")]
+    declared: Option<String>,
+}
+
+/// What is lost.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LostBody {
+    run: u32,
+    stream: Option<String>,
+    first_lumi: u32,
+    last_lumi: Option<u32>,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    events: u64,
+}
+
+const CLOSE_HINT: &str = "send {} for everything that is open, or {\"stream\": \"Muons\", \
+                          \"first_lumi\": 5, \"last_lumi\": 9, \"as\": \"lost\"}; as may be lost, \
+                          empty or here";
+const LOST_HINT: &str = "send {\"run\": 148031, \"stream\": \"Muons\", \"first_lumi\": 5, \
+                         \"last_lumi\": 9}, or with names of files of one lumi";
 const START_HINT: &str = "send {\"run\": 148031, \"run_type\": \"physics\", \"label\": \"real\"} \
                           as application/json; run_type and label may be left out";
 const STOP_HINT: &str = "send {\"last_lumi\": 20} as application/json";
@@ -87,12 +117,66 @@ pub(crate) async fn run_verb(
             let command = Command::RunStop { run, last_lumi };
             ask(parts, manner.order(command)?).await
         }
+        Some((run, "close")) => {
+            let run = run_number(number("run", run)?)?;
+            let body: CloseBody = if body.is_empty() {
+                CloseBody::default()
+            } else {
+                json(&body, CLOSE_HINT)?
+            };
+            ask(parts, manner.order(close(run, body)?)?).await
+        }
+        Some((run, "reopen")) => {
+            let run = run_number(number("run", run)?)?;
+            ask(parts, manner.order(Command::RunReopen { run })?).await
+        }
         _ => Err(unknown_verb(
             "run",
             &segment,
-            "POST /api/v1/runs/{run}:stop",
+            "POST /api/v1/runs/{run}:stop, :close or :reopen",
         )),
     }
+}
+
+fn close(run: RunNumber, body: CloseBody) -> Result<Command, Trouble> {
+    let declared = match body.declared.as_deref() {
+        None => Declared::Lost,
+        Some(text) => Declared::parse(text).ok_or_else(|| {
+            Trouble::bad_request(format!("\"{text}\" is nothing to declare"), CLOSE_HINT)
+        })?,
+    };
+    let lumis = match (body.first_lumi, body.last_lumi) {
+        (None, None) => None,
+        (Some(first), last) => Some((LumiNumber(first), LumiNumber(last.unwrap_or(first)))),
+        (None, Some(_)) => {
+            let detail = "a range of lumis has a first one";
+            return Err(Trouble::bad_request(detail, CLOSE_HINT));
+        }
+    };
+    Ok(Command::RunClose {
+        run,
+        stream: body.stream.as_deref().map(StreamName::new),
+        lumis,
+        declared,
+    })
+}
+
+/// `POST /api/v1/files:declare-lost`.
+pub(crate) async fn declare_lost(
+    State(parts): State<ApiParts>,
+    Asked(manner): Asked<Manner>,
+    body: axum::body::Bytes,
+) -> Outcome {
+    let body: LostBody = json(&body, LOST_HINT)?;
+    let (first, last) = (body.first_lumi, body.last_lumi.unwrap_or(body.first_lumi));
+    let command = Command::FileDeclareLost {
+        run: run_number(body.run)?,
+        stream: body.stream.as_deref().map(StreamName::new),
+        lumis: (LumiNumber(first), LumiNumber(last)),
+        names: body.names.iter().map(|name| FileName::new(name)).collect(),
+        events: body.events,
+    };
+    ask(parts, manner.order(command)?).await
 }
 
 pub(crate) fn unknown_verb(kind: &str, segment: &str, known: &str) -> Trouble {

@@ -28,9 +28,9 @@ use view::health::AlarmView;
 use view::job::{AttemptView, JobDetailView, JobView};
 use view::latency::JobLatencies;
 use view::quality::{QualityView, good_runs as list_good_runs};
-use view::run::{LumiView, RunCountsView, RunDetailView, RunView};
+use view::run::{EndView, LumiView, RunCountsView, RunDetailView, RunView};
 use view::units::{RunUnits, UnitAccountView};
-use view::wait::{AuditView, WhyView};
+use view::wait::{AuditView, WaitView, WhyView};
 use view::{Answer, ListAnswer};
 
 /// Asks the catalogue where waiting is allowed.
@@ -104,8 +104,13 @@ pub(crate) async fn run(
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Outcome {
     let number = RunNumber(number("run", &text)?);
+    let door = parts.commands.clone();
     let detail = ask(&parts, move |catalogue| {
         let run = catalogue.run(number)?.ok_or_else(|| no_run(number))?;
+        let said = catalogue.witnesses(number)?;
+        // An engine that starts or stops cannot be asked; the rows can.
+        let why = door.why(Object::Run(number)).ok().flatten();
+        let waits = why.map_or_else(Vec::new, |why| why.waits);
         let mut blocks = Vec::new();
         each_row(
             |block: &model::dataset::Block| block.id.0,
@@ -121,11 +126,9 @@ pub(crate) async fn run(
         })?;
         Ok(RunDetailView {
             run: run_view(catalogue, &run)?,
-            lumis: catalogue
-                .lumis(number)?
-                .iter()
-                .map(LumiView::from)
-                .collect(),
+            lumis: said.iter().filter_map(LumiView::of).collect(),
+            ends: said.iter().filter_map(EndView::of).collect(),
+            waits: waits.iter().map(WaitView::from).collect(),
             datasets: datasets_of(&blocks),
             units: units.rows(),
             latency: latencies.pipelines(number.0),

@@ -22,7 +22,10 @@ const INDEX: &[&str] = &[
     "GET /api/v1/runs/{run}",
     "POST /api/v1/runs {run, run_type, label}",
     "POST /api/v1/runs/{run}:stop {last_lumi}",
+    "POST /api/v1/runs/{run}:close {stream, first_lumi, last_lumi, as}",
+    "POST /api/v1/runs/{run}:reopen",
     "GET /api/v1/files?run&after&limit",
+    "POST /api/v1/files:declare-lost {run, stream, first_lumi, last_lumi, names, events}",
     "GET /api/v1/files/{id}",
     "GET /api/v1/jobs?run&state&after&limit",
     "GET /api/v1/jobs/{id}",
@@ -55,6 +58,7 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/runs/{run}", get(reads::run).post(commands::run_verb))
         .route("/files", get(reads::files))
         .route("/files/{id}", get(reads::file))
+        .route("/files:declare-lost", post(commands::declare_lost))
         .route("/jobs", get(reads::jobs))
         .route("/jobs/{id}", get(reads::job).post(job_verbs::one))
         .route("/jobs:retry", post(job_verbs::retry))

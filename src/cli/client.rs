@@ -74,7 +74,22 @@ impl Client {
 
     /// Asks for something to be done.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.agent.post(format!("{}/api/v1/{path}", self.base));
+        self.post_with(path, &[], body)
+    }
+
+    /// Asks for something to be done, with parameters that say how.
+    pub(crate) fn post_with(
+        &self,
+        path: &str,
+        parameters: Parameters,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let mut request = self.agent.post(format!("{}/api/v1/{path}", self.base));
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                request = request.query(name, value);
+            }
+        }
         let request = request.header("content-type", "application/json");
         self.read(path, request.send(body.to_string()))
     }

@@ -1,12 +1,14 @@
-//! `tier0 file`: list, show, what was set aside.
+//! `tier0 file`: list, show, what was set aside, what will never come.
 //!
 //! In: the verb's arguments. Out: tables or documents. Must never open a file of the detector.
 
 use super::Desk;
 use super::client::{rows, shape};
+use super::manner::{Lumis, Manner};
 use super::outcome::{Exit, Failure};
 use super::table::{Table, facts, or_dash, to_second};
 use clap::Subcommand;
+use serde_json::json;
 use view::file::{FileView, SetAsideView};
 
 /// What can be done with files.
@@ -29,6 +31,31 @@ pub enum FileVerb {
         /// Its identity, as lists show it
         id: i64,
     },
+    /// Say that lumis, or named files, will never come
+    #[command(after_help = "Examples:\n  \
+                            tier0 file declare-lost --run 148031 --stream Muons --lumis 5-9 \
+                            --dry-run\n  \
+                            tier0 file declare-lost --run 148031 --stream Muons --lumis 5 \
+                            --file run148031_ls0005_Muons_2.raw --events 120 --reason \"disk lost\"")]
+    DeclareLost {
+        /// Their run
+        #[arg(long)]
+        run: u32,
+        /// Only of this stream
+        #[arg(long)]
+        stream: Option<String>,
+        /// The lumi, or the range of them
+        #[arg(long)]
+        lumis: Lumis,
+        /// A file of the one lumi and stream; may be given more than once
+        #[arg(long = "file", value_name = "NAME")]
+        files: Vec<String>,
+        /// Events that each of the files held
+        #[arg(long, default_value_t = 0)]
+        events: u64,
+        #[command(flatten)]
+        manner: Manner,
+    },
     /// List what could not be taken, and why
     #[command(after_help = "Examples:\n  tier0 file set-aside --json")]
     SetAside,
@@ -42,6 +69,25 @@ pub(super) fn run(verb: &FileVerb, desk: &mut Desk) -> Result<Exit, Failure> {
         }
         FileVerb::Show { id } => client.get(&format!("files/{id}"), &[])?,
         FileVerb::SetAside => client.get("set-aside", &[])?,
+        FileVerb::DeclareLost {
+            run,
+            stream,
+            lumis,
+            files,
+            events,
+            manner,
+        } => {
+            let body = json!({
+                "run": run,
+                "stream": stream,
+                "first_lumi": lumis.first,
+                "last_lumi": lumis.last,
+                "names": files,
+                "events": events,
+            });
+            let answer = client.post_with("files:declare-lost", &manner.parameters(), &body)?;
+            return manner.answered(&answer, desk);
+        }
     };
     if desk.common.json {
         return desk.document(&answer);
@@ -49,7 +95,7 @@ pub(super) fn run(verb: &FileVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     match verb {
         FileVerb::Ls { .. } => list(&rows(answer)?, desk),
         FileVerb::Show { .. } => show(&shape(answer)?, desk),
-        FileVerb::SetAside => set_aside(&rows(answer)?, desk),
+        FileVerb::SetAside | FileVerb::DeclareLost { .. } => set_aside(&rows(answer)?, desk),
     }
 }
 
@@ -92,6 +138,7 @@ fn show(file: &FileView, desk: &mut Desk) -> Result<Exit, Failure> {
             ("checksum", or_dash(file.checksum.as_ref())),
             ("only a report", yes(file.empty)),
             ("late", yes(file.late)),
+            ("part of its run", file.part.to_string()),
             ("modified", file.modified_at.clone()),
             ("seen", file.seen_at.clone()),
         ],

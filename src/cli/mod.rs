@@ -20,6 +20,7 @@ mod inject;
 mod instance;
 mod jobs;
 mod latency;
+mod manner;
 mod outcome;
 mod runs;
 mod simulate;

@@ -1,10 +1,11 @@
-//! `tier0 run`: list, show, start, stop.
+//! `tier0 run`: list, show, start, stop, close, reopen.
 //!
 //! In: the verb's arguments. Out: tables or documents of the instance's answers. Must never wait
 //! for a run: it shows what is, and asks.
 
 use super::Desk;
 use super::client::{rows, shape};
+use super::manner::{Lumis, Manner};
 use super::outcome::{Exit, Failure};
 use super::table::{Table, facts, lumis, or_dash, seconds, to_second};
 use clap::Subcommand;
@@ -18,7 +19,9 @@ Examples:
   tier0 run ls
   tier0 run show 148031 --json
   tier0 run start 148031 --run-type physics
-  tier0 run stop 148031 --last-lumi 20";
+  tier0 run stop 148031 --last-lumi 20
+  tier0 run close 148031 --dry-run
+  tier0 run reopen 148031 --reason \"found on the spare disk\"";
 
 /// What can be done with runs.
 #[derive(Debug, Subcommand)]
@@ -58,6 +61,38 @@ pub enum RunVerb {
         /// Its last lumi
         #[arg(long)]
         last_lumi: u32,
+        #[command(flatten)]
+        manner: Manner,
+    },
+    /// Declare what is open of a run, by default lost, so that it closes with what is here
+    #[command(after_help = "Examples:\n  tier0 run close 148031 --dry-run\n  \
+                            tier0 run close 148031 --reason \"disk lost\" --expect-count 3\n  \
+                            tier0 run close 148031 --stream Muons --lumis 5-9 --as empty \
+                            --reason \"beam dump\"\n  \
+                            tier0 run close 148031 --lumis 7 --as here --reason \"checked\"")]
+    Close {
+        /// Number of the run
+        run: u32,
+        /// Only lumis of this stream
+        #[arg(long)]
+        stream: Option<String>,
+        /// Only this lumi, or this range of them
+        #[arg(long)]
+        lumis: Option<Lumis>,
+        /// What they are declared to be: lost, empty, or here (settles a dispute)
+        #[arg(long = "as", default_value = "lost")]
+        declared: String,
+        #[command(flatten)]
+        manner: Manner,
+    },
+    /// Work on the late files of a closed run, as a new part of it
+    #[command(after_help = "Examples:\n  tier0 run reopen 148031 --dry-run\n  \
+                            tier0 run reopen 148031 --reason \"found on the spare disk\"")]
+    Reopen {
+        /// Number of the run
+        run: u32,
+        #[command(flatten)]
+        manner: Manner,
     },
 }
 
@@ -86,9 +121,39 @@ pub(super) fn run(verb: &RunVerb, desk: &mut Desk) -> Result<Exit, Failure> {
             let body = json!({ "run": run, "run_type": run_type, "label": label });
             done(&client.post("runs", &body)?, desk)
         }
-        RunVerb::Stop { run, last_lumi } => {
-            let body = json!({ "last_lumi": last_lumi });
-            done(&client.post(&format!("runs/{run}:stop"), &body)?, desk)
+        RunVerb::Stop {
+            run,
+            last_lumi,
+            manner,
+        } => {
+            let (path, body) = (
+                format!("runs/{run}:stop"),
+                json!({ "last_lumi": last_lumi }),
+            );
+            let answer = client.post_with(&path, &manner.parameters(), &body)?;
+            manner.answered(&answer, desk)
+        }
+        RunVerb::Close {
+            run,
+            stream,
+            lumis,
+            declared,
+            manner,
+        } => {
+            let body = json!({
+                "stream": stream,
+                "first_lumi": lumis.map(|lumis| lumis.first),
+                "last_lumi": lumis.map(|lumis| lumis.last),
+                "as": declared,
+            });
+            let path = format!("runs/{run}:close");
+            let answer = client.post_with(&path, &manner.parameters(), &body)?;
+            manner.answered(&answer, desk)
+        }
+        RunVerb::Reopen { run, manner } => {
+            let path = format!("runs/{run}:reopen");
+            let answer = client.post_with(&path, &manner.parameters(), &json!({}))?;
+            manner.answered(&answer, desk)
         }
     }
 }
@@ -127,7 +192,13 @@ fn list(runs: &[RunView], desk: &mut Desk) -> Result<Exit, Failure> {
 
 fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
     let run = &detail.run;
-    let announced: Vec<(u32, u32)> = detail.lumis.iter().map(|l| (l.lumi, l.lumi)).collect();
+    let mut announced: Vec<(u32, u32)> = detail
+        .lumis
+        .iter()
+        .map(|said| (said.lumi, said.last_lumi.max(said.lumi)))
+        .collect();
+    announced.sort_unstable();
+    announced.dedup();
     facts(
         desk.out,
         &[
@@ -139,6 +210,7 @@ fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
             ("closed", or_dash(run.closed_at.as_ref())),
             ("finished", or_dash(run.finished_at.as_ref())),
             ("last lumi", or_dash(run.last_lumi)),
+            ("part", run.part.to_string()),
             ("lumis ended", lumis(&joined(&announced))),
             (
                 "pipelines",
@@ -176,6 +248,10 @@ fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
         ]);
     }
     table.write(desk.out, "no job is done yet")?;
+    if !detail.waits.is_empty() {
+        writeln!(desk.out)?;
+        super::why::waits(&detail.waits, desk.out)?;
+    }
     let failed = run.counts.jobs_failed > 0;
     Ok(if failed { Exit::Problems } else { Exit::Fine })
 }
@@ -232,7 +308,7 @@ fn joined(ranges: &[(u32, u32)]) -> Vec<(u32, u32)> {
     let mut joined: Vec<(u32, u32)> = Vec::new();
     for &(first, last) in ranges {
         match joined.last_mut() {
-            Some(before) if before.1 + 1 == first => before.1 = last,
+            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
             _ => joined.push((first, last)),
         }
     }

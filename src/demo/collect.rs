@@ -8,11 +8,12 @@ use model::dataset::Output;
 use model::job::Job;
 use model::quality::RunQuality;
 use model::run::Run;
+use model::witness::{Says, Witness};
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::StoreError;
 use programs::inject::Played;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use store::SqlCatalogue;
 use view::dataset::OutputView;
@@ -201,14 +202,12 @@ fn run_summary(
         _ => counts.events_in,
     };
     let express = express(rows, run);
+    let witnesses = from.catalogue.witnesses(number);
+    let witnesses = witnesses.map_err(|error| error.to_string())?;
     Ok(RunSummary {
         run: number.0,
         files: counts.files,
-        lumis: from
-            .catalogue
-            .lumis(number)
-            .map_err(|error| error.to_string())?
-            .len() as u64,
+        lumis: lumis_spoken_of(&witnesses),
         events_in,
         events_out: outputs
             .iter()
@@ -316,4 +315,13 @@ fn constants(rows: &Rows, run: &Run) -> Vec<ConstantSummary> {
             }
         })
         .collect()
+}
+
+/// How many lumis somebody spoke of.
+fn lumis_spoken_of(witnesses: &[Witness]) -> u64 {
+    let lumis = witnesses.iter().filter_map(|witness| match &witness.says {
+        Says::Lumis { first, last, .. } => Some(first.0..=last.0),
+        Says::LostFile { .. } | Says::End { .. } => None,
+    });
+    lumis.flatten().collect::<BTreeSet<u32>>().len() as u64
 }

@@ -1,7 +1,7 @@
 //! Arrival: what a watcher saw becomes an accepted file, a duplicate that changes nothing, or
 //! something set aside with a reason. Events and scans meet here in one idempotent step (D10).
 
-use crate::{Effect, Engine, RunWork};
+use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::arrival::{Arrival, Refusal, Seen, SetAside};
 use model::fact::Fact;
@@ -47,42 +47,68 @@ impl Engine {
             return;
         }
         let id = FileId(self.ids.take());
-        let late = self.runs[&arrival.run].run.state.is_closed();
-        let file = File { id, arrival, late };
+        let run = &self.runs[&arrival.run].run;
+        let late = run.state.is_closed();
+        let part = run.part + u32::from(late);
+        let file = File {
+            id,
+            arrival,
+            late,
+            part,
+        };
         self.file_names.insert(key, id);
         effects.push(Effect::Record(Fact::FileIs(file.clone())));
         self.account_file(now, &file, effects);
         self.files.insert(id, file);
     }
 
-    /// Counts an accepted file to its lumi and hands it to the tasks that read its stream.
+    /// Counts an accepted file to its lumi and hands it to the tasks that read its stream. A late
+    /// one is kept for the run's next part.
     fn account_file(&mut self, now: Moment, file: &File, effects: &mut Vec<Effect>) {
-        let arrival = &file.arrival;
-        let (number, lumi, stream) = (arrival.run, arrival.lumi, arrival.stream.clone());
-        if let Some(work) = self.runs.get_mut(&number) {
-            if work.run.last_file_seen_at < arrival.seen_at && !file.late {
-                work.run.last_file_seen_at = arrival.seen_at;
-            }
-            if !work.streams.contains_key(&stream) {
-                work.meet_stream(&stream);
-                // All that was announced may be here at once: lumis without events need no file.
-                self.conclude.insert(number);
-            }
-            work.receive(arrival);
-        }
+        let number = file.arrival.run;
         if file.late {
             let text = format!(
                 "{} came after run {number} was closed. It is accepted and kept, and no job was \
-                 made for it. Look at what sent it; `tier0 file show {}` has the details.",
-                arrival.name, file.id
+                 made for it. Look at what sent it; `tier0 run reopen {number}` works on it as a \
+                 new part of the run.",
+                file.arrival.name
             );
-            let key = format!("late-file/{number}/{}", arrival.name);
+            let key = late_key(file);
             self.alarm(now, key, Severity::Medium, text, effects);
-        } else if !arrival.empty {
+            return;
+        }
+        if let Some(work) = self.runs.get_mut(&number) {
+            work.run.last_file_seen_at = work.run.last_file_seen_at.max(file.arrival.seen_at);
+        }
+        self.take_in(now, file, effects);
+    }
+
+    /// A file of the part at work: counted, fed, and its lumi looked at.
+    pub(crate) fn take_in(&mut self, now: Moment, file: &File, effects: &mut Vec<Effect>) {
+        let arrival = &file.arrival;
+        let (number, lumi, stream) = (arrival.run, arrival.lumi, arrival.stream.clone());
+        let Some(work) = self.runs.get_mut(&number) else {
+            return;
+        };
+        let lost = work.heard.lost_lumi(file).filter(|lost| *lost != lumi);
+        let is_new = !work.streams.contains_key(&stream);
+        if is_new {
+            work.meet_stream(&stream);
+        }
+        work.receive(file);
+        // All that was announced may be here at once: lumis without events need no file. And a
+        // lumi after the last one disputes the end.
+        if is_new || work.run.last_lumi.is_some_and(|last| last < lumi.0) {
+            self.conclude.insert(number);
+        }
+        if !arrival.empty {
             let item = item_of(file);
             self.feed_stream(number, &stream, &item);
         }
-        self.lumi_changed(now, number, &stream, lumi, effects);
+        for lumi in lost.into_iter().chain([lumi]) {
+            self.lumi_changed(now, number, &stream, lumi, effects);
+        }
+        self.look_for_overdue(now, number);
     }
 
     /// Hands an input to every task of its run that reads the stream.
@@ -171,6 +197,11 @@ fn set_aside(arrival: &Arrival, refusal: Refusal, detail: String, at: Moment) ->
     }
 }
 
+/// The key of a late file's alarm.
+pub(crate) fn late_key(file: &File) -> String {
+    format!("late-file/{}/{}", file.arrival.run, file.arrival.name)
+}
+
 /// A file as a splitter sees it.
 pub(crate) fn item_of(file: &File) -> Item {
     let arrival = &file.arrival;
@@ -186,32 +217,5 @@ pub(crate) fn item_of(file: &File) -> Item {
         content: Vec::new(),
         first_event: 0,
         sites: Vec::new(),
-    }
-}
-
-impl RunWork {
-    /// A stream shows up: every lumi announced so far is one of its own.
-    pub(crate) fn meet_stream(&mut self, stream: &model::names::StreamName) {
-        self.streams.entry(stream.clone()).or_default();
-        let announced: Vec<_> = self.lumis.keys().copied().collect();
-        for lumi in announced {
-            self.account(stream, lumi);
-        }
-    }
-
-    /// Adds a file (or the report of an empty lumi) to what has come.
-    pub(crate) fn receive(&mut self, arrival: &Arrival) {
-        let work = self.streams.entry(arrival.stream.clone()).or_default();
-        let entry = work
-            .lumis
-            .entry(arrival.lumi)
-            .or_insert(crate::run_work::StreamLumi {
-                received: model::lumi::Received::default(),
-                state: model::lumi::LumiState::Open,
-            });
-        entry.received.files += 1;
-        if let Some(counts) = arrival.counts {
-            entry.received.events_accounted += counts.processed + counts.errors;
-        }
     }
 }

@@ -1,19 +1,23 @@
 //! Bookkeeping: runs open, lumis are accounted for, runs close exactly when complete (D18).
 //!
 //! A run opens by whoever speaks of it first: its first file, a begin-of-run record, a command. It
-//! closes when its end was announced and every announced lumi of every stream is here; never by a
-//! time-out.
+//! closes when its witnesses agree on its end and every lumi of every stream is here or declared. A
+//! time-out is a witness only where the profile of the stream names it.
 
 use crate::setup::pipelines_of;
+use crate::timers::Timer;
+use crate::witness::named_by;
 use crate::{Effect, Engine, RunWork};
 use model::alarm::Severity;
 use model::arrival::{LumiEnd, RunBegin, RunEnd};
 use model::fact::Fact;
-use model::ids::{LumiNumber, RunNumber};
-use model::lumi::{LumiRecord, LumiState};
+use model::file::FIRST_PART;
+use model::ids::{LumiNumber, RunNumber, WitnessId};
+use model::lumi::LumiState;
 use model::names::{DataLabel, StreamName};
 use model::run::{Run, RunEvent, RunState, RunType, StartedBy};
 use model::time::Moment;
+use model::witness::{End, Instance, Says, Source, Witness};
 
 /// Workers started ahead for each warm task when a run begins.
 const WORKERS_AHEAD: u32 = 1;
@@ -48,6 +52,7 @@ impl Engine {
             announced_events: None,
             ended_at: None,
             announced: started_by == StartedBy::Command,
+            part: FIRST_PART,
             last_file_seen_at: now,
             state: RunState::Open,
         };
@@ -159,35 +164,16 @@ impl Engine {
     }
 
     pub(crate) fn lumi_ends(&mut self, now: Moment, end: &LumiEnd, effects: &mut Vec<Effect>) {
-        let (number, lumi) = (end.run, end.lumi);
+        let number = end.run;
         self.open_run(now, number, None, end.label, StartedBy::Record, effects);
-        let Some(work) = self.runs.get_mut(&number) else {
-            return;
-        };
-        if let Some(known) = work.lumis.get(&lumi) {
-            if known.expected != end.expected {
-                let text = format!(
-                    "Lumi {lumi} of run {number} was announced with {:?} and now with {:?}. The \
-                     first stays. Ask the detector's experts which is right.",
-                    known.expected, end.expected
-                );
-                let key = format!("lumi-announced-twice/{number}/{lumi}");
-                self.alarm(now, key, Severity::Medium, text, effects);
-            }
-            return;
-        }
-        let record = LumiRecord {
-            run: number,
-            lumi,
+        let says = Says::Lumis {
+            first: end.lumi,
+            last: end.lumi,
+            stream: end.stream.clone(),
             expected: end.expected,
-            ended_at: now,
         };
-        work.lumis.insert(lumi, record.clone());
-        effects.push(Effect::Record(Fact::LumiIs(record)));
-        let streams: Vec<StreamName> = work.streams.keys().cloned().collect();
-        for stream in streams {
-            self.lumi_changed(now, number, &stream, lumi, effects);
-        }
+        let witness = statement(now, number, says, end.source, end.instance);
+        self.hear(now, witness, effects);
     }
 
     pub(crate) fn run_ends(&mut self, now: Moment, end: &RunEnd, effects: &mut Vec<Effect>) {
@@ -197,42 +183,121 @@ impl Engine {
                 "Run {number} was announced to end with lumi {last_lumi}, more than any run has. The \
                  record is not believed: end the run with `tier0 run stop`."
             );
-            self.alarm(
-                now,
-                format!("run-end/{number}"),
-                Severity::High,
-                text,
-                effects,
-            );
+            let key = format!("run-end/{number}");
+            self.alarm(now, key, Severity::High, text, effects);
             return;
         }
         self.open_run(now, number, None, end.label, StartedBy::Record, effects);
+        let events = end.events;
+        let says = Says::End { last_lumi, events };
+        let witness = statement(now, number, says, end.source, end.instance);
+        self.hear(now, witness, effects);
+    }
+
+    /// Takes a statement about a known run in: recorded once, and merged with the others. One that
+    /// comes after the run was closed is kept, and an alarm says when it contradicts what is.
+    pub(crate) fn hear(&mut self, now: Moment, witness: Witness, effects: &mut Vec<Effect>) {
+        let number = witness.run;
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
-        match work.run.last_lumi {
-            None => {
-                work.run.last_lumi = Some(last_lumi);
-                work.run.ended_at = Some(now);
-                work.run.announced_events = end.events;
-                if let Ok(state) = work.run.state.next(RunEvent::EndAnnounced) {
-                    work.run.state = state;
-                }
-                self.changed_runs.insert(number);
-                self.conclude.insert(number);
-                // Some splitters count a time from the end.
-                let tasks = work.tasks.keys();
-                self.look_at.extend(tasks.map(|index| (number, *index)));
-            }
-            Some(known) if known != last_lumi => {
+        // A person may come back to what was said before: the last word stands.
+        if witness.source != Source::Operator && work.heard.knows(&witness) {
+            return;
+        }
+        let late = work.run.state.is_closed();
+        let witness = Witness {
+            id: WitnessId(self.ids.take()),
+            late,
+            ..witness
+        };
+        effects.push(Effect::Record(Fact::WitnessIs(witness.clone())));
+        work.heard.take(witness.clone());
+        if late {
+            self.heard_late(now, &witness, effects);
+            return;
+        }
+        let work = self.runs.get_mut(&number).expect("it was found above");
+        if let Some(stream) = named_by(&witness)
+            && !work.streams.contains_key(&stream)
+        {
+            work.meet_stream(&stream);
+        }
+        if let Says::LostFile {
+            lumi,
+            stream,
+            events,
+            ..
+        } = &witness.says
+        {
+            work.receive_lost(stream, *lumi, *events);
+        }
+        for (stream, lumi) in work.concerned_by(&witness) {
+            self.lumi_changed(now, number, &stream, lumi, effects);
+        }
+        self.conclude.insert(number);
+        self.look_for_overdue(now, number);
+    }
+
+    /// A statement came after its run was closed: kept; people hear of it when it is not what the
+    /// run was closed with.
+    fn heard_late(&mut self, now: Moment, witness: &Witness, effects: &mut Vec<Effect>) {
+        let number = witness.run;
+        let Some(what) = self.runs[&number].disagreement(witness) else {
+            return;
+        };
+        let text = format!(
+            "The {} says of run {number}, after it was closed, {what}. That is not what the run was \
+             closed with; it stays as it is. Ask the detector's experts; files that are still to \
+             come are kept, and `tier0 run reopen {number}` works on them.",
+            witness.source.as_str()
+        );
+        self.alarm(
+            now,
+            late_record_key(number),
+            Severity::Medium,
+            text,
+            effects,
+        );
+    }
+
+    /// Brings the run's row up to what its witnesses say of its end.
+    fn note_end(&mut self, now: Moment, number: RunNumber, effects: &mut Vec<Effect>) {
+        let Some(work) = self.runs.get_mut(&number) else {
+            return;
+        };
+        if work.run.state.is_closed() {
+            return;
+        }
+        let (last_lumi, events) = match work.heard.end() {
+            End::Unknown | End::Partly(_) => return,
+            End::Known { last_lumi, events } => (Some(last_lumi), events),
+            End::Contradiction(_) => (work.heard.last_lumi_said(), None),
+        };
+        let before = work.run.clone();
+        work.run.last_lumi = last_lumi;
+        work.run.announced_events = events;
+        work.run.ended_at = work.run.ended_at.or(Some(now));
+        if let Ok(state) = work.run.state.next(RunEvent::EndAnnounced) {
+            work.run.state = state;
+        }
+        if work.run != before {
+            self.changed_runs.insert(number);
+            // Some splitters count a time from the end.
+            let tasks = work.tasks.keys();
+            self.look_at.extend(tasks.map(|index| (number, *index)));
+        }
+        let key = format!("end-disputed/{number}");
+        match work.end_dispute() {
+            Some(what) => {
                 let text = format!(
-                    "Run {number} was announced to end with lumi {known} and now with lumi \
-                     {last_lumi}. The first stays. Ask the detector's experts which is right."
+                    "The end of run {number} is disputed: {what}. The run stays open and its data \
+                     are worked on. Ask the detector's experts; `tier0 run stop {number} \
+                     --last-lumi N` settles it."
                 );
-                let key = format!("run-ended-twice/{number}");
-                self.alarm(now, key, Severity::Medium, text, effects);
+                self.alarm(now, key, Severity::High, text, effects);
             }
-            Some(_) => {}
+            None => self.clear_alarm(now, &key, effects),
         }
     }
 
@@ -253,12 +318,18 @@ impl Engine {
             return;
         }
         let key = format!("lumi-disputed/{number}/{stream}/{lumi}");
+        let missing = crate::overdue::key(number, stream);
+        if self.alarms.contains_key(&missing) {
+            self.timers.set(now, Timer::Overdue(number));
+        }
         match after {
             LumiState::Disputed => {
+                let what = self.runs[&number].dispute(stream, lumi);
                 let text = format!(
-                    "More is here for lumi {lumi} of stream {stream} in run {number} than was \
-                     announced. Its express work waits. Compare `tier0 file ls` with the \
-                     end-of-lumi record."
+                    "Lumi {lumi} of stream {stream} in run {number} is disputed: {what}. Work on it \
+                     waits. Compare `tier0 file ls --run {number}` with what the detector says; \
+                     `tier0 run close {number} --stream {stream} --lumis {lumi} --as here` accepts \
+                     what is here."
                 );
                 self.alarm(now, key, Severity::High, text, effects);
             }
@@ -271,7 +342,7 @@ impl Engine {
                 }
                 self.conclude.insert(number);
             }
-            LumiState::Open => {}
+            LumiState::Open => self.clear_alarm(now, &key, effects),
         }
     }
 
@@ -283,6 +354,7 @@ impl Engine {
         number: RunNumber,
         effects: &mut Vec<Effect>,
     ) {
+        self.note_end(now, number, effects);
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
@@ -291,7 +363,12 @@ impl Engine {
                 work.run.state = state;
             }
             self.changed_runs.insert(number);
-            self.announce(now, "run.closed", number, format!("run {number}"), effects);
+            let subject = subject_of(&work.run);
+            let settled = work.disagreements().next().is_none();
+            self.announce(now, "run.closed", number, subject, effects);
+            if settled {
+                self.clear_alarm(now, &late_record_key(number), effects);
+            }
         }
         self.close_inputs(number);
         self.end_tasks(now, number, effects);
@@ -325,14 +402,9 @@ impl Engine {
         if let Ok(state) = work.run.state.next(RunEvent::TasksEnded(now)) {
             work.run.state = state;
         }
+        let subject = subject_of(&work.run);
         self.changed_runs.insert(number);
-        self.announce(
-            now,
-            "run.finished",
-            number,
-            format!("run {number}"),
-            effects,
-        );
+        self.announce(now, "run.finished", number, subject, effects);
         if self
             .runs
             .values()
@@ -340,5 +412,40 @@ impl Engine {
         {
             effects.push(Effect::Release);
         }
+    }
+}
+
+/// How messages name a run: each part of it once.
+fn subject_of(run: &Run) -> String {
+    if run.part == FIRST_PART {
+        format!("run {}", run.number)
+    } else {
+        format!("run {} part {}", run.number, run.part)
+    }
+}
+
+/// The key of the alarm about what was said after a run was closed.
+fn late_record_key(number: RunNumber) -> String {
+    format!("late-record/{number}")
+}
+
+/// What a channel says; its identity is given when it is recorded.
+pub(crate) fn statement(
+    at: Moment,
+    run: RunNumber,
+    says: Says,
+    source: Source,
+    instance: Instance,
+) -> Witness {
+    Witness {
+        id: WitnessId(0),
+        run,
+        says,
+        source,
+        instance,
+        at,
+        by: source.as_str().to_owned(),
+        reason: String::new(),
+        late: false,
     }
 }

@@ -140,7 +140,7 @@ impl Engine {
         for file in self
             .files
             .values()
-            .filter(|file| !file.late && !file.arrival.empty)
+            .filter(|file| self.is_at_work(file) && !file.arrival.empty)
         {
             let tasks = self.runs.get(&file.arrival.run).map(|work| &work.tasks);
             for index in tasks.into_iter().flat_map(BTreeMap::keys) {
@@ -223,12 +223,8 @@ impl Engine {
     /// I14: a run is closed exactly when complete, and finished exactly when its tasks have ended.
     fn check_runs(&self, broken: &mut Vec<Broken>) {
         for (number, work) in &self.runs {
-            let late = self
-                .files
-                .values()
-                .any(|file| file.late && file.arrival.run == *number);
             let closed = work.run.state.is_closed();
-            if closed != work.is_complete() && !late {
+            if closed != work.is_complete() {
                 let what = format!("run {number}: closed {closed}, complete {}", !closed);
                 broken.push(Broken {
                     invariant: "I14",
@@ -259,7 +255,8 @@ impl Engine {
                 configurations.current, configurations.recorded
             )?;
             for work in self.runs.values() {
-                write!(hash, "{:?}{:?}", work.run, work.lumis)?;
+                let heard = (work.heard.in_order(), work.heard.lost_files());
+                write!(hash, "{:?}{heard:?}", work.run)?;
                 write!(
                     hash,
                     "{:?}{:?}{:?}",

@@ -2,13 +2,10 @@
 //! every refusal says why and what to do instead.
 
 use crate::{Effect, Engine};
-use model::arrival::RunEnd;
 use model::audit::Audit;
 use model::command::{Command, Intent, Order, Preview, Reply};
 use model::fact::Fact;
-use model::ids::{AuditId, LumiNumber, RunNumber};
-use model::lumi::{Expected, LumiRecord};
-use model::names::StreamName;
+use model::ids::{AuditId, RunNumber};
 use model::ruling::Ruling;
 use model::run::StartedBy;
 use model::time::Moment;
@@ -26,15 +23,19 @@ impl Engine {
     ) {
         let object = order.command.object();
         let before = object.as_ref().map(|object| self.standing_of(object));
-        let reply = match (&order.command, order.intent) {
+        let said = effects.len();
+        let declares = matches!(
+            order.command,
+            Command::RunClose { .. } | Command::RunReopen { .. } | Command::FileDeclareLost { .. }
+        );
+        let reply = match &order.command {
             // Previewed, counted and written down where jobs are changed.
-            (Command::Jobs(asked), _) => self.jobs_asked(now, order, asked, effects),
-            (_, Intent::Do) => self.obey(now, order, effects),
-            (_, Intent::Preview) => preview(order),
+            Command::Jobs(asked) => self.jobs_asked(now, order, asked, effects),
+            _ => self.obey(now, order, effects),
         };
         let after = object.as_ref().map(|object| self.standing_of(object));
-        if let (Reply::Done(done), Intent::Do) = (&reply, order.intent)
-            && before != after
+        if let Reply::Done(done) = &reply
+            && (before != after || (declares && effects.len() > said))
         {
             let object = object.map_or_else(String::new, |object| object.to_string());
             let after = format!("{}: {done}", after.unwrap_or_default());
@@ -52,6 +53,12 @@ impl Engine {
 
     fn obey(&mut self, now: Moment, order: &Order, effects: &mut Vec<Effect>) -> Reply {
         match order.command {
+            // These work out by themselves what they would do, before they do it.
+            Command::RunStop { .. }
+            | Command::RunClose { .. }
+            | Command::RunReopen { .. }
+            | Command::FileDeclareLost { .. } => self.declare(now, order, effects),
+            _ if order.intent == Intent::Preview => preview(order),
             Command::RunStart {
                 run,
                 run_type,
@@ -68,7 +75,6 @@ impl Engine {
                     reply
                 }
             }
-            Command::RunStop { run, last_lumi } => self.stop_run(now, run, last_lumi, effects),
             Command::Rule {
                 ref task,
                 run,
@@ -128,75 +134,6 @@ impl Engine {
         }
     }
 
-    /// Ends a run. Lumis that nobody announced are declared to hold what is here.
-    fn stop_run(
-        &mut self,
-        now: Moment,
-        number: RunNumber,
-        last_lumi: u32,
-        effects: &mut Vec<Effect>,
-    ) -> Reply {
-        if last_lumi > LUMIS_MAX {
-            return Reply::Refused(format!(
-                "a run has at most {LUMIS_MAX} lumis, not {last_lumi}; stop it with its last one"
-            ));
-        }
-        let Some(work) = self.runs.get_mut(&number) else {
-            return Reply::Refused(format!(
-                "run {number} is not known; `tier0 run ls` lists those that are"
-            ));
-        };
-        if let Some(known) = work.run.last_lumi {
-            return if known == last_lumi {
-                Reply::Done(format!(
-                    "run {number} was already {}",
-                    work.run.state.word()
-                ))
-            } else {
-                Reply::Refused(format!(
-                    "run {number} was announced to end with lumi {known}"
-                ))
-            };
-        }
-        let beyond = work
-            .streams
-            .values()
-            .filter_map(|stream| stream.lumis.keys().last())
-            .max();
-        if let Some(beyond) = beyond.filter(|lumi| lumi.0 > last_lumi) {
-            return Reply::Refused(format!(
-                "run {number} has files of lumi {beyond}; stop it with --last-lumi {beyond} or more"
-            ));
-        }
-        let streams: Vec<StreamName> = work.streams.keys().cloned().collect();
-        for lumi in (1..=last_lumi).map(LumiNumber) {
-            if work.lumis.contains_key(&lumi) {
-                continue;
-            }
-            let expected = Expected::Declared;
-            let record = LumiRecord {
-                run: number,
-                lumi,
-                expected,
-                ended_at: now,
-            };
-            effects.push(Effect::Record(Fact::LumiIs(record.clone())));
-            work.lumis.insert(lumi, record);
-        }
-        for stream in &streams {
-            for lumi in (1..=last_lumi).map(LumiNumber) {
-                self.lumi_changed(now, number, stream, lumi, effects);
-            }
-        }
-        let label = self.runs[&number].run.label;
-        let end = RunEnd {
-            run: number,
-            last_lumi,
-            events: None,
-            label,
-        };
-        self.run_ends(now, &end, effects);
-        Reply::Done(format!("run {number} ends with lumi {last_lumi}"))
     }
 }
 

@@ -13,6 +13,7 @@ use model::conditions::{
     CandidateConstant, ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity,
 };
 use model::fact::Fact;
+use model::file::FIRST_PART;
 use model::ids::{JobId, RunNumber};
 use model::job::{InputId, Job, JobState};
 use model::names::{DataLabel, TagName};
@@ -204,6 +205,11 @@ impl Engine {
         let number = self.jobs[&id].run;
         let rules = self.plans[index].task.calibrates.clone();
         for rule in &rules {
+            // What was decided with an earlier part of the run stands (D18).
+            let work = &self.runs[&number];
+            if work.run.part > FIRST_PART && work.decided.contains(&rule.tag) {
+                continue;
+            }
             let Some(candidate) = report.candidates.iter().find(|c| c.tag == rule.tag) else {
                 continue;
             };

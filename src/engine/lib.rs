@@ -18,7 +18,9 @@ mod configurations;
 mod run_work;
 mod timers;
 mod arrival;
+mod witness;
 mod bookkeeping;
+mod overdue;
 mod cutting;
 pub mod dispatch;
 mod execution;
@@ -31,6 +33,7 @@ mod units;
 mod publication;
 mod commands;
 mod job_commands;
+mod declarations;
 mod restore;
 mod check;
 mod snapshot;
@@ -45,7 +48,7 @@ use configurations::Configurations;
 use constants::Constants;
 use dispatch::Queue;
 use model::alarm::{Alarm, Severity};
-use model::arrival::{Refusal, SetAside};
+use model::arrival::{Completion, Refusal, SetAside};
 use model::dataset::{Block, Output};
 use model::fact::{Fact, OutboxMessage};
 use model::file::File;
@@ -67,6 +70,7 @@ pub struct Engine {
     ids: IdSource,
     configurations: Configurations,
     default_run_type: model::run::RunType,
+    completions: BTreeMap<ProfileName, Completion>,
     cores: u32,
     cores_used: u32,
     /// Tasks of all configurations that a run has; each run has a stretch of it.
@@ -104,6 +108,7 @@ impl Engine {
             ids: next_id.map_or_else(|| IdSource::new(setup.agent), IdSource::resume),
             configurations: Configurations::new(setup.configuration, setup.earlier),
             default_run_type: setup.default_run_type,
+            completions: setup.completions,
             cores: setup.cores,
             cores_used: 0,
             plans: Vec::new(),
@@ -160,7 +165,7 @@ impl Engine {
 
     /// Cuts, places and concludes: once a batch.
     fn tick(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        self.fire_timers(now);
+        self.fire_timers(now, effects);
         // Concluding one task may feed or release another, so this goes on until nothing is left to
         // look at.
         loop {
@@ -176,13 +181,14 @@ impl Engine {
         self.record_changes(effects);
     }
 
-    fn fire_timers(&mut self, now: Moment) {
+    fn fire_timers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 timers::Timer::Backoff(job) => self.enqueue(job),
                 timers::Timer::Look(run, task) => {
                     self.look_at.insert((run, task));
                 }
+                timers::Timer::Overdue(run) => self.overdue(now, run, effects),
             }
         }
     }

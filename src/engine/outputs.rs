@@ -290,7 +290,8 @@ impl Engine {
         let files: Vec<(StreamName, Item)> = self
             .files
             .values()
-            .filter(|file| file.arrival.run == number && !file.late && !file.arrival.empty)
+            .filter(|file| file.arrival.run == number && self.is_at_work(file))
+            .filter(|file| !file.arrival.empty)
             .map(|file| (file.arrival.stream.clone(), item_of(file)))
             .collect();
         let Some(work) = self.runs.get_mut(&number) else {

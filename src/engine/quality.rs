@@ -51,6 +51,11 @@ impl Engine {
         tests: Vec<TestAnswer>,
         effects: &mut Vec<Effect>,
     ) {
+        // A new part of the run is judged together with what was tested before.
+        let before = self.quality.get(&number);
+        let mut all: Vec<TestAnswer> = before.map_or_else(Vec::new, |known| known.tests.clone());
+        all.extend(tests);
+        let tests = all;
         let verdict = verdict(&tests);
         let run = &self.runs[&number].run;
         let asked = certify::RunQuality {

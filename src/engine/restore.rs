@@ -5,6 +5,7 @@
 //! tick.
 
 use crate::arrival::item_of;
+use crate::bookkeeping::statement;
 use crate::outputs::item_of_output;
 use crate::publication;
 use crate::run_work::RunWork;
@@ -18,6 +19,7 @@ use model::names::{TagName, TaskPath};
 use model::rows::Rows;
 use model::run::RunState;
 use model::time::Moment;
+use model::witness::{End, Instance, Says, Source};
 use std::collections::BTreeSet;
 
 type ConsumedSet = BTreeSet<(TaskPath, InputId)>;
@@ -36,14 +38,17 @@ impl Engine {
             engine.runs.insert(number, RunWork::new(run, plans));
             engine.plan_run(number);
         }
-        for record in rows.lumis {
-            if let Some(work) = engine.runs.get_mut(&record.run) {
-                work.lumis.insert(record.lumi, record);
+        for witness in rows.witnesses {
+            if let Some(work) = engine.runs.get_mut(&witness.run) {
+                work.heard.take(witness);
             }
         }
+        engine.restore_ends_of_older_rows();
         for file in rows.files {
             if let Some(work) = engine.runs.get_mut(&file.arrival.run) {
-                work.receive(&file.arrival);
+                if file.part <= work.run.part {
+                    work.receive(&file);
+                }
                 if !file.late {
                     work.run.last_file_seen_at =
                         work.run.last_file_seen_at.max(file.arrival.seen_at);
@@ -103,7 +108,7 @@ impl Engine {
         engine.declined = declined.map(|row| (row.task.clone(), row.input)).collect();
         engine.restore_windows(&rows.consumed);
         engine.restore_jobs(rows.jobs, now);
-        engine.restore_ends();
+        engine.restore_ends(now);
         engine
     }
 
@@ -123,11 +128,30 @@ impl Engine {
         }
     }
 
+    /// Runs that were recorded before ends had rows of their own say in their row how they end.
+    fn restore_ends_of_older_rows(&mut self) {
+        for (number, work) in &mut self.runs {
+            if let (Some(last_lumi), End::Unknown) = (work.run.last_lumi, work.heard.end()) {
+                let events = work.run.announced_events;
+                let says = Says::End { last_lumi, events };
+                let at = work.run.ended_at.unwrap_or(work.run.last_file_seen_at);
+                let said = statement(at, *number, says, Source::Record, Instance::ONLY);
+                work.heard.take(said);
+            }
+        }
+    }
+
     fn restore_accounts(&mut self) {
         for work in self.runs.values_mut() {
+            for ((stream, _), (lumi, events)) in work.heard.lost_files().clone() {
+                work.receive_lost(&stream, lumi, events);
+            }
+            for stream in work.heard.named_streams() {
+                work.streams.entry(stream).or_default();
+            }
             let streams: Vec<_> = work.streams.keys().cloned().collect();
             for stream in streams {
-                let mut lumis: BTreeSet<_> = work.lumis.keys().copied().collect();
+                let mut lumis = work.heard.lumis_of(&stream);
                 lumis.extend(work.streams[&stream].lumis.keys().copied());
                 for lumi in lumis {
                     work.account(&stream, lumi);
@@ -161,12 +185,9 @@ impl Engine {
             .map(|row| (row.task.clone(), row.input))
             .collect();
         let is_free = |path: &TaskPath, input: InputId| !consumed.contains(&(path.clone(), input));
-        for file in self
-            .files
-            .values()
-            .filter(|file| !file.late && !file.arrival.empty)
-        {
-            let Some(work) = self.runs.get_mut(&file.arrival.run) else {
+        for file in self.files.values().filter(|file| !file.arrival.empty) {
+            let work = self.runs.get_mut(&file.arrival.run);
+            let Some(work) = work.filter(|work| file.part <= work.run.part) else {
                 continue;
             };
             for (index, task) in &mut work.tasks {
@@ -231,7 +252,7 @@ impl Engine {
 
     /// Which tasks have ended follows from their feeders; which are worth a look is said by
     /// whatever is unfinished.
-    fn restore_ends(&mut self) {
+    fn restore_ends(&mut self, now: Moment) {
         let numbers: Vec<RunNumber> = self.runs.keys().copied().collect();
         for number in numbers {
             let Some(work) = self.runs.get_mut(&number) else {
@@ -253,6 +274,7 @@ impl Engine {
                 self.look_at
                     .extend(work.tasks.keys().map(|index| (number, *index)));
                 self.conclude.insert(number);
+                self.timers.set(now, Timer::Overdue(number));
             }
         }
     }

@@ -1,16 +1,18 @@
 //! What an engine is born with: the pipelines as one list of tasks that know who feeds them and
 //! whom they feed.
 
+use model::arrival::Completion;
 use model::budget::Budget;
 use model::ids::{AgentNumber, Epoch};
 use model::job::Class;
-use model::names::{OutputLabel, PipelineName, StreamName, TaskPath};
+use model::names::{OutputLabel, PipelineName, ProfileName, StreamName, TaskPath};
 use model::run::RunType;
 use model::time::Span;
 use model::work::{AttemptPlan, WantedOutput};
 use pipelines::definition::{Definition, Task, TaskInput};
 use pipelines::splitting::DEFAULT_PREDICTED_RUN;
 use pipelines::variants::Definitions;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What an engine is born with.
@@ -26,6 +28,8 @@ pub struct Setup {
     pub earlier: Vec<Configuration>,
     /// Cores that attempts may use at once.
     pub cores: u32,
+    /// Which stream profiles let a time-out complete lumis or runs; the others wait for witnesses.
+    pub completions: BTreeMap<ProfileName, Completion>,
     /// What a run is for when nobody says.
     pub default_run_type: RunType,
 }

@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     /// A splitter asked to be called again, or a release rule's wait is over: the task at this
     /// position of the list.
     Look(RunNumber, usize),
+    /// Something of a run may be overdue.
+    Overdue(RunNumber),
 }
 
 /// All timers.

@@ -2,11 +2,14 @@
 //! all that is at work. Reads only; nothing is decided here.
 
 use crate::Engine;
+use crate::overdue::LUMIS_NAMED_MAX;
 use model::ids::{FileId, JobId, LumiNumber, RunNumber};
 use model::job::{InputId, Job, JobState};
+use model::lumi::LumiState;
 use model::names::{StreamName, TaskPath};
 use model::time::Moment;
 use model::wait::{Object, Wait, WaitKind, Why};
+use model::witness::{End, Merged};
 use pipelines::release::Released;
 
 impl Engine {
@@ -31,10 +34,7 @@ impl Engine {
             }
             Object::Stream(number, stream) => {
                 self.runs.get(number)?.streams.get(stream)?;
-                self.waits_for_data(*number)
-                    .into_iter()
-                    .filter(|wait| is_of_stream(wait, stream))
-                    .collect()
+                self.waits_of_stream(*number, stream)
             }
             Object::Lumi(number, stream, lumi) => {
                 self.runs.get(number)?.streams.get(stream)?;
@@ -63,7 +63,13 @@ impl Engine {
         let unknown = || "not known".to_owned();
         match object {
             Object::Run(number) => self.runs.get(number).map_or_else(unknown, |work| {
-                format!("{}, {}", work.run.run_type, work.run.state.word())
+                let run = &work.run;
+                let (word, part) = (run.state.word(), run.part);
+                if part == model::file::FIRST_PART {
+                    format!("{}, {word}", run.run_type)
+                } else {
+                    format!("{}, {word}, part {part}", run.run_type)
+                }
             }),
             Object::Stream(number, name) => {
                 let work = self.runs.get(number);
@@ -92,7 +98,11 @@ impl Engine {
                 format!("{}, attempt {}", job.state.word(), job.state.attempt())
             }),
             Object::File(id) => self.files.get(id).map_or_else(unknown, |file| {
-                if file.late { "late" } else { "accepted" }.to_owned()
+                if self.is_at_work(file) {
+                    format!("accepted for part {}", file.part)
+                } else {
+                    "late: kept for the next part of its run".to_owned()
+                }
             }),
         }
     }
@@ -105,7 +115,7 @@ impl Engine {
         let Some(entry) = entry else {
             return "nothing has come".to_owned();
         };
-        let (state, received) = (format!("{:?}", entry.state).to_lowercase(), entry.received);
+        let (state, received) = (entry.state.word(), entry.received);
         format!(
             "{state}: {} files, {} events accounted for",
             received.files, received.events_accounted
@@ -134,10 +144,49 @@ impl Engine {
     /// What a run waits for, but for its jobs.
     fn waits_of_run_itself(&self, number: RunNumber, now: Moment) -> Vec<Wait> {
         let mut waits = self.waits_for_data(number);
+        waits.extend(self.wait_for_reopening(number));
+        waits.extend(self.waits_for_belated(number));
         for index in self.runs[&number].tasks.keys() {
             waits.extend(self.wait_for_release(number, *index, now));
         }
         waits
+    }
+
+    /// Files that came after their run was closed wait for a person.
+    fn wait_for_reopening(&self, number: RunNumber) -> Option<Wait> {
+        let late = self.late_files(number);
+        let since = late.iter().map(|file| file.arrival.seen_at).min()?;
+        Some(Wait {
+            object: Object::Run(number),
+            run: number,
+            kind: WaitKind::LateFiles,
+            reason: format!("{} files came after it was closed", late.len()),
+            since: Some(since),
+            until: None,
+            remedy: format!("tier0 run reopen {number} works on them as a new part of the run"),
+        })
+    }
+
+    /// Who said after a run was closed that there is more, or less, than it was closed with.
+    fn waits_for_belated(&self, number: RunNumber) -> Vec<Wait> {
+        let disagreements = self.runs[&number].disagreements();
+        disagreements
+            .map(|(witness, what)| Wait {
+                object: Object::Run(number),
+                run: number,
+                kind: WaitKind::LateRecord,
+                reason: format!(
+                    "the {} said after it was closed {what}",
+                    witness.source.as_str()
+                ),
+                since: Some(witness.at),
+                until: None,
+                remedy: format!(
+                    "ask the detector's experts; tier0 run reopen {number} works on files that \
+                     still come"
+                ),
+            })
+            .collect()
     }
 
     /// Why a run is not closed.
@@ -146,46 +195,111 @@ impl Engine {
         if work.run.state.is_closed() {
             return Vec::new();
         }
-        let of_run = |kind, reason: &str, remedy: String| Wait {
+        let mut waits: Vec<Wait> = self.wait_for_end(number).into_iter().collect();
+        for name in work.streams.keys() {
+            waits.extend(self.waits_of_stream(number, name));
+        }
+        if waits.is_empty() && work.streams.is_empty() {
+            waits.push(Wait {
+                object: Object::Run(number),
+                run: number,
+                kind: WaitKind::FirstFile,
+                reason: "no file of any stream has come".to_owned(),
+                since: work.run.ended_at,
+                until: None,
+                remedy: format!("tier0 run close {number} gives up what was announced"),
+            });
+        }
+        waits
+    }
+
+    /// Why a run's end is not known.
+    fn wait_for_end(&self, number: RunNumber) -> Option<Wait> {
+        let work = &self.runs[&number];
+        let stop = format!("tier0 run stop {number} --last-lumi N says with which lumi it ended");
+        let (kind, reason, remedy) = match (work.end_dispute(), work.heard.end()) {
+            (Some(what), _) => {
+                let reason = format!("its end is disputed: {what}");
+                (WaitKind::EndDisputed, reason, stop)
+            }
+            (None, End::Unknown) => {
+                let reason = "its end was not announced yet".to_owned();
+                (WaitKind::EndOfRun, reason, stop)
+            }
+            (None, End::Partly(missing)) => {
+                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                let missing = missing.join(", ");
+                let reason = format!("data acquisition instance {missing} has not ended");
+                (WaitKind::DaqInstance, reason, stop)
+            }
+            (None, End::Known { .. } | End::Contradiction(_)) => return None,
+        };
+        Some(Wait {
             object: Object::Run(number),
             run: number,
             kind,
-            reason: reason.to_owned(),
+            reason,
             since: Some(work.run.opened_at),
             until: None,
             remedy,
+        })
+    }
+
+    /// Lumis of a stream that keep what comes after them, or the run, from going on. The first few
+    /// are told one by one.
+    fn waits_of_stream(&self, number: RunNumber, name: &StreamName) -> Vec<Wait> {
+        let work = &self.runs[&number];
+        let Some(stream) = work.streams.get(name) else {
+            return Vec::new();
         };
-        let stop = format!("tier0 run stop {number} --last-lumi N says that it has ended");
-        let Some(last) = work.run.last_lumi else {
-            return vec![of_run(
-                WaitKind::EndOfRun,
-                "its end was not announced yet",
-                stop,
-            )];
-        };
-        if work.streams.is_empty() {
-            let reason = "no file of any stream has come";
-            return vec![of_run(WaitKind::FirstFile, reason, stop)];
+        let reached = stream.frontier.reached();
+        let known = stream.lumis.keys().next_back().map_or(0, |lumi| lumi.0);
+        let last = work.run.last_lumi.unwrap_or(known);
+        let open = (reached + 1..=last).map(LumiNumber);
+        let mut open = open.filter(|lumi| !stream.frontier.is_closed(*lumi));
+        let mut waits: Vec<Wait> = open
+            .by_ref()
+            .take(LUMIS_NAMED_MAX)
+            .filter_map(|lumi| self.wait_of_lumi(number, name, lumi))
+            .collect();
+        let rest = open.count();
+        if let Some(wait) = waits.last_mut().filter(|_| rest > 0) {
+            wait.reason = format!("{} (and {rest} more lumis after it)", wait.reason);
         }
-        let holes = work.streams.iter().filter_map(|(name, stream)| {
-            let reached = stream.frontier.reached();
-            (reached < last).then(|| self.wait_of_lumi(number, name, LumiNumber(reached + 1)))?
-        });
-        holes.collect()
+        waits
     }
 
     /// Why a lumi of a stream is not complete; none when it is.
     fn wait_of_lumi(&self, number: RunNumber, name: &StreamName, lumi: LumiNumber) -> Option<Wait> {
         let work = &self.runs[&number];
         let stream = work.streams.get(name)?;
-        (!stream.frontier.is_closed(lumi)).then(|| Wait {
+        if stream.frontier.is_closed(lumi) {
+            return None;
+        }
+        let entry = stream.lumis.get(&lumi);
+        let of_lumi = format!("tier0 run close {number} --stream {name} --lumis {lumi}");
+        let lost = format!("{of_lumi} gives up what is missing; --as here or --as empty says more");
+        let disputed = entry.is_some_and(|entry| entry.state == LumiState::Disputed);
+        let (kind, reason, remedy) = match work.heard.merged(name, lumi) {
+            _ if disputed => {
+                let reason = format!("disputed: {}", work.dispute(name, lumi));
+                let remedy = format!("{of_lumi} --as here accepts what is here");
+                (WaitKind::LumiDisputed, reason, remedy)
+            }
+            Merged::Partly(_) => (WaitKind::DaqInstance, work.short_of(name, lumi), lost),
+            Merged::Unknown => (WaitKind::LumiRecord, work.short_of(name, lumi), lost),
+            _ => (WaitKind::LumiFiles, work.short_of(name, lumi), lost),
+        };
+        let spoken = work.heard.spoken_at(lumi);
+        let seen = entry.and_then(|entry| entry.last_seen);
+        Some(Wait {
             object: Object::Lumi(number, name.clone(), lumi),
             run: number,
-            kind: WaitKind::LumiFiles,
-            reason: format!("lumi {lumi} of stream {name} is not complete"),
-            since: None,
-            until: None,
-            remedy: format!("tier0 file ls --run {number} shows what is here"),
+            kind,
+            reason,
+            since: spoken.into_iter().chain(seen).min(),
+            until: self.times_out_at(number, name, lumi),
+            remedy,
         })
     }
 
@@ -349,6 +463,9 @@ impl Engine {
     fn waits_of_file(&self, id: FileId, now: Moment) -> Option<Vec<Wait>> {
         let file = self.files.get(&id)?;
         let (number, arrival) = (file.arrival.run, &file.arrival);
+        if !self.is_at_work(file) {
+            return Some(self.wait_for_reopening(number).into_iter().collect());
+        }
         let mut waits: Vec<Wait> = self
             .wait_of_lumi(number, &arrival.stream, arrival.lumi)
             .into_iter()
@@ -370,15 +487,5 @@ impl Engine {
             }
         }
         Some(waits)
-    }
-}
-
-/// Whether a wait is of this stream.
-fn is_of_stream(wait: &Wait, stream: &StreamName) -> bool {
-    match &wait.object {
-        Object::Stream(_, name) | Object::Lumi(_, name, _) => name == stream,
-        Object::Run(_) | Object::Task(..) | Object::Gate(_) | Object::Job(_) | Object::File(_) => {
-            false
-        }
     }
 }

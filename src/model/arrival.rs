@@ -5,8 +5,9 @@ use crate::ids::{LumiNumber, RunNumber};
 use crate::lumi::Expected;
 use crate::names::{DataLabel, FileName, ProfileName, StreamName};
 use crate::run::RunType;
-use crate::time::Moment;
+use crate::time::{Moment, Span};
 use crate::units::Bytes;
+use crate::witness::{Instance, Source};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -74,8 +75,14 @@ pub struct LumiEnd {
     pub run: RunNumber,
     /// The lumi.
     pub lumi: LumiNumber,
-    /// What each stream's files must add up to.
+    /// The stream it speaks of; every stream when none is named.
+    pub stream: Option<StreamName>,
+    /// What the stream's files must add up to.
     pub expected: Expected,
+    /// Through which channel it came.
+    pub source: Source,
+    /// Which of the data acquisition instances says so.
+    pub instance: Instance,
     /// Real or simulated, as the profile says: whoever is first to speak of a run opens it.
     pub label: DataLabel,
 }
@@ -96,12 +103,38 @@ pub struct RunBegin {
 pub struct RunEnd {
     /// The run.
     pub run: RunNumber,
-    /// Its last lumi.
+    /// The last lumi of this instance.
     pub last_lumi: u32,
+    /// Through which channel it came.
+    pub source: Source,
+    /// Which of the data acquisition instances says so.
+    pub instance: Instance,
     /// Events read out in the whole run, if the record says so.
     pub events: Option<u64>,
     /// Real or simulated, as the profile says: whoever is first to speak of a run opens it.
     pub label: DataLabel,
+}
+
+/// When a lumi or a run of a stream profile may be called complete without anybody having said so:
+/// only where the profile names a time-out. What then closes says that a time-out closed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// A lumi of a stream is complete when no file of it was seen for so long.
+    pub lumi_timeout: Option<Span>,
+    /// A run has ended when no file of it was seen for so long.
+    pub run_timeout: Option<Span>,
+    /// What a lumi is of which nothing came.
+    pub absent_lumi: AbsentLumi,
+}
+
+/// What a lumi is of which nothing came, once a time-out has ended its run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AbsentLumi {
+    /// Missing: it keeps the run open until somebody declares it.
+    #[default]
+    Missing,
+    /// There was nothing to write.
+    Empty,
 }
 
 /// Why something in a spool was set aside.

@@ -1,9 +1,9 @@
 //! What people and programs may ask of a running engine, and what it answers.
 
 use crate::failure::Fingerprint;
-use crate::ids::{JobId, RunNumber};
+use crate::ids::{JobId, LumiNumber, RunNumber};
 use crate::job::ExitClass;
-use crate::names::{DataLabel, TaskPath};
+use crate::names::{DataLabel, FileName, StreamName, TaskPath};
 use crate::ruling::RulingKind;
 use crate::run::RunType;
 use crate::wait::Object;
@@ -36,6 +36,36 @@ pub enum Command {
         run: Option<RunNumber>,
         /// What is ruled.
         kind: RulingKind,
+    },
+    /// Every lumi of the run that is open is declared: by default lost, which closes the run with
+    /// what is here.
+    RunClose {
+        /// The run.
+        run: RunNumber,
+        /// Only lumis of this stream.
+        stream: Option<StreamName>,
+        /// Only these lumis.
+        lumis: Option<(LumiNumber, LumiNumber)>,
+        /// What they are declared to be.
+        declared: Declared,
+    },
+    /// The late files of a closed run become a new part of it and are worked on.
+    RunReopen {
+        /// The run.
+        run: RunNumber,
+    },
+    /// Lumis, or named files, will never come.
+    FileDeclareLost {
+        /// The run.
+        run: RunNumber,
+        /// Only of this stream.
+        stream: Option<StreamName>,
+        /// These lumis.
+        lumis: (LumiNumber, LumiNumber),
+        /// These files of the one lumi and stream; without any, whatever of the lumis is missing.
+        names: Vec<FileName>,
+        /// Events that each of the files held, counted as lost.
+        events: u64,
     },
     /// Something shall happen to jobs.
     Jobs(JobsAsked),
@@ -112,6 +142,9 @@ impl Command {
             Self::RunStart { .. } => "run start",
             Self::RunStop { .. } => "run stop",
             Self::Rule { kind, .. } => kind.verb(),
+            Self::RunClose { .. } => "run close",
+            Self::RunReopen { .. } => "run reopen",
+            Self::FileDeclareLost { .. } => "file declare-lost",
             Self::Jobs(asked) => match asked.verb {
                 JobVerb::Retry => "job retry",
                 JobVerb::Split(_) => "job split",
@@ -125,15 +158,52 @@ impl Command {
     /// What it is about, where that is one object.
     pub fn object(&self) -> Option<Object> {
         Some(match self {
-            Self::RunStart { run, .. } | Self::RunStop { run, .. } => Object::Run(*run),
             Self::Rule { task, run, .. } => match run {
                 Some(run) => Object::Task(*run, task.clone()),
                 None => Object::Gate(task.clone()),
             },
+            Self::RunStart { run, .. }
+            | Self::RunStop { run, .. }
+            | Self::RunClose { run, .. }
+            | Self::RunReopen { run }
+            | Self::FileDeclareLost { run, .. } => Object::Run(*run),
             Self::Jobs(asked) => Object::Job(asked.which.job?),
         })
     }
 }
+
+/// What a person declares an open lumi to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Declared {
+    /// What is missing of it is lost.
+    Lost,
+    /// There was nothing to write.
+    Empty,
+    /// What is here is right: settles a dispute.
+    Here,
+}
+
+impl Declared {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Lost, Self::Empty, Self::Here];
+
+    /// As written in requests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Empty => "empty",
+            Self::Here => "here",
+        }
+    }
+
+    /// Reads the written form.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+/// Who asked, when nobody said: the address of a program on this host names no person.
+pub const NAMELESS: &str = "nameless";
 
 /// Whether an order is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,12 +12,12 @@ use crate::dataset::{Block, Output};
 use crate::file::File;
 use crate::ids::{JobId, MessageId, RunNumber};
 use crate::job::{FailedAttempt, InputId, Job};
-use crate::lumi::LumiRecord;
 use crate::names::TaskPath;
 use crate::quality::RunQuality;
 use crate::ruling::Ruling;
 use crate::run::Run;
 use crate::time::Moment;
+use crate::witness::Witness;
 use serde::{Deserialize, Serialize};
 
 /// One input consumed once by a task: the row that makes splitting exactly-once (D10).
@@ -63,8 +63,8 @@ pub enum Fact {
     SetAsideIs(SetAside),
     /// A run.
     RunIs(Run),
-    /// What was announced for a lumi.
-    LumiIs(LumiRecord),
+    /// Somebody said how much a lumi holds, or when a run ends.
+    WitnessIs(Witness),
     /// A job. Boxed, because it is much larger than the others.
     JobIs(Box<Job>),
     /// An input was consumed.

@@ -5,6 +5,14 @@ use crate::arrival::Arrival;
 use crate::ids::FileId;
 use serde::{Deserialize, Serialize};
 
+/// The part of a run that everything belongs to until the run is reopened.
+pub const FIRST_PART: u32 = 1;
+
+/// For rows written before runs had parts.
+pub(crate) fn first_part() -> u32 {
+    FIRST_PART
+}
+
 /// An accepted file, or the accepted report of an empty one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
@@ -12,8 +20,12 @@ pub struct File {
     pub id: FileId,
     /// What was seen.
     pub arrival: Arrival,
-    /// Whether it came after its run was closed: accepted and accounted for, not worked on.
+    /// Whether it came after its run was closed: accepted and kept, and worked on only when the run
+    /// is reopened.
     pub late: bool,
+    /// The part of its run that it belongs to: the next one, for a late file.
+    #[serde(default = "first_part")]
+    pub part: u32,
 }
 
 impl File {

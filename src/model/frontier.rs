@@ -63,6 +63,53 @@ impl Frontier {
     }
 }
 
+/// Why a stream of a run is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// Nobody knows yet with which lumi the run ends.
+    EndUnknown,
+    /// Nothing was ever heard of the stream.
+    Silent,
+    /// The first lumi that is not accounted for.
+    Lumi(LumiNumber),
+    /// Something is known of a lumi after the last one.
+    Beyond(LumiNumber),
+    /// So many files are here that no task was given yet.
+    Unfed(u64),
+}
+
+/// What a stream's completeness is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamStanding<'a> {
+    /// Its closed lumis.
+    pub frontier: &'a Frontier,
+    /// The last lumi of which anything is known; none for a stream nothing was heard of.
+    pub heard: Option<LumiNumber>,
+    /// The last lumi of the run, once that is known.
+    pub last_lumi: Option<u32>,
+    /// Files that are here and were not handed to their tasks.
+    pub unfed: u64,
+}
+
+impl StreamStanding<'_> {
+    /// What keeps the stream from being complete; none when every lumi of the run is accounted for.
+    pub fn gap(&self) -> Option<Gap> {
+        let Some(last) = self.last_lumi else {
+            return Some(Gap::EndUnknown);
+        };
+        let Some(heard) = self.heard else {
+            return Some(Gap::Silent);
+        };
+        if self.frontier.reached() < last {
+            return Some(Gap::Lumi(LumiNumber(self.frontier.reached() + 1)));
+        }
+        if heard.0 > last {
+            return Some(Gap::Beyond(heard));
+        }
+        (self.unfed > 0).then_some(Gap::Unfed(self.unfed))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

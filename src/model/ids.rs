@@ -34,6 +34,8 @@ id!(/// A unit of publication.
     BlockId);
 id!(/// One message in the outbox; its text form is the stable `ce_id`.
     MessageId);
+id!(/// One statement about a lumi or the end of a run.
+    WitnessId);
 id!(/// One row of the audit.
     AuditId);
 id!(/// How often an agent has started: raised durably before anything else happens (D2).

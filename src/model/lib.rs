@@ -15,6 +15,7 @@ pub mod step;
 pub mod ruling;
 pub mod run;
 pub mod lumi;
+pub mod witness;
 pub mod frontier;
 pub mod arrival;
 pub mod file;

@@ -1,17 +1,20 @@
-//! A lumi section: what was announced for it, what has come, and whether it is accounted for (D18).
+//! A lumi section: what one witness says it holds, what has come, and whether it is accounted for
+//! (D18). What several witnesses add up to is in [`crate::witness`].
 //!
-//! Announcements are rows of their own; what has come is counted from the files, so nothing is
-//! counted twice.
+//! Statements are rows; what has come is counted from the files, so nothing is counted twice. The
+//! state of a lumi follows from the two and from nothing else, so it does not depend on the order
+//! in which anything came.
 
 use crate::ids::{LumiNumber, RunNumber};
-use crate::step::IllegalStep;
 use crate::time::Moment;
+use crate::witness::{Counted, Merged};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
-/// What the detector said a lumi holds, for each of its streams.
+/// What one witness says a lumi holds, for each stream it speaks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Expected {
-    /// Nobody has said.
+    /// It has ended; nothing is said of how much it holds.
     #[default]
     Unknown,
     /// So many events were read out; the processed and lost events of each stream's sidecars add up
@@ -19,8 +22,19 @@ pub enum Expected {
     Events(u64),
     /// So many files a stream.
     Files(u64),
-    /// What is here is all there is: said by a person, or by a profile without announcements.
+    /// What is here is all there is: a marker of a profile without counts, a person, a time-out.
     Declared,
+    /// What is missing is lost: a person.
+    Lost,
+    /// It holds nothing: a person.
+    Empty,
+    /// Exactly this was here when a person looked and accepted it.
+    Accepted {
+        /// Files, reports of empty ones included.
+        files: u64,
+        /// Events accounted for.
+        events: u64,
+    },
 }
 
 /// What has come for one (run, stream, lumi).
@@ -28,6 +42,8 @@ pub enum Expected {
 pub struct Received {
     /// Files, reports of empty ones included.
     pub files: u64,
+    /// Of them, reports that there is nothing.
+    pub reports: u64,
     /// Events accounted for by sidecars: processed and lost in processing.
     pub events_accounted: u64,
 }
@@ -37,57 +53,87 @@ pub struct Received {
 pub enum LumiState {
     /// Something is still to come, or nobody has said what.
     Open,
-    /// All that was announced is here.
+    /// All that was announced is here, or declared.
     Closed,
-    /// More is here than was announced: neither hangs nor passes; an alarm stands.
+    /// More is here than was announced, or the announcements contradict each other: neither hangs
+    /// nor passes; an alarm stands until a person has settled it.
     Disputed,
 }
 
-/// What can happen to a lumi of one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LumiEvent {
-    /// Received and expected were compared: less here than announced (or nothing announced).
-    Short,
-    /// As much as announced.
-    Matches,
-    /// More than announced.
-    Surplus,
-}
-
 impl LumiState {
-    /// The only place where a lumi changes state.
-    pub fn next(&self, event: LumiEvent) -> Result<Self, IllegalStep> {
-        use {LumiEvent as E, LumiState as S};
-        match (self, event) {
-            (S::Open, E::Short) => Ok(S::Open),
-            (S::Open | S::Closed, E::Matches) => Ok(S::Closed),
-            (S::Open | S::Closed | S::Disputed, E::Surplus) => Ok(S::Disputed),
-            // A corrected announcement settles the dispute.
-            (S::Disputed, E::Matches) => Ok(S::Closed),
-            // What was complete cannot become short: a smaller count would have to vanish first.
-            (S::Closed | S::Disputed, E::Short) => Err(IllegalStep::new("lumi", self, &event)),
+    /// What a lumi is, given what its witnesses add up to and what has come.
+    pub fn of(merged: &Merged, received: Received) -> Self {
+        match merged {
+            Merged::Unknown | Merged::Partly(_) => Self::Open,
+            Merged::Contradiction(_) => Self::Disputed,
+            Merged::Here(_) => Self::Closed,
+            Merged::Empty if received.files == received.reports => Self::Closed,
+            Merged::Empty => Self::Disputed,
+            Merged::Counted(counted) => match compare(*counted, received) {
+                Ordering::Less => Self::Open,
+                Ordering::Equal => Self::Closed,
+                Ordering::Greater => Self::Disputed,
+            },
+            Merged::Lost(counted) => match compare(*counted, received) {
+                Ordering::Less | Ordering::Equal => Self::Closed,
+                Ordering::Greater => Self::Disputed,
+            },
+            Merged::Accepted { files, events } => {
+                if received.files > *files || received.events_accounted > *events {
+                    Self::Disputed
+                } else {
+                    Self::Closed
+                }
+            }
+        }
+    }
+
+    /// A short word for screens.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Disputed => "disputed",
         }
     }
 }
 
-impl Expected {
-    /// Compares an announcement with what has come.
-    pub fn compare(self, received: Received) -> LumiEvent {
-        let (announced, here) = match self {
-            Self::Unknown => return LumiEvent::Short,
-            Self::Declared => return LumiEvent::Matches,
-            Self::Events(events) => (events, received.events_accounted),
-            Self::Files(files) => (files, received.files),
-        };
-        match here.cmp(&announced) {
-            std::cmp::Ordering::Less => LumiEvent::Short,
-            std::cmp::Ordering::Equal => LumiEvent::Matches,
-            std::cmp::Ordering::Greater => LumiEvent::Surplus,
-        }
+/// Compares what is here with counts; more in one unit is more. All files with too few events is
+/// more as well: nothing else can come, so waiting would be for ever.
+fn compare(counted: Counted, received: Received) -> Ordering {
+    let files = counted.files.map(|files| received.files.cmp(&files));
+    let events = counted
+        .events
+        .map(|events| received.events_accounted.cmp(&events));
+    match (files, events) {
+        (Some(Ordering::Greater), _) | (_, Some(Ordering::Greater)) => Ordering::Greater,
+        (Some(Ordering::Equal), Some(Ordering::Less)) => Ordering::Greater,
+        (Some(Ordering::Less), _) | (_, Some(Ordering::Less)) => Ordering::Less,
+        (None | Some(Ordering::Equal), None | Some(Ordering::Equal)) => Ordering::Equal,
     }
 }
 
-/// What was announced for a lumi, for all streams of its run.
+/// Parts of a lumi that was cut into several jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SplitLumi {
+    /// Files it has.
+    pub files: u64,
+    /// Of them, those whose jobs are done.
+    pub complete: u64,
+    /// Of them, those given up: failed for good, and a person or a policy has said so.
+    pub given_up: u64,
+}
+
+impl SplitLumi {
+    /// Whether its outputs may be merged: every file has come to its end. One that failed keeps the
+    /// others back only until it is given up, not for ever.
+    pub fn may_merge(self) -> bool {
+        self.complete + self.given_up >= self.files
+    }
+}
+
+/// What was announced for a lumi, as the first version kept it: read from older stores, never
+/// written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LumiRecord {
     /// The run.
@@ -103,36 +149,62 @@ pub struct LumiRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::witness::Source;
 
     #[test]
-    fn every_state_meets_every_event() {
-        use {LumiEvent as E, LumiState as S};
-        let check = |from: S, event: E, expect: Option<S>| {
-            assert_eq!(from.next(event).ok(), expect, "{from:?} {event:?}");
+    fn a_lumi_is_what_was_said_and_what_has_come() {
+        use LumiState::{Closed, Disputed, Open};
+        let received = Received {
+            files: 2,
+            reports: 0,
+            events_accounted: 300,
         };
-        check(S::Open, E::Short, Some(S::Open));
-        check(S::Open, E::Matches, Some(S::Closed));
-        check(S::Open, E::Surplus, Some(S::Disputed));
-        check(S::Closed, E::Short, None);
-        check(S::Closed, E::Matches, Some(S::Closed));
-        check(S::Closed, E::Surplus, Some(S::Disputed));
-        check(S::Disputed, E::Short, None);
-        check(S::Disputed, E::Matches, Some(S::Closed));
-        check(S::Disputed, E::Surplus, Some(S::Disputed));
+        let check = |merged: Merged, expect: LumiState| {
+            assert_eq!(LumiState::of(&merged, received), expect, "{merged:?}");
+        };
+        let counted = |files, events| Merged::Counted(Counted { files, events });
+        let lost = |files, events| Merged::Lost(Counted { files, events });
+        check(Merged::Unknown, Open);
+        check(Merged::Partly(vec![1]), Open);
+        check(counted(None, Some(301)), Open);
+        check(counted(None, Some(300)), Closed);
+        check(counted(None, Some(299)), Disputed);
+        check(counted(Some(3), None), Open);
+        check(counted(Some(2), None), Closed);
+        check(counted(Some(1), None), Disputed);
+        check(counted(Some(3), Some(300)), Open);
+        check(counted(Some(2), Some(300)), Closed);
+        check(counted(Some(2), Some(301)), Disputed);
+        check(counted(Some(3), Some(299)), Disputed);
+        check(Merged::Here(Source::Timeout), Closed);
+        check(lost(None, None), Closed);
+        check(lost(Some(3), None), Closed);
+        check(lost(Some(1), None), Disputed);
+        check(Merged::Empty, Disputed);
+        let accepted = |files, events| Merged::Accepted { files, events };
+        check(accepted(2, 300), Closed);
+        check(accepted(1, 300), Disputed);
+        check(Merged::Contradiction("they differ".into()), Disputed);
+        let report = Received {
+            files: 1,
+            reports: 1,
+            events_accounted: 0,
+        };
+        assert_eq!(LumiState::of(&Merged::Empty, report), Closed);
     }
 
     #[test]
-    fn announcements_compare_in_their_own_unit() {
-        let received = Received {
-            files: 2,
-            events_accounted: 300,
+    fn a_failed_file_holds_a_split_lumi_until_it_is_given_up() {
+        let check = |files, complete, given_up, expect| {
+            let lumi = SplitLumi {
+                files,
+                complete,
+                given_up,
+            };
+            assert_eq!(lumi.may_merge(), expect, "{lumi:?}");
         };
-        let check = |expected: Expected, event| assert_eq!(expected.compare(received), event);
-        check(Expected::Unknown, LumiEvent::Short);
-        check(Expected::Events(301), LumiEvent::Short);
-        check(Expected::Events(300), LumiEvent::Matches);
-        check(Expected::Files(2), LumiEvent::Matches);
-        check(Expected::Files(1), LumiEvent::Surplus);
-        check(Expected::Declared, LumiEvent::Matches);
+        check(4, 4, 0, true);
+        check(4, 3, 0, false);
+        check(4, 3, 1, true);
     }
 }

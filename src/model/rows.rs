@@ -8,10 +8,10 @@ use crate::dataset::{Block, Output};
 use crate::fact::Consumed;
 use crate::file::File;
 use crate::job::Job;
-use crate::lumi::LumiRecord;
 use crate::quality::RunQuality;
 use crate::ruling::Ruling;
 use crate::run::Run;
+use crate::witness::Witness;
 
 /// All rows of an agent that its engine works with. Each list is sorted by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct Rows {
     pub configurations: Vec<ConfigurationText>,
     /// Runs, by number.
     pub runs: Vec<Run>,
-    /// Announcements, by run and lumi.
-    pub lumis: Vec<LumiRecord>,
+    /// What was said of lumis and ends of runs, by id.
+    pub witnesses: Vec<Witness>,
     /// Accepted files, by id.
     pub files: Vec<File>,
     /// Things set aside, by profile, name and refusal.

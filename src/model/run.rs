@@ -92,7 +92,7 @@ pub enum RunEvent {
     Complete(Moment),
     /// Every task has ended, and so has everything that rests on it.
     TasksEnded(Moment),
-    /// Data came that the closed run did not announce.
+    /// Its late files shall be worked on, as a new part.
     Reopened,
 }
 
@@ -158,6 +158,9 @@ pub struct Run {
     /// Whether a record or a person said that it exists and what it is for, not only its files.
     #[serde(default)]
     pub announced: bool,
+    /// The part at work: each time the run is reopened, late files become the next one.
+    #[serde(default = "crate::file::first_part")]
+    pub part: u32,
     /// When the last file of the run was seen.
     pub last_file_seen_at: Moment,
     /// How far it has come.

@@ -102,6 +102,8 @@ pub enum WaitKind {
     LumiHole,
     /// Files that came after their run was closed.
     LateFiles,
+    /// Records that came after their run was closed and say something else.
+    LateRecord,
     /// A task whose input may still grow.
     Input,
     /// A person holds the work.
@@ -147,6 +149,7 @@ impl WaitKind {
             Self::LumiDisputed => "lumi-disputed",
             Self::LumiHole => "lumi-hole",
             Self::LateFiles => "late-files",
+            Self::LateRecord => "late-record",
             Self::Input => "input",
             Self::Held => "held",
             Self::RunKnown => "run-known",

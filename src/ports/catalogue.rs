@@ -10,9 +10,9 @@ use model::dataset::{Block, Output};
 use model::file::File;
 use model::ids::{FileId, JobId, RunNumber};
 use model::job::{FailedAttempt, Job};
-use model::lumi::LumiRecord;
 use model::quality::RunQuality;
 use model::run::Run;
+use model::witness::Witness;
 
 /// Which rows of a long list: those after a key, at most so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub trait Catalogue: Send + Sync {
     fn run(&self, run: RunNumber) -> Result<Option<Run>, StoreError>;
     /// How many rows of each kind a run has.
     fn run_counts(&self, run: RunNumber) -> Result<RunCounts, StoreError>;
-    /// What was announced for the lumis of a run.
-    fn lumis(&self, run: RunNumber) -> Result<Vec<LumiRecord>, StoreError>;
+    /// What was said of a run's lumis and its end, by id.
+    fn witnesses(&self, run: RunNumber) -> Result<Vec<Witness>, StoreError>;
     /// Accepted files, of one run or of all.
     fn files(&self, run: Option<RunNumber>, page: Page) -> Result<Vec<File>, StoreError>;
     /// One accepted file.

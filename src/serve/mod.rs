@@ -128,6 +128,7 @@ impl Instance {
         let clock = SystemClock::start(standing.moment);
         let configuration = settings::configuration(&checked, program);
         let setup = Setup {
+            completions: std::collections::BTreeMap::new(),
             agent: places.agent,
             epoch: standing.epoch,
             earlier: settings::earlier(&rows, &configuration.hash, program)?,

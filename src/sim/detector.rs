@@ -16,6 +16,7 @@ use model::names::{DataLabel, FileName, ProfileName, StreamName};
 use model::run::RunType;
 use model::time::{Moment, Span};
 use model::units::Bytes;
+use model::witness::{Instance, Source};
 use std::collections::BTreeMap;
 
 /// Streams that the simulated detector has; the embedded pipelines read the first.
@@ -129,6 +130,9 @@ impl Detector {
                 names.extend(made);
             }
             let ended = Seen::LumiEnd(LumiEnd {
+                stream: None,
+                source: Source::Record,
+                instance: Instance::ONLY,
                 run: run.number,
                 label: run.label,
                 lumi: LumiNumber(lumi),
@@ -143,6 +147,8 @@ impl Detector {
             run.files.extend(names);
         }
         let end = Seen::RunEnd(RunEnd {
+            source: Source::Record,
+            instance: Instance::ONLY,
             run: run.number,
             last_lumi: run.last_lumi,
             events: None,

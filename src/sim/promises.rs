@@ -208,7 +208,7 @@ impl World {
             }
             let told = waits.iter().find(|wait| wait.run == plan.number);
             match told {
-                Some(_) if self.has_surplus() => {}
+                Some(wait) if self.may_be_left(wait.kind) => {}
                 Some(wait) => {
                     let word = run.map_or("unknown", |run| run.state.word());
                     let reason = &wait.reason;
@@ -245,7 +245,7 @@ impl World {
             let files = tables.files.values().filter(|file| {
                 let arrival = &file.arrival;
                 let read = arrival.run == run.number && arrival.stream.as_str() == stream;
-                read && !file.late && !arrival.empty
+                read && file.part <= run.part && !arrival.empty
             });
             let (mut events, mut lumis) = (0, BTreeSet::new());
             for file in files {

@@ -14,15 +14,15 @@ use model::dataset::{Block, BlockState, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
 use model::ids::{
-    AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
+    AttemptNumber, AuditId, BlockId, FileId, JobId, MessageId, OutputId, RunNumber, WitnessId,
 };
 use model::job::{FailedAttempt, InputId, Job, JobState};
-use model::lumi::LumiRecord;
 use model::names::{FileName, OutputLabel, ProfileName, TagName, TaskPath};
 use model::quality::RunQuality;
 use model::rows::Rows;
 use model::ruling::Ruling;
 use model::run::{Run, RunState};
+use model::witness::Witness;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages of which there is one for each object, ever.
@@ -40,7 +40,7 @@ const ONCE: [&str; 6] = [
 pub(crate) struct Tables {
     pub(crate) configurations: BTreeMap<String, ConfigurationText>,
     pub(crate) runs: BTreeMap<RunNumber, Run>,
-    pub(crate) lumis: BTreeMap<(RunNumber, LumiNumber), LumiRecord>,
+    witnesses: BTreeMap<WitnessId, Witness>,
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) file_names: BTreeMap<(ProfileName, FileName), FileId>,
     set_aside: BTreeMap<(ProfileName, FileName, Refusal), SetAside>,
@@ -75,9 +75,9 @@ impl Tables {
                 once(&mut self.configurations, key, row, broken)
             }
             Fact::RunIs(run) => self.take_run(run),
-            Fact::LumiIs(record) => {
-                let key = (record.run, record.lumi);
-                once(&mut self.lumis, key, record, "an announcement was replaced")
+            Fact::WitnessIs(witness) => {
+                let broken = "a statement was replaced";
+                once(&mut self.witnesses, witness.id, witness, broken)
             }
             Fact::JobIs(job) => self.take_job(job),
             Fact::ConsumedIs(row) => {
@@ -105,6 +105,12 @@ impl Tables {
                 once(&mut self.payloads, key, payload, "a payload was rewritten")
             }
             Fact::QualityIs(quality) => {
+                // A new part is judged together with what was tested before.
+                let parts = self.runs.get(&quality.run).map_or(1, |run| run.part);
+                if parts > 1 {
+                    self.quality.insert(quality.run, quality.clone());
+                    return Ok(());
+                }
                 let broken = "a run was judged twice";
                 once(&mut self.quality, quality.run, quality, broken)
             }
@@ -146,7 +152,8 @@ impl Tables {
             RunState::Finished { .. } => 3,
         };
         let before = self.runs.insert(run.number, run.clone());
-        match before.filter(|before| rank(&before.state) > rank(&run.state)) {
+        let same_part = |before: &Run| before.part == run.part;
+        match before.filter(|before| same_part(before) && rank(&before.state) > rank(&run.state)) {
             Some(before) => Err(format!(
                 "run {} went back from {} to {}",
                 run.number,
@@ -214,7 +221,7 @@ impl Tables {
         Rows {
             configurations: values(&self.configurations),
             runs: values(&self.runs),
-            lumis: values(&self.lumis),
+            witnesses: values(&self.witnesses),
             files: values(&self.files),
             set_aside: values(&self.set_aside),
             jobs: values(&self.jobs),

@@ -20,6 +20,7 @@ use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, Token};
 use model::run::RunType;
 use model::time::{Moment, Span};
+use model::wait::WaitKind;
 use model::work::{AttemptNews, AttemptSpec};
 use pipelines::definition::Definition;
 use std::cmp::Reverse;
@@ -113,6 +114,7 @@ impl World {
             configurations(definitions, later_run, &mut Random::new(data_seed ^ 1));
         let mut store = Store::default();
         let setup = Setup {
+            completions: std::collections::BTreeMap::new(),
             agent: AgentNumber((seed % 1_024) as u16),
             epoch: store.raise_epoch(),
             configuration: configurations.remove(0),
@@ -488,8 +490,17 @@ impl World {
         Engine::restore(self.setup.clone(), next_id, rows, self.now)
     }
 
-    /// Runs that are known to be in a state that only a person can end.
-    pub(crate) fn has_surplus(&self) -> bool {
+    /// Whether a wait of this kind may be left when nothing more will happen: only a person ends it,
+    /// and this seed has a cause for one.
+    pub(crate) fn may_be_left(&self, kind: WaitKind) -> bool {
+        match kind {
+            WaitKind::LumiDisputed => self.has_surplus(),
+            WaitKind::EndDisputed => self.faults.harsh,
+            _ => false,
+        }
+    }
+
+    fn has_surplus(&self) -> bool {
         self.spool.iter().any(|seen| match seen {
             Seen::File(arrival) => arrival.name.as_str().ends_with("_surplus.raw"),
             _ => false,

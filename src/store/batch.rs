@@ -13,10 +13,10 @@ use model::dataset::{Block, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
 use model::job::{FailedAttempt, Job};
-use model::lumi::LumiRecord;
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
+use model::witness::Witness;
 use std::collections::BTreeMap;
 
 type Last<'a, T> = BTreeMap<<T as Row>::Key<'a>, &'a T>;
@@ -32,7 +32,7 @@ pub(crate) struct Rows<'a> {
 pub(crate) struct LastValues<'a> {
     configurations: Last<'a, ConfigurationText>,
     runs: Last<'a, Run>,
-    lumis: Last<'a, LumiRecord>,
+    witnesses: Last<'a, Witness>,
     files: Last<'a, File>,
     set_aside: Last<'a, SetAside>,
     jobs: Last<'a, Job>,
@@ -67,7 +67,7 @@ impl<'a> LastValues<'a> {
         match fact {
             Fact::ConfigurationIs(row) => put(&mut self.configurations, row),
             Fact::RunIs(run) => put(&mut self.runs, run),
-            Fact::LumiIs(record) => put(&mut self.lumis, record),
+            Fact::WitnessIs(witness) => put(&mut self.witnesses, witness),
             Fact::FileIs(file) => put(&mut self.files, file),
             Fact::SetAsideIs(thing) => put(&mut self.set_aside, thing),
             Fact::JobIs(job) => put(&mut self.jobs, job),
@@ -109,7 +109,7 @@ impl<'a> LastValues<'a> {
         let mut tables = vec![
             rows(&self.configurations),
             rows(&self.runs),
-            rows(&self.lumis),
+            rows(&self.witnesses),
             rows(&self.files),
             rows(&self.set_aside),
             rows(&self.jobs),

@@ -101,7 +101,7 @@ impl Oracle {
         let own = |number: RunNumber| known.contains(&number);
         for fact in self.0.values().cloned() {
             match fact {
-                Fact::LumiIs(l) if own(l.run) => rows.lumis.push(l),
+                Fact::WitnessIs(w) if own(w.run) => rows.witnesses.push(w),
                 Fact::FileIs(f) if own(f.arrival.run) => rows.files.push(f),
                 Fact::JobIs(j) if own(j.run) => rows.jobs.push(*j),
                 Fact::ConsumedIs(c) if own(c.run) => rows.consumed.push(c),
@@ -119,7 +119,7 @@ impl Oracle {
             }
         }
         rows.runs.sort_by_key(|r| r.number);
-        rows.lumis.sort_by_key(|l| (l.run, l.lumi));
+        rows.witnesses.sort_by_key(|w| w.id);
         rows.files.sort_by_key(|f| f.id);
         rows.jobs.sort_by_key(|j| j.id);
         rows.consumed
@@ -140,7 +140,7 @@ fn identity(fact: &Fact) -> String {
     match fact {
         Fact::ConfigurationIs(c) => format!("configuration {}", c.hash),
         Fact::RunIs(r) => format!("run {}", r.number),
-        Fact::LumiIs(l) => format!("lumi {} {}", l.run, l.lumi),
+        Fact::WitnessIs(w) => format!("witness {}", w.id),
         Fact::FileIs(f) => format!("file {}", f.id),
         Fact::SetAsideIs(s) => format!("set aside {} {}", s.profile, s.name),
         Fact::JobIs(j) => format!("job {}", j.id),
@@ -320,7 +320,9 @@ fn readers_see_what_is_committed(place: &impl Place) {
     assert_eq!(reader.file(FileId(6)).unwrap().as_ref(), rows.files.last());
     assert_eq!(reader.jobs(None, None, ALL).unwrap(), rows.jobs);
     assert_eq!(reader.job(JobId(1)).unwrap().as_ref(), rows.jobs.first());
-    assert_eq!(reader.lumis(RunNumber(1)).unwrap(), rows.lumis[..1]);
+    let said = rows.witnesses.iter().filter(|w| w.run == RunNumber(1));
+    let said: Vec<_> = said.cloned().collect();
+    assert_eq!(reader.witnesses(RunNumber(1)).unwrap(), said);
     assert_eq!(
         reader.outputs(Some(RunNumber(1)), ALL).unwrap(),
         rows.outputs

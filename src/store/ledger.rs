@@ -18,7 +18,9 @@ use crate::rows::{Cell, Row};
 use crate::upsert::Upserts;
 use crate::writing::Writing;
 use model::ids::{AgentNumber, Epoch};
+use model::lumi::LumiRecord;
 use model::time::Moment;
+use model::witness::Witness;
 use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -213,10 +215,14 @@ pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<
     let own = || [agent.clone()];
     let none = || -> [Cell; 0] { [] };
     let c = connection;
+    let older: Vec<LumiRecord> = bodies(c, of_own_runs!("lumi"), own()).await?;
+    let mut witnesses: Vec<Witness> = sorted(c, of_own_runs!("witness"), own()).await?;
+    witnesses.extend(older.into_iter().map(Witness::from));
+    witnesses.sort_by_key(|witness| witness.id);
     Ok(Rows {
         configurations: sorted(c, "SELECT body FROM configuration", none()).await?,
         runs: sorted(c, "SELECT body FROM run WHERE agent = ?", own()).await?,
-        lumis: sorted(c, of_own_runs!("lumi"), own()).await?,
+        witnesses,
         files: sorted(c, of_own_runs!("file"), own()).await?,
         set_aside: sorted(c, "SELECT body FROM set_aside WHERE agent = ?", own()).await?,
         jobs: sorted(c, of_own_runs!("job"), own()).await?,

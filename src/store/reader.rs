@@ -22,6 +22,7 @@ use model::job::{FailedAttempt, Job};
 use model::lumi::LumiRecord;
 use model::quality::RunQuality;
 use model::run::Run;
+use model::witness::Witness;
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::StoreError;
 use serde::de::DeserializeOwned;
@@ -145,9 +146,14 @@ impl Catalogue for SqlCatalogue {
         counted.map_err(|error| self.failed("counts of a run", error))
     }
 
-    fn lumis(&self, run: RunNumber) -> Result<Vec<LumiRecord>, StoreError> {
-        let sql = "SELECT body FROM lumi WHERE run = ? ORDER BY lumi";
-        self.list("lumis", sql, &[run.into()])
+    fn witnesses(&self, run: RunNumber) -> Result<Vec<Witness>, StoreError> {
+        let older = "SELECT body FROM lumi WHERE run = ? ORDER BY lumi";
+        let older: Vec<LumiRecord> = self.list("older announcements", older, &[run.into()])?;
+        let sql = "SELECT body FROM witness WHERE run = ? ORDER BY id";
+        let mut all: Vec<Witness> = self.list("witnesses", sql, &[run.into()])?;
+        all.extend(older.into_iter().map(Witness::from));
+        all.sort_by_key(|witness| witness.id);
+        Ok(all)
     }
 
     fn files(&self, run: Option<RunNumber>, page: Page) -> Result<Vec<File>, StoreError> {

@@ -13,12 +13,12 @@ use model::fact::{Consumed, OutboxMessage};
 use model::file::File;
 use model::ids::{JobId, LumiNumber, RunNumber};
 use model::job::{FailedAttempt, InputId, Job};
-use model::lumi::LumiRecord;
 use model::names::TaskPath;
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
 use model::time::Moment;
+use model::witness::{Says, Witness};
 use serde::Serialize;
 
 /// One value of a row, in the three shapes that every database has.
@@ -202,13 +202,40 @@ row! {
 }
 
 row! {
-    "lumi" holds LumiRecord,
-    key ["run", "lumi"] as (RunNumber, LumiNumber): |record| (record.run, record.lumi),
+    "witness" holds Witness,
+    key ["id"] as i64: |witness| witness.id.0,
     fixed None,
-    columns |record| {
-        "run": record.run,
-        "lumi": record.lumi,
-        "ended_us": record.ended_at,
+    columns |witness| {
+        "id": witness.id.0,
+        "run": witness.run,
+        "first_lumi": lumis_of(witness).0,
+        "last_lumi": lumis_of(witness).1,
+        "stream": stream_of(witness),
+        "source": witness.source.as_str(),
+        "instance": witness.instance.number,
+        "at_us": witness.at,
+        "said_by": witness.by.as_str(),
+    }
+}
+
+/// The lumis that a statement is about; 0 for the end of a run.
+fn lumis_of(witness: &Witness) -> (LumiNumber, LumiNumber) {
+    match &witness.says {
+        Says::Lumis { first, last, .. } => (*first, *last),
+        Says::LostFile { lumi, .. } => (*lumi, *lumi),
+        Says::End { .. } => (LumiNumber(0), LumiNumber(0)),
+    }
+}
+
+/// The stream that a statement names; empty for all of them.
+fn stream_of(witness: &Witness) -> &str {
+    match &witness.says {
+        Says::Lumis {
+            stream: Some(stream),
+            ..
+        }
+        | Says::LostFile { stream, .. } => stream.as_str(),
+        Says::Lumis { stream: None, .. } | Says::End { .. } => "",
     }
 }
 

@@ -14,19 +14,21 @@ use model::failure::Fingerprint;
 use model::file::File;
 use model::ids::{
     AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
+    WitnessId,
 };
 use model::job::{
     Class, ExitClass, FailedAttempt, InputId, Job, JobState, LastFailure, Lineage, ParkReason,
     Stamps,
 };
-use model::lumi::{Expected, LumiRecord};
-use model::names::{DataLabel, DatasetName, TaskPath};
+use model::lumi::Expected;
+use model::names::{DataLabel, DatasetName, StreamName, TaskPath};
 use model::quality::{RunQuality, RunVerdict, TestAnswer};
 use model::resource::Needs;
 use model::ruling::{Ruling, RulingKind};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
+use model::witness::{Instance, Says, Source, Witness};
 
 /// How many kinds of facts there are.
 pub(crate) const KINDS: u8 = 18;
@@ -55,7 +57,7 @@ fn task(key: u8) -> TaskPath {
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
-        1 => Fact::LumiIs(lumi(key, value)),
+        1 => Fact::WitnessIs(witness(key, value)),
         2 => Fact::FileIs(file(key, value)),
         3 => Fact::SetAsideIs(set_aside(key, value)),
         4 => Fact::JobIs(Box::new(job(key, value))),
@@ -98,17 +100,42 @@ pub(crate) fn run(key: u8, value: u16) -> Run {
         announced_events: None,
         ended_at: None,
         announced: false,
+        part: 1 + u32::from(key),
         last_file_seen_at: at(value),
         state,
     }
 }
 
-fn lumi(key: u8, value: u16) -> LumiRecord {
-    LumiRecord {
+fn witness(key: u8, value: u16) -> Witness {
+    let (first, stream) = (LumiNumber(u32::from(key) + 1), StreamName::new("Muons"));
+    let says = match key % 3 {
+        0 => Says::Lumis {
+            first,
+            last: LumiNumber(first.0 + 4),
+            stream: Some(stream),
+            expected: Expected::Events(u64::from(value)),
+        },
+        1 => Says::LostFile {
+            lumi: first,
+            stream,
+            name: "it's lost.dat".into(),
+            events: u64::from(value),
+        },
+        _ => Says::End {
+            last_lumi: first.0,
+            events: None,
+        },
+    };
+    Witness {
+        id: WitnessId(i64::from(key) + 1),
         run: RunNumber(u32::from(key % 3) + 1),
-        lumi: LumiNumber(u32::from(key)),
-        expected: Expected::Events(u64::from(value)),
-        ended_at: at(value),
+        says,
+        source: Source::Operator,
+        instance: Instance { number: 1, of: 2 },
+        at: at(value),
+        by: "a shifter".to_owned(),
+        reason: "a disk was lost".to_owned(),
+        late: value.is_multiple_of(2),
     }
 }
 
@@ -137,6 +164,7 @@ pub(crate) fn file(key: u8, value: u16) -> File {
             seen_at: at(value),
         },
         late: false,
+        part: 1,
     }
 }
 

@@ -38,6 +38,9 @@ pub struct FileView {
     pub empty: bool,
     /// Whether it came after its run was closed: accounted for, not worked on.
     pub late: bool,
+    /// The part of its run that it belongs to.
+    #[serde(default)]
+    pub part: u32,
     /// When it was last written.
     pub modified_at: String,
     /// When the watcher learnt that it is complete.
@@ -62,6 +65,7 @@ impl From<&File> for FileView {
             checksum: arrival.checksum.map(|checksum| checksum.to_string()),
             empty: arrival.empty,
             late: file.late,
+            part: file.part,
             modified_at: arrival.mtime.to_string(),
             seen_at: arrival.seen_at.to_string(),
         }

@@ -1,14 +1,16 @@
 //! A run as strangers see it: short in lists, with its lumis, datasets and latencies when asked for
 //! alone.
 //!
-//! In: `model::run`, `model::lumi`, counted rows. Out: [`RunView`], [`RunDetailView`]. Must never
+//! In: `model::run`, `model::witness`, counted rows. Out: [`RunView`], [`RunDetailView`]. Must never
 //! say that a run is complete when its state does not.
 
 use crate::dataset::DatasetView;
 use crate::latency::LatencyView;
 use crate::units::RunUnitsView;
-use model::lumi::{Expected, LumiRecord};
+use crate::wait::WaitView;
+use model::lumi::Expected;
 use model::run::{Run, RunState, StartedBy};
+use model::witness::{Says, Witness};
 use serde::{Deserialize, Serialize};
 
 /// One run, in lists.
@@ -34,6 +36,9 @@ pub struct RunView {
     pub finished_at: Option<String>,
     /// Its last lumi, once the end is announced.
     pub last_lumi: Option<u32>,
+    /// The part at work: 1, and one more each time it was reopened.
+    #[serde(default)]
+    pub part: u32,
     /// Events over all streams, as the end record says.
     pub announced_events: Option<u64>,
     /// Pipelines that work on it.
@@ -65,8 +70,14 @@ pub struct RunDetailView {
     /// What lists show of it.
     #[serde(flatten)]
     pub run: RunView,
-    /// What was announced for its lumis.
+    /// What was said of its lumis, and by whom.
     pub lumis: Vec<LumiView>,
+    /// Who said when it ends.
+    #[serde(default)]
+    pub ends: Vec<EndView>,
+    /// What keeps it from going on; empty when the engine cannot be asked.
+    #[serde(default)]
+    pub waits: Vec<WaitView>,
     /// What it has in each dataset.
     pub datasets: Vec<DatasetView>,
     /// Units inside its files, as programs have accounted for them: what is missing is said here.
@@ -75,19 +86,63 @@ pub struct RunDetailView {
     pub latency: Vec<LatencyView>,
 }
 
-/// What was announced for a lumi.
+/// What one witness said of a lumi, or of a range of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LumiView {
-    /// Its number.
+    /// Its number; the first of a range.
     pub lumi: u32,
-    /// What was announced: `unknown`, `events`, `files`, or `declared` complete as it is.
+    /// The last of the range; the same number for one lumi.
+    #[serde(default)]
+    pub last_lumi: u32,
+    /// The stream spoken of; absent for all of them.
+    #[serde(default)]
+    pub stream: Option<String>,
+    /// What was said: `unknown`, `events`, `files`, `declared` complete as it is, `lost`, `empty`,
+    /// `accepted` as it was, or `lost-file`.
     pub expected: String,
     /// Events that each stream must account for, if announced so.
     pub expected_events: Option<u64>,
     /// Files that each stream must bring, if announced so.
     pub expected_files: Option<u64>,
-    /// When its end was announced.
+    /// The file that is lost.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// When it was said.
     pub ended_at: String,
+    /// Through which channel: `record`, `message`, `program`, `operator` or `timeout`.
+    #[serde(default)]
+    pub source: String,
+    /// Which data acquisition instance, and of how many: `1/2`; absent where there is one.
+    #[serde(default)]
+    pub instance: Option<String>,
+    /// Who said it.
+    #[serde(default)]
+    pub by: String,
+    /// Why, where a person declared it.
+    #[serde(default)]
+    pub reason: String,
+    /// Whether it came after the run was closed, and does not count.
+    #[serde(default)]
+    pub late: bool,
+}
+
+/// What one witness said of a run's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndView {
+    /// The last lumi.
+    pub last_lumi: u32,
+    /// Events read out.
+    pub events: Option<u64>,
+    /// When it was said.
+    pub at: String,
+    /// Through which channel.
+    pub source: String,
+    /// Which data acquisition instance, and of how many; absent where there is one.
+    pub instance: Option<String>,
+    /// Who said it.
+    pub by: String,
+    /// Whether it came after the run was closed, and does not count.
+    pub late: bool,
 }
 
 impl RunView {
@@ -114,6 +169,7 @@ impl RunView {
             closed_at: closed_at.map(|at| at.to_string()),
             finished_at: finished_at.map(|at| at.to_string()),
             last_lumi: run.last_lumi,
+            part: run.part,
             announced_events: run.announced_events,
             pipelines: run.pipelines.iter().map(ToString::to_string).collect(),
             config_hash: run.config_hash.clone(),
@@ -122,22 +178,70 @@ impl RunView {
     }
 }
 
-impl From<&LumiRecord> for LumiView {
-    fn from(record: &LumiRecord) -> Self {
-        let (expected, expected_events, expected_files) = match record.expected {
-            Expected::Unknown => ("unknown", None, None),
-            Expected::Events(events) => ("events", Some(events), None),
-            Expected::Files(files) => ("files", None, Some(files)),
-            Expected::Declared => ("declared", None, None),
+impl LumiView {
+    /// What a witness says of lumis; none when it speaks of the run's end.
+    pub fn of(witness: &Witness) -> Option<Self> {
+        let (first, last, stream, expected, name) = match &witness.says {
+            Says::Lumis {
+                first,
+                last,
+                stream,
+                expected,
+            } => (first.0, last.0, stream.as_ref(), Some(*expected), None),
+            Says::LostFile {
+                lumi, stream, name, ..
+            } => (lumi.0, lumi.0, Some(stream), None, Some(name)),
+            Says::End { .. } => return None,
         };
-        Self {
-            lumi: record.lumi.0,
-            expected: expected.to_owned(),
-            expected_events,
-            expected_files,
-            ended_at: record.ended_at.to_string(),
-        }
+        let (word, events, files) = match expected {
+            None => ("lost-file", None, None),
+            Some(Expected::Unknown) => ("unknown", None, None),
+            Some(Expected::Events(events)) => ("events", Some(events), None),
+            Some(Expected::Files(files)) => ("files", None, Some(files)),
+            Some(Expected::Declared) => ("declared", None, None),
+            Some(Expected::Lost) => ("lost", None, None),
+            Some(Expected::Empty) => ("empty", None, None),
+            Some(Expected::Accepted { files, events }) => ("accepted", Some(events), Some(files)),
+        };
+        Some(Self {
+            lumi: first,
+            last_lumi: last,
+            stream: stream.map(ToString::to_string),
+            expected: word.to_owned(),
+            expected_events: events,
+            expected_files: files,
+            file: name.map(ToString::to_string),
+            ended_at: witness.at.to_string(),
+            source: witness.source.as_str().to_owned(),
+            instance: instance_of(witness),
+            by: witness.by.clone(),
+            reason: witness.reason.clone(),
+            late: witness.late,
+        })
     }
+}
+
+impl EndView {
+    /// What a witness says of the run's end; none when it speaks of lumis.
+    pub fn of(witness: &Witness) -> Option<Self> {
+        let Says::End { last_lumi, events } = witness.says else {
+            return None;
+        };
+        Some(Self {
+            last_lumi,
+            events,
+            at: witness.at.to_string(),
+            source: witness.source.as_str().to_owned(),
+            instance: instance_of(witness),
+            by: witness.by.clone(),
+            late: witness.late,
+        })
+    }
+}
+
+fn instance_of(witness: &Witness) -> Option<String> {
+    let instance = witness.instance;
+    (instance.of > 1).then(|| format!("{}/{}", instance.number, instance.of))
 }
 
 #[cfg(test)]
@@ -163,6 +267,7 @@ mod tests {
                 announced_events: None,
                 ended_at: None,
                 announced: false,
+                part: 1,
                 last_file_seen_at: Moment(0),
                 state,
             };

@@ -16,6 +16,7 @@ use model::arrival::{Checksum, Counts, LumiEnd, Refusal, RunBegin, RunEnd, Seen}
 use model::lumi::Expected;
 use model::time::{Moment, Span};
 use model::units::Bytes;
+use model::witness::{Instance, Source};
 
 /// Half a record may still be written for so long; then it is wrong.
 const TORN_SPAN_MAX: Span = Span::from_secs(2);
@@ -142,6 +143,9 @@ impl Spool {
                     .lumi
                     .expect("the pattern of this record has a lumi");
                 Seen::LumiEnd(LumiEnd {
+                    stream: None,
+                    source: Source::Record,
+                    instance: Instance::ONLY,
                     run,
                     lumi,
                     expected: Expected::Events(events),
@@ -151,6 +155,8 @@ impl Spool {
             Record::RunEnd => {
                 let (events, last_lumi) = self.read_record(place, mark, since, cms::run_end)?;
                 Seen::RunEnd(RunEnd {
+                    source: Source::Record,
+                    instance: Instance::ONLY,
                     run,
                     last_lumi,
                     events: Some(events),

@@ -9,8 +9,8 @@
 mod memory;
 
 use memory::{Door, Memory, Status};
-use model::command::{Command, Intent, JobVerb, JobsAsked};
-use model::ids::{JobId, RunNumber};
+use model::command::{Command, Declared, Intent, JobVerb, JobsAsked};
+use model::ids::{JobId, LumiNumber, RunNumber};
 use model::names::DataLabel;
 use model::run::RunType;
 use std::io::{Read, Write};
@@ -266,6 +266,68 @@ fn an_order_has_an_author_and_can_be_previewed() {
             (Intent::Do, "nameless", "", Some(2)),
         ]
     );
+}
+
+#[test]
+fn what_is_declared_reaches_the_engine_as_it_was_said() {
+    let world = world(&listen_on_loopback(), true, false);
+    let post = |path: &str, body: &str| world.ask("POST", path, Some(body)).0;
+    let who = "?by=shifter&reason=disk";
+    assert_eq!(post(&format!("/api/v1/runs/7:close{who}"), ""), 200);
+    let part = r#"{"stream":"Muons","first_lumi":5,"as":"here"}"#;
+    assert_eq!(post(&format!("/api/v1/runs/7:close{who}"), part), 200);
+    assert_eq!(post(&format!("/api/v1/runs/7:reopen{who}"), ""), 200);
+    let lost = r#"{"run":7,"stream":"Muons","first_lumi":5,"names":["a.dat"],"events":9}"#;
+    assert_eq!(post(&format!("/api/v1/files:declare-lost{who}"), lost), 200);
+    assert_eq!(post("/api/v1/runs/7:close", r#"{"as":"gone"}"#), 400);
+    assert_eq!(post("/api/v1/runs/7:close", r#"{"last_lumi":3}"#), 400);
+    assert_eq!(post("/api/v1/files:declare-lost", r#"{"run":7}"#), 400);
+    let asked = world.door.0.lock().unwrap();
+    let asked: Vec<Command> = asked.iter().map(|order| order.command.clone()).collect();
+    let (run, muons, lumi) = (RunNumber(7), Some("Muons".into()), LumiNumber(5));
+    assert_eq!(
+        asked,
+        [
+            Command::RunClose {
+                run,
+                stream: None,
+                lumis: None,
+                declared: Declared::Lost,
+            },
+            Command::RunClose {
+                run,
+                stream: muons.clone(),
+                lumis: Some((lumi, lumi)),
+                declared: Declared::Here,
+            },
+            Command::RunReopen { run },
+            Command::FileDeclareLost {
+                run,
+                stream: muons,
+                lumis: (lumi, lumi),
+                names: vec!["a.dat".into()],
+                events: 9,
+            },
+        ]
+    );
+}
+
+#[test]
+fn a_run_shows_its_witnesses_and_what_it_waits_for() {
+    let world = world(&listen_on_loopback(), true, false);
+    let run = world.json("/api/v1/runs/1");
+    let said = &run["lumis"][0];
+    assert_eq!((&said["lumi"], &said["last_lumi"]), (&2.into(), &4.into()));
+    for (field, expect) in [
+        ("stream", "Muons"),
+        ("expected", "lost"),
+        ("source", "operator"),
+        ("by", "a shifter"),
+        ("reason", "a disk was lost"),
+    ] {
+        assert_eq!(said[field], expect);
+    }
+    assert_eq!(run["waits"][0]["remedy"], "tier0 run stop 1 --last-lumi N");
 }
 
 #[test]

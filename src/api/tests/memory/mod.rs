@@ -12,15 +12,18 @@ use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::{Block, BlockState, Output};
 use model::failure::Fingerprint;
 use model::file::File;
-use model::ids::{AttemptNumber, AuditId, BlockId, FileId, JobId, RunNumber};
+use model::ids::{
+    AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, RunNumber, WitnessId,
+};
 use model::job::{Class, ExitClass, FailedAttempt, Job, JobState, Lineage, Stamps};
-use model::lumi::LumiRecord;
+use model::lumi::Expected;
 use model::names::{DataLabel, DatasetName, TaskPath};
 use model::quality::{RunQuality, RunVerdict};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 use model::wait::{Object, Wait, WaitKind, Why};
+use model::witness::{Instance, Says, Source, Witness};
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::StoreError;
 use std::sync::Mutex;
@@ -52,6 +55,7 @@ fn run(number: u32, label: DataLabel) -> Run {
         announced_events: None,
         ended_at: None,
         announced: false,
+        part: 1,
         last_file_seen_at: at(90),
         state: RunState::Closed { at: at(100) },
     }
@@ -130,8 +134,24 @@ impl Catalogue for Memory {
             jobs_failed: 1,
         })
     }
-    fn lumis(&self, _: RunNumber) -> Result<Vec<LumiRecord>, StoreError> {
-        Ok(vec![])
+    fn witnesses(&self, run: RunNumber) -> Result<Vec<Witness>, StoreError> {
+        let says = Says::Lumis {
+            first: LumiNumber(2),
+            last: LumiNumber(4),
+            stream: Some("Muons".into()),
+            expected: Expected::Lost,
+        };
+        Ok(vec![Witness {
+            id: WitnessId(1),
+            run,
+            says,
+            source: Source::Operator,
+            instance: Instance::ONLY,
+            at: at(3),
+            by: "a shifter".into(),
+            reason: "a disk was lost".into(),
+            late: false,
+        }])
     }
     fn files(&self, _: Option<RunNumber>, _: Page) -> Result<Vec<File>, StoreError> {
         Ok(vec![])

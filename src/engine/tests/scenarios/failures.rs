@@ -105,12 +105,11 @@ fn only_a_failed_job_of_a_task_at_work_is_retried() {
     check_after_sent(&[
         (
             "retry express#1",
-            "refused: job 3 is sent; only a failed, cancelled or parked job can be retried",
+            "refused: job 4 is sent; only a failed, cancelled or parked job can be retried",
         ),
         (
             "retry nobody#1",
-            "refused: job 999 is not known here; `tier0 job ls --state failed` lists what can \
-             be retried",
+            "refused: job 999 is not known here; `tier0 job ls --state failed` lists what can be retried",
         ),
         (
             "fail express#1 program",
@@ -118,8 +117,7 @@ fn only_a_failed_job_of_a_task_at_work_is_retried() {
         ),
         (
             "retry express#1",
-            "cleared job-failed/express#1; done: job 3 is ready again; start express#1 attempt \
-             2 on 1",
+            "cleared job-failed/express#1; done: job 4 is ready again; start express#1 attempt 2 on 1",
         ),
         (
             "fail express#1 program",
@@ -127,13 +125,11 @@ fn only_a_failed_job_of_a_task_at_work_is_retried() {
         ),
         (
             "end 1 1",
-            "beamspot of run 1: abandoned; scale of run 1: abandoned; start prompt#1 attempt 1 \
-             on 1; run 1 physics closed",
+            "beamspot of run 1: abandoned; scale of run 1: abandoned; start prompt#1 attempt 1 on 1; run 1 physics closed",
         ),
         (
             "retry express#1",
-            "refused: job 3 belongs to a task of run 1 that has ended, and later work rests on \
-             it; a recovery request makes it again as new work",
+            "refused: job 4 belongs to a task of run 1 that has ended, and later work rests on it; a recovery request makes it again as new work",
         ),
     ]);
 }

@@ -4,14 +4,24 @@
 //! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE/COUNT ..] [tests=STATUS,..]
 //! [slices=PRESENT/EXPECTED]`, `report JOB -LABEL` (success without that output), `twice JOB`,
 //! `fail JOB CLASS`, `unstored JOB`, `old JOB` (success of an older attempt), `wait SECONDS`,
-//! `start RUN TYPE`, `stop RUN LAST_LUMI`, `retry|halve|single|park|release|cancel JOB`,
-//! `jobs VERB FILTER ..`, `take CONFIGURATION`. A job is `pipeline#n`, numbered as they are made.
+//! `start RUN TYPE`, `stop RUN LAST_LUMI`, `files RUN LUMI COUNT` (a record that counts files),
+//! `close RUN`, `reopen RUN`, `lost RUN LUMI NAME`, `why OBJECT`,
+//! `retry|halve|single|park|release|cancel JOB`, `jobs VERB FILTER ..`, `take CONFIGURATION`. A job
+//! is `pipeline#n`, numbered as they are made.
 //!
-//! Every input is followed by a tick; every file is of the stream `Muons`.
+//! Words behind them: `sim`; `of=STREAM` (a file's, or the one that a record or order names);
+//! `by=I/N` (data acquisition instance I of N); `message` (not a record); `ls=A-B`, `as=WORD`,
+//! `count=N`, `dry` for orders.
+//!
+//! Every input is followed by a tick; files are of the stream `Muons` unless they say another.
 
 use model::account::UnitAccount;
-use model::arrival::{Arrival, Checksum, Counts, LumiEnd, RunBegin, RunEnd, Seen};
-use model::command::{Command, Intent, JobFilter, JobVerb, JobsAsked, Order, Reply, SplitInto};
+use model::arrival::{
+    AbsentLumi, Arrival, Checksum, Completion, Counts, LumiEnd, RunBegin, RunEnd, Seen,
+};
+use model::command::{
+    Command, Declared, Intent, JobFilter, JobVerb, JobsAsked, Order, Reply, SplitInto,
+};
 use model::conditions::{CandidateConstant, MeasuredQuantity};
 use model::dataset::BlockState;
 use model::fact::Fact;
@@ -25,6 +35,8 @@ use model::ruling::RulingKind;
 use model::run::RunType;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
+use model::wait::Object;
+use model::witness::{Instance, Source};
 use model::work::{
     AttemptNews, AttemptReport, AttemptSpec, CommitFailure, ReportedOutput, StoredOutput,
 };
@@ -52,6 +64,17 @@ impl Play {
         Self::with_cores(8)
     }
 
+    /// Files come from a profile whose lumis and runs are completed by time-outs.
+    pub(crate) fn with_time_outs(absent_lumi: AbsentLumi) -> Self {
+        let completion = Completion {
+            lumi_timeout: Some(Span::from_secs(10)),
+            run_timeout: Some(Span::from_secs(60)),
+            absent_lumi,
+        };
+        let completions = BTreeMap::from([(ProfileName::new("spool"), completion)]);
+        Self::with(pipelines::EMBEDDED, 8, completions)
+    }
+
     pub(crate) fn with_cores(cores: u32) -> Self {
         Self::of(pipelines::EMBEDDED, cores)
     }
@@ -65,8 +88,17 @@ impl Play {
 
     /// Plays against these pipelines.
     pub(crate) fn of(files: &[(&str, &str)], cores: u32) -> Self {
+        Self::with(files, cores, BTreeMap::new())
+    }
+
+    fn with(
+        files: &[(&str, &str)],
+        cores: u32,
+        completions: BTreeMap<ProfileName, Completion>,
+    ) -> Self {
         let definitions = pipelines::link::load(files).expect("the definitions are right");
         let setup = Setup {
+            completions,
             agent: AgentNumber(0),
             epoch: Epoch(2),
             configuration: Configuration::fixed(BIRTH, definitions),
@@ -106,18 +138,34 @@ impl Play {
                 run_type: RunType::parse(words[2]),
                 label,
             })),
-            "file" => self.seen(file(run(), number(2), words[3], number(4), label, self.now)),
-            "empty" => self.seen(file(run(), number(2), words[3], 0, label, self.now)),
-            "lumi" => self.seen(Seen::LumiEnd(LumiEnd {
+            "file" => {
+                let seen = file(run(), number(2), words[3], number(4), label, self.now);
+                self.seen(of_stream(seen, &words));
+            }
+            "empty" => {
+                let seen = file(run(), number(2), words[3], 0, label, self.now);
+                self.seen(of_stream(seen, &words));
+            }
+            "close" | "reopen" | "lost" => self.order(&words),
+            "why" => self.why(words[1]),
+            "lumi" | "files" => self.seen(Seen::LumiEnd(LumiEnd {
                 run: run(),
                 lumi: LumiNumber(number(2)),
-                expected: Expected::Events(u64::from(number(3))),
+                stream: word(&words, "of=").map(StreamName::new),
+                expected: match words[0] {
+                    "files" => Expected::Files(u64::from(number(3))),
+                    _ => Expected::Events(u64::from(number(3))),
+                },
+                source: source(&words),
+                instance: instance(&words),
                 label,
             })),
             "end" => self.seen(Seen::RunEnd(RunEnd {
                 run: run(),
                 last_lumi: number(2),
                 events: None,
+                source: source(&words),
+                instance: instance(&words),
                 label,
             })),
             "wait" => self.now = self.now + Span::from_secs(i64::from(number(1))),
@@ -163,6 +211,63 @@ impl Play {
             by: "somebody".to_owned(),
             configuration,
         });
+    }
+
+    /// An order with an author and a reason.
+    fn order(&mut self, words: &[&str]) {
+        let number = |at: usize| words[at].parse::<u32>().expect("a number");
+        let (run, stream) = (
+            RunNumber(number(1)),
+            word(words, "of=").map(StreamName::new),
+        );
+        let range = word(words, "ls=").map(|text| {
+            let (first, last) = text.split_once('-').unwrap_or((text, text));
+            let lumi = |text: &str| LumiNumber(text.parse().expect("a lumi"));
+            (lumi(first), lumi(last))
+        });
+        let command = match words[0] {
+            "close" => Command::RunClose {
+                run,
+                stream,
+                lumis: range,
+                declared: word(words, "as=").map_or(Declared::Lost, |text| {
+                    Declared::parse(text).expect("lost, empty or here")
+                }),
+            },
+            "reopen" => Command::RunReopen { run },
+            _ => Command::FileDeclareLost {
+                run,
+                stream: Some("Muons".into()),
+                lumis: (LumiNumber(number(2)), LumiNumber(number(2))),
+                names: vec![words[3].into()],
+                events: word(words, "events=").map_or(0, |n| n.parse().expect("a number")),
+            },
+        };
+        let mut order = Order::new(command, "shifter");
+        "it was seen".clone_into(&mut order.reason);
+        order.expect_count = word(words, "count=").map(|n| n.parse().expect("a number"));
+        if words.contains(&"dry") {
+            order.intent = Intent::Preview;
+        }
+        self.step(Input::Asked { ticket: 1, order });
+    }
+
+    /// What an object waits for, by kind.
+    fn why(&mut self, object: &str) {
+        let object = match self.jobs.get(object) {
+            Some(job) => Object::Job(*job),
+            None => Object::parse(object).expect("an object"),
+        };
+        let why = self.engine.why(self.now, &object);
+        let waits = why.map_or_else(
+            || vec!["unknown".to_owned()],
+            |why| {
+                let told = why.waits.iter();
+                let told = told.map(|w| format!("{} waits for {}", w.object, w.kind.as_str()));
+                told.collect()
+            },
+        );
+        self.said.push(waits.join("; "));
     }
 
     fn seen(&mut self, seen: Seen) {
@@ -434,7 +539,17 @@ impl Play {
             Fact::SetAsideIs(item) => format!("set aside {}: {}", item.name, item.refusal.code()),
             Fact::ConfigurationIs(row) if row.hash == BIRTH => return None,
             Fact::ConfigurationIs(row) => format!("configuration {}", row.hash),
+            Fact::RunIs(run) if run.part > 1 => {
+                let word = run.state.word();
+                format!(
+                    "run {} {} {word} part {}",
+                    run.number, run.run_type, run.part
+                )
+            }
             Fact::RunIs(run) => format!("run {} {} {}", run.number, run.run_type, run.state.word()),
+            Fact::AuditIs(audit) if !audit.reason.is_empty() => {
+                format!("{} did {} to {}", audit.by, audit.verb, audit.object)
+            }
             Fact::JobIs(job) => return self.job(job),
             Fact::OutputIs(output) if output.block.is_none() => {
                 format!("unpublished {}", tier(&output.dataset))
@@ -502,6 +617,39 @@ fn parts(spec: &AttemptSpec) -> String {
         .find_map(|i| Some((i.first_event?, i.last_event?)));
     let events = events.map_or(String::new(), |(a, b)| format!(" events {a}-{b}"));
     format!(" lumis {}{events}", lumis.join(" "))
+}
+
+/// What stands behind a prefix among the words.
+fn word<'a>(words: &[&'a str], prefix: &str) -> Option<&'a str> {
+    words.iter().find_map(|word| word.strip_prefix(prefix))
+}
+
+fn source(words: &[&str]) -> Source {
+    if words.contains(&"message") {
+        Source::Message
+    } else {
+        Source::Record
+    }
+}
+
+fn instance(words: &[&str]) -> Instance {
+    word(words, "by=").map_or(Instance::ONLY, |text| {
+        let (number, of) = text.split_once('/').expect("I/N");
+        Instance {
+            number: number.parse().expect("a number"),
+            of: of.parse().expect("a number"),
+        }
+    })
+}
+
+fn of_stream(seen: Seen, words: &[&str]) -> Seen {
+    match (seen, word(words, "of=")) {
+        (Seen::File(arrival), Some(stream)) => Seen::File(Arrival {
+            stream: StreamName::new(stream),
+            ..arrival
+        }),
+        (seen, _) => seen,
+    }
 }
 
 fn file(run: RunNumber, lumi: u32, name: &str, events: u32, label: DataLabel, at: Moment) -> Seen {

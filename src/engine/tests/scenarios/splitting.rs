@@ -314,9 +314,12 @@ fn constants_of_a_run_that_does_not_end_are_harvested_early_and_again() {
                 "ok p#3 beamspot=5/100",
                 "beamspot since 1; beamspot of run 1: update; p#3 done",
             ),
-            ("wait 600", ""),
+            ("wait 600", "alarm lumis-missing/1/Muons"),
             ("lumi 1 1 10", ""),
-            ("lumi 1 2 10", "run 1 physics closed"),
+            (
+                "lumi 1 2 10",
+                "cleared lumis-missing/1/Muons; run 1 physics closed",
+            ),
             (
                 "ok p#2",
                 "+A; A closed with 20; start p#4 attempt 1 on 2 lumis 1-1 2-2; p#2 done",
