@@ -83,6 +83,7 @@ fn run() -> Run {
         ended_at: None,
         announced: false,
         last_file_seen_at: Moment(1),
+        quarantined: None,
         state: RunState::Open,
     }
 }
@@ -145,6 +146,7 @@ fn triple(id: i64) -> [Fact; 3] {
         latest_start: None,
         used: None,
         units: Vec::new(),
+        recipe: None,
         state: JobState::Ready {
             attempt: AttemptNumber::FIRST,
             not_before: at,

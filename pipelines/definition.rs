@@ -11,6 +11,7 @@ use model::names::{OutputLabel, PipelineName, StreamName, TagName, TaskName, Tas
 use model::resource::{Mode, Needs};
 use model::run::RunType;
 use model::time::Span;
+use model::units::{Bytes, Events};
 use std::collections::BTreeMap;
 
 /// A pipeline: tasks in an order in which each stands behind those it reads from.
@@ -28,8 +29,37 @@ pub struct Definition {
     pub budget: Option<Budget>,
     /// The middle part of its datasets' names, e.g. `Express-v1`.
     pub processing: String,
+    /// The first part of its datasets' names; where nothing is said, the stream at the root.
+    pub primary: Option<String>,
+    /// When the blocks of its datasets close.
+    pub blocks: BlockLimits,
     /// Its tasks.
     pub tasks: Vec<Task>,
+}
+
+/// When a block closes, if its task does not end before (limits of
+/// WMCore:src/python/WMCore/WMSpec/StdSpecs/StdBase.py; `blockCloseDelay` of
+/// dmwm/T0:etc/ProdOfflineConfiguration.py).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockLimits {
+    /// Outputs in it at most.
+    pub max_files: u64,
+    /// Their events together at most, unless one output alone has more.
+    pub max_events: Events,
+    /// Their size together at most, unless one output alone is larger.
+    pub max_bytes: Bytes,
+    /// How long it may be open.
+    pub close_after: Span,
+}
+
+impl BlockLimits {
+    /// What holds where a definition says nothing.
+    pub const DEFAULT: Self = Self {
+        max_files: 500,
+        max_events: Events(25_000_000),
+        max_bytes: Bytes(5_000_000_000_000),
+        close_after: Span::from_secs(24 * 3_600),
+    };
 }
 
 /// What sets a pipeline going.

@@ -11,7 +11,7 @@ mod rules;
 mod split;
 mod task;
 
-use crate::definition::{Definition, Task, TaskInput, Trigger};
+use crate::definition::{BlockLimits, Definition, Task, TaskInput, Trigger};
 use crate::diagnosis::{Diagnosis, Source, nearest};
 use crate::document::{Document, Node, Value};
 use crate::reader::{Keys, Reader};
@@ -19,6 +19,7 @@ use model::budget::Budget;
 use model::job::Class;
 use model::names::{OutputLabel, PipelineName, StreamName, TaskName, TaskPath};
 use model::run::RunType;
+use model::units::Events;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -71,8 +72,13 @@ const PIPELINE_KEYS: &[&str] = &[
     "budget",
     "run_types",
     "processing",
+    "primary",
+    "blocks",
     "share",
 ];
+
+/// Outputs of a block at most, whatever a definition says: questions read an open block whole.
+const BLOCK_FILES_MAX: u64 = 10_000;
 
 /// Reads one file. `file` is the name that messages show.
 pub fn parse(text: &str, file: &str) -> Result<Draft, Vec<Diagnosis>> {
@@ -166,6 +172,10 @@ fn read_pipeline<'d>(
     let processing = keys
         .get("processing")
         .and_then(|node| reader.name(node, "."));
+    let primary = keys.get("primary").and_then(|node| reader.name(node, "."));
+    let blocks = keys
+        .get("blocks")
+        .and_then(|node| read_blocks(reader, node));
     if let Some(node) = keys.get("share") {
         let hint = "remove it; pipelines of a class share by deadline";
         reader.mistake(
@@ -183,6 +193,8 @@ fn read_pipeline<'d>(
         run_types: run_types.unwrap_or_else(|| RunType::ALL.to_vec()),
         budget,
         processing: processing.map_or_else(|| default_processing(name), str::to_owned),
+        primary: primary.map(str::to_owned),
+        blocks: blocks.unwrap_or(BlockLimits::DEFAULT),
         tasks: Vec::new(),
     };
     Some((definition, trigger_at?.at.clone(), name_at?.at.clone()))
@@ -266,6 +278,32 @@ pub fn read_budget<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Budget> {
         seen_to_published: span?,
         target_ppm,
     })
+}
+
+/// When blocks close; what is not said is as in [`BlockLimits::DEFAULT`].
+fn read_blocks<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<BlockLimits> {
+    const KEYS: [&str; 4] = ["max_files", "max_events", "max_bytes", "close_after"];
+    let keys = reader.table(node, "limits of blocks", &KEYS)?;
+    let mut limits = BlockLimits::DEFAULT;
+    if let Some(files) = keys
+        .get("max_files")
+        .and_then(|node| reader.count(node, 1..=BLOCK_FILES_MAX))
+    {
+        limits.max_files = files;
+    }
+    if let Some(events) = keys
+        .get("max_events")
+        .and_then(|node| reader.count(node, 1..=i64::MAX as u64))
+    {
+        limits.max_events = Events(events);
+    }
+    if let Some(bytes) = keys.get("max_bytes").and_then(|node| reader.bytes(node)) {
+        limits.max_bytes = bytes;
+    }
+    if let Some(span) = keys.get("close_after").and_then(|node| reader.span(node)) {
+        limits.close_after = span;
+    }
+    Some(limits)
 }
 
 fn read_run_types<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<RunType> {

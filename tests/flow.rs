@@ -165,7 +165,94 @@ fn each_renamed_file_starts_its_program_once_and_is_published() {
             .len();
         assert_eq!(bytes, number(&output, "bytes"), "{output}");
     }
+    ledger_of(&house, name);
     house.stop();
+}
+
+/// What the ledger says of the dataset of one run with 21 files, and of one file on its whole way.
+fn ledger_of(house: &House, name: &str) {
+    let dataset = house.ask(&["dataset", "show", name]);
+    assert_eq!(
+        (
+            text(&dataset, "primary"),
+            text(&dataset, "tier"),
+            text(&dataset, "label")
+        ),
+        ("files", "OUT", "simulated")
+    );
+    assert_eq!(
+        (
+            number(&dataset, "files"),
+            number(&dataset, "duplicate_lumis")
+        ),
+        (21, 0)
+    );
+    assert_eq!(dataset["block_list"][0]["closing"], "complete", "{dataset}");
+    let held = house.list(&["dataset", "lumis", name]);
+    assert_eq!(held[0]["lumis"], held[0]["expected"], "{held:?}");
+    assert_eq!(
+        (&held[0]["missing"], &held[0]["repeated_inputs"]),
+        (&json!([]), &json!(0))
+    );
+    assert_eq!(
+        house
+            .list(&["dataset", "lumis", name, "--per", "file"])
+            .len(),
+        21
+    );
+    let lineage = house.ask(&["dataset", "lineage", name, "--run", "7"]);
+    assert_eq!(lineage["parents"][0]["name"], "files", "{lineage}");
+    assert_eq!(lineage["made_with"][0]["program"], "copy.sh", "{lineage}");
+
+    let detector = &house.list(&["file", "ls", "--stream", "files", "--state", "accepted"])[0];
+    let id = number(detector, "id").to_string();
+    let lineage = house.ask(&["file", "lineage", &id]);
+    assert_eq!(lineage["children"][0]["kind"], "output", "{lineage}");
+    let output = number(&lineage["children"][0], "id").to_string();
+    let made = house.ask(&["file", "lineage", &output]);
+    assert_eq!(number(&made["parents"][0], "id").to_string(), id, "{made}");
+    assert_eq!(made["made_by"]["recipe"]["program"], "copy.sh", "{made}");
+    let trace = house.ask(&["file", "trace", &id]);
+    let hops: Vec<String> = items(json!({ "items": trace["hops"] }))
+        .iter()
+        .map(|hop| text(hop, "hop").to_owned())
+        .collect();
+    for hop in [
+        "written",
+        "seen",
+        "made",
+        "started",
+        "done",
+        "published",
+        "block-closed",
+    ] {
+        assert!(hops.iter().any(|passed| passed == hop), "{hop}: {hops:?}");
+    }
+
+    // What was changed behind our back is noticed.
+    for id in [&id, &output] {
+        assert_eq!(house.tier0(&["file", "verify", id]).code, 0);
+    }
+    let shown = house.ask(&["file", "show", &output]);
+    let stored = house.path("state/storage").join(text(&shown, "name"));
+    let bytes = fs::read(&stored).expect("it is there");
+    fs::write(&stored, vec![b'x'; bytes.len()]).expect("it can be rewritten");
+    let seen = house.tier0(&["file", "verify", &output]);
+    assert_eq!(seen.code, 1, "{seen:?}");
+    assert!(seen.out.contains("checksum-differs"), "{seen:?}");
+    fs::write(&stored, bytes).expect("it can be put back");
+
+    let unknown = "tier0 dataset ls";
+    house
+        .tier0(&["dataset", "show", "/No/such/OUT"])
+        .says(1, &["/No/such/OUT", unknown]);
+    house
+        .tier0(&["dataset", "files", "/No/such/OUT"])
+        .says(1, &[unknown]);
+    house.tier0(&["file", "show", "999"]).says(1, &["file 999"]);
+    house
+        .tier0(&["file", "ls", "--state", "late", "--dataset", name])
+        .says(2, &["published"]);
 }
 
 #[test]

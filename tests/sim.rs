@@ -70,6 +70,9 @@ const MUST_HAPPEN: &[&str] = &[
     "warning",
     "bad",
     "not-run",
+    "block closed complete",
+    "block closed full",
+    "block closed aged",
     "alarm raised",
     "alarm cleared",
     // What was checked.

@@ -37,7 +37,7 @@ pub(crate) async fn gates(
     Ok(list(
         &parts,
         gates.iter().map(GateView::from).collect(),
-        None,
+        None::<i64>,
     ))
 }
 

@@ -11,6 +11,8 @@
 //! must name a host that is ours.
 
 mod commands;
+mod datasets;
+mod files;
 mod gates;
 mod job_verbs;
 mod guard;
@@ -25,6 +27,7 @@ pub use server::{Listen, Reach, ServeError, ServerHandle, serve};
 use model::command::{Order, Reply};
 use model::time::Moment;
 use model::wait::{Object, Why};
+use model::work::Location;
 use ports::catalogue::Catalogue;
 use std::sync::Arc;
 use view::health::SystemView;
@@ -39,6 +42,15 @@ pub struct ApiParts {
     pub commands: Arc<dyn CommandDoor>,
     /// Knows how the instance fares.
     pub status: Arc<dyn StatusSource>,
+    /// Reads files back.
+    pub files: Arc<dyn FileSource>,
+}
+
+/// Reads files back where they lie.
+pub trait FileSource: Send + Sync {
+    /// Size in bytes and adler32 of a file as it is now, or why it cannot be read. May take as long
+    /// as reading does; how many are read at once is bounded here.
+    fn read_back(&self, location: &Location) -> Result<(u64, u32), String>;
 }
 
 /// Where commands are handed to the engine.

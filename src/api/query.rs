@@ -50,15 +50,6 @@ pub(crate) struct Paged {
     pub(crate) limit: Option<u32>,
 }
 
-/// A page, of one run or of all.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OfRun {
-    pub(crate) run: Option<u32>,
-    pub(crate) after: Option<i64>,
-    pub(crate) limit: Option<u32>,
-}
-
 /// A page of jobs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,12 +60,64 @@ pub(crate) struct OfJobs {
     pub(crate) limit: Option<u32>,
 }
 
+/// A page of the detector's files.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfFiles {
+    pub(crate) run: Option<u32>,
+    pub(crate) stream: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) after: Option<i64>,
+    pub(crate) limit: Option<u32>,
+}
+
+/// A page of datasets: in the order of names, so the cursor is one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfDatasets {
+    pub(crate) run: Option<u32>,
+    pub(crate) after: Option<String>,
+    pub(crate) limit: Option<u32>,
+}
+
+/// A page of blocks.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfBlocks {
+    pub(crate) run: Option<u32>,
+    pub(crate) dataset: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) after: Option<i64>,
+    pub(crate) limit: Option<u32>,
+}
+
+/// Of what lumis are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Per {
+    Run,
+    Block,
+    File,
+}
+
+/// A page of the lumis of a dataset.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfLumis {
+    pub(crate) run: Option<u32>,
+    pub(crate) per: Option<String>,
+    pub(crate) after: Option<i64>,
+    pub(crate) limit: Option<u32>,
+}
+
 /// A page of outputs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfOutputs {
     pub(crate) run: Option<u32>,
     pub(crate) dataset: Option<String>,
+    pub(crate) block: Option<i64>,
+    pub(crate) job: Option<i64>,
+    pub(crate) state: Option<String>,
     pub(crate) after: Option<i64>,
     pub(crate) limit: Option<u32>,
 }
@@ -168,6 +211,26 @@ impl Manner {
             reason: words("reason", self.reason)?,
             expect_count: self.expect_count,
         })
+    }
+}
+
+/// A word of a short list, where one is said.
+pub(crate) fn word<T: Copy>(
+    parameter: &str,
+    said: Option<&str>,
+    words: &[(&str, T)],
+) -> Result<Option<T>, Trouble> {
+    let Some(said) = said else {
+        return Ok(None);
+    };
+    match words.iter().find(|(word, _)| *word == said) {
+        Some((_, meaning)) => Ok(Some(*meaning)),
+        None => {
+            let legal: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let detail = format!("{parameter}=\"{said}\" is none of its words");
+            let hint = format!("use {}", legal.join(" or "));
+            Err(Trouble::bad_request(detail, &hint))
+        }
     }
 }
 

@@ -5,15 +5,16 @@
 //! except where rows are added up.
 
 use crate::ApiParts;
+use crate::datasets::datasets_of_run;
 use crate::problem::{Outcome, Trouble};
 use crate::query::{
-    Asked, LIMIT_MAX, Nothing, OfAlarms, OfJobs, OfLabel, OfOutputs, OfRun, OfTag, OneRun, Paged,
-    next_after, number, page,
+    Asked, LIMIT_MAX, Nothing, OfAlarms, OfJobs, OfLabel, OfTag, OneRun, Paged, next_after, number,
+    page,
 };
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use model::ids::{FileId, JobId, RunNumber};
+use model::ids::{JobId, RunNumber};
 use model::job::{Job, JobState};
 use model::names::DataLabel;
 use model::wait::Object;
@@ -22,8 +23,7 @@ use ports::store::StoreError;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use view::conditions::{DecisionView, IovView, PayloadView, tags_of};
-use view::dataset::{BlockView, OutputView, datasets_of};
-use view::file::{FileView, SetAsideView};
+use view::file::SetAsideView;
 use view::health::AlarmView;
 use view::job::{AttemptView, JobDetailView, JobView};
 use view::latency::JobLatencies;
@@ -34,7 +34,7 @@ use view::wait::{AuditView, WaitView, WhyView};
 use view::{Answer, ListAnswer};
 
 /// Asks the catalogue where waiting is allowed.
-async fn ask<T: Send + 'static>(
+pub(crate) async fn ask<T: Send + 'static>(
     parts: &ApiParts,
     question: impl FnOnce(&dyn Catalogue) -> Result<T, Trouble> + Send + 'static,
 ) -> Result<T, Trouble> {
@@ -45,7 +45,7 @@ async fn ask<T: Send + 'static>(
 }
 
 /// Reads every page of a list and hands each row over.
-fn each_row<T>(
+pub(crate) fn each_row<T>(
     key: impl Fn(&T) -> i64,
     read: impl Fn(Page) -> Result<Vec<T>, StoreError>,
     mut take: impl FnMut(&T),
@@ -64,11 +64,15 @@ fn each_row<T>(
     }
 }
 
-fn one<T: Serialize>(parts: &ApiParts, item: T) -> Response {
+pub(crate) fn one<T: Serialize>(parts: &ApiParts, item: T) -> Response {
     Json(Answer::new(parts.status.now(), item)).into_response()
 }
 
-pub(crate) fn list<T: Serialize>(parts: &ApiParts, items: Vec<T>, next: Option<i64>) -> Response {
+pub(crate) fn list<T: Serialize, K: Serialize>(
+    parts: &ApiParts,
+    items: Vec<T>,
+    next: Option<K>,
+) -> Response {
     Json(ListAnswer::new(parts.status.now(), items, next)).into_response()
 }
 
@@ -111,14 +115,6 @@ pub(crate) async fn run(
         // An engine that starts or stops cannot be asked; the rows can.
         let why = door.why(Object::Run(number)).ok().flatten();
         let waits = why.map_or_else(Vec::new, |why| why.waits);
-        let mut blocks = Vec::new();
-        each_row(
-            |block: &model::dataset::Block| block.id.0,
-            |page| catalogue.blocks(Some(number), page),
-            |block| {
-                blocks.push(block.clone());
-            },
-        )?;
         let (mut units, mut latencies) = (RunUnits::default(), JobLatencies::default());
         each_done(catalogue, number, |job| {
             units.add(job);
@@ -129,7 +125,7 @@ pub(crate) async fn run(
             lumis: said.iter().filter_map(LumiView::of).collect(),
             ends: said.iter().filter_map(EndView::of).collect(),
             waits: waits.iter().map(WaitView::from).collect(),
-            datasets: datasets_of(&blocks),
+            datasets: datasets_of_run(catalogue, number)?,
             units: units.rows(),
             latency: latencies.pipelines(number.0),
         })
@@ -138,7 +134,7 @@ pub(crate) async fn run(
     Ok(one(&parts, detail))
 }
 
-fn no_run(run: RunNumber) -> Trouble {
+pub(crate) fn no_run(run: RunNumber) -> Trouble {
     Trouble::not_found(
         format!("run {run} is not known here"),
         "GET /api/v1/runs lists the runs",
@@ -162,37 +158,6 @@ fn each_done(
         |page| catalogue.jobs(Some(run), Some("done"), page),
         take,
     )
-}
-
-/// `GET /api/v1/files`.
-pub(crate) async fn files(State(parts): State<ApiParts>, Asked(asked): Asked<OfRun>) -> Outcome {
-    let page = page(asked.after, asked.limit)?;
-    let run = asked.run.map(RunNumber);
-    let rows = ask(&parts, move |catalogue| Ok(catalogue.files(run, page)?)).await?;
-    let next = next_after(&rows, page, |file| file.id.0);
-    Ok(list(
-        &parts,
-        rows.iter().map(FileView::from).collect(),
-        next,
-    ))
-}
-
-/// `GET /api/v1/files/{id}`.
-pub(crate) async fn file(
-    State(parts): State<ApiParts>,
-    Path(text): Path<String>,
-    Asked(Nothing {}): Asked<Nothing>,
-) -> Outcome {
-    let id = FileId(number("file", &text)?);
-    let file = ask(&parts, move |catalogue| Ok(catalogue.file(id)?))
-        .await?
-        .ok_or_else(|| {
-            Trouble::not_found(
-                format!("file {id} is not known here"),
-                "GET /api/v1/files lists them",
-            )
-        })?;
-    Ok(one(&parts, FileView::from(&file)))
 }
 
 /// `GET /api/v1/jobs`.
@@ -248,14 +213,14 @@ fn units_of(job: &Job) -> Vec<UnitAccountView> {
 pub(crate) async fn latency(State(parts): State<ApiParts>, Asked(asked): Asked<OneRun>) -> Outcome {
     let Some(run) = asked.run.map(RunNumber) else {
         let rows = parts.status.latency();
-        return Ok(list(&parts, rows, None));
+        return Ok(list(&parts, rows, None::<i64>));
     };
     let rows = ask(&parts, move |catalogue| {
         catalogue.run(run)?.ok_or_else(|| no_run(run))?;
         Ok(latencies(catalogue, run)?.rows(run.0))
     })
     .await?;
-    Ok(list(&parts, rows, None))
+    Ok(list(&parts, rows, None::<i64>))
 }
 
 /// `GET /api/v1/tags`.
@@ -267,7 +232,7 @@ pub(crate) async fn tags(
         Ok(tags_of(&catalogue.iovs()?, &catalogue.decisions()?))
     })
     .await?;
-    Ok(list(&parts, rows, None))
+    Ok(list(&parts, rows, None::<i64>))
 }
 
 /// `GET /api/v1/iovs`: all intervals of one tag or of all; with a run, only the one in force for
@@ -289,7 +254,11 @@ pub(crate) async fn iovs(State(parts): State<ApiParts>, Asked(asked): Asked<OfTa
             .collect();
         rows.retain(|iov| in_force.contains(&iov.sequence));
     }
-    Ok(list(&parts, rows.iter().map(IovView::from).collect(), None))
+    Ok(list(
+        &parts,
+        rows.iter().map(IovView::from).collect(),
+        None::<i64>,
+    ))
 }
 
 /// `GET /api/v1/payloads/{hash}`.
@@ -331,7 +300,7 @@ pub(crate) async fn calibrations(
     Ok(list(
         &parts,
         rows.iter().map(DecisionView::from).collect(),
-        None,
+        None::<i64>,
     ))
 }
 
@@ -342,7 +311,7 @@ pub(crate) async fn dqm(State(parts): State<ApiParts>, Asked(asked): Asked<OneRu
     Ok(list(
         &parts,
         rows.iter().map(QualityView::from).collect(),
-        None,
+        None::<i64>,
     ))
 }
 
@@ -378,78 +347,6 @@ pub(crate) async fn good_runs(
     Ok(Json(answer).into_response())
 }
 
-/// `GET /api/v1/datasets`.
-pub(crate) async fn datasets(
-    State(parts): State<ApiParts>,
-    Asked(asked): Asked<OneRun>,
-) -> Outcome {
-    let run = asked.run.map(RunNumber);
-    let rows = ask(&parts, move |catalogue| {
-        let mut blocks = Vec::new();
-        each_row(
-            |block: &model::dataset::Block| block.id.0,
-            |page| catalogue.blocks(run, page),
-            |block| blocks.push(block.clone()),
-        )?;
-        Ok(datasets_of(&blocks))
-    })
-    .await?;
-    Ok(list(&parts, rows, None))
-}
-
-/// `GET /api/v1/blocks`.
-pub(crate) async fn blocks(State(parts): State<ApiParts>, Asked(asked): Asked<OfRun>) -> Outcome {
-    let page = page(asked.after, asked.limit)?;
-    let run = asked.run.map(RunNumber);
-    let rows = ask(&parts, move |catalogue| Ok(catalogue.blocks(run, page)?)).await?;
-    let next = next_after(&rows, page, |block| block.id.0);
-    Ok(list(
-        &parts,
-        rows.iter().map(BlockView::from).collect(),
-        next,
-    ))
-}
-
-/// `GET /api/v1/outputs`. With a dataset, pages are read on until the asked number of its outputs
-/// is there.
-pub(crate) async fn outputs(
-    State(parts): State<ApiParts>,
-    Asked(asked): Asked<OfOutputs>,
-) -> Outcome {
-    let wanted = page(asked.after, asked.limit)?;
-    let run = asked.run.map(RunNumber);
-    let (items, next) = ask(&parts, move |catalogue| {
-        let Some(dataset) = asked.dataset.as_deref() else {
-            let rows = catalogue.outputs(run, wanted)?;
-            let next = next_after(&rows, wanted, |output| output.id.0);
-            return Ok((rows.iter().map(OutputView::from).collect(), next));
-        };
-        let mut found = Vec::new();
-        let mut reading = Page {
-            after: wanted.after,
-            limit: LIMIT_MAX,
-        };
-        loop {
-            let rows = catalogue.outputs(run, reading)?;
-            reading.after = next_after(&rows, reading, |output| output.id.0);
-            for output in rows
-                .iter()
-                .filter(|output| output.dataset.as_str() == dataset)
-            {
-                found.push(OutputView::from(output));
-                if found.len() == wanted.limit as usize {
-                    return Ok((found, Some(output.id.0)));
-                }
-            }
-            if reading.after.is_none() {
-                return Ok((found, None));
-            }
-        }
-    })
-    .await?;
-    Ok(list(&parts, items, next))
-}
-
 /// `GET /api/v1/set-aside`.
 pub(crate) async fn set_aside(
     State(parts): State<ApiParts>,
@@ -459,7 +356,7 @@ pub(crate) async fn set_aside(
     Ok(list(
         &parts,
         rows.iter().map(SetAsideView::from).collect(),
-        None,
+        None::<i64>,
     ))
 }
 
@@ -475,7 +372,7 @@ pub(crate) async fn alarms(
     Ok(list(
         &parts,
         rows.iter().map(AlarmView::from).collect(),
-        None,
+        None::<i64>,
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::guard::{Guarded, guard};
 use crate::problem::{Outcome, Trouble};
-use crate::{ApiParts, commands, gates, job_verbs, reads};
+use crate::{ApiParts, commands, datasets, files, gates, job_verbs, reads};
 use axum::Json;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -24,9 +24,12 @@ const INDEX: &[&str] = &[
     "POST /api/v1/runs/{run}:stop {last_lumi}",
     "POST /api/v1/runs/{run}:close {stream, first_lumi, last_lumi, as}",
     "POST /api/v1/runs/{run}:reopen",
-    "GET /api/v1/files?run&after&limit",
+    "GET /api/v1/files?run&stream&state&after&limit",
     "POST /api/v1/files:declare-lost {run, stream, first_lumi, last_lumi, names, events}",
     "GET /api/v1/files/{id}",
+    "GET /api/v1/files/{id}/trace",
+    "GET /api/v1/files/{id}/lineage",
+    "GET /api/v1/files/{id}/verification",
     "GET /api/v1/jobs?run&state&after&limit",
     "GET /api/v1/jobs/{id}",
     "POST /api/v1/jobs/{id}:retry|split|park|release|cancel?dry_run",
@@ -39,9 +42,12 @@ const INDEX: &[&str] = &[
     "GET /api/v1/calibrations?tag&run",
     "GET /api/v1/dqm?run",
     "GET /api/v1/good-runs?label",
-    "GET /api/v1/datasets?run",
-    "GET /api/v1/blocks?run&after&limit",
-    "GET /api/v1/outputs?run&dataset&after&limit",
+    "GET /api/v1/datasets?run&after&limit",
+    "GET /api/v1/datasets/{dataset}",
+    "GET /api/v1/datasets/{dataset}/lumis?run&per&after&limit",
+    "GET /api/v1/datasets/{dataset}/lineage?run",
+    "GET /api/v1/blocks?run&dataset&state&after&limit",
+    "GET /api/v1/outputs?run&dataset&block&job&state&after&limit",
     "GET /api/v1/set-aside",
     "GET /api/v1/alarms?cleared",
     "GET /api/v1/why/{kind}/{id}",
@@ -56,8 +62,11 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
     let v1 = Router::new()
         .route("/runs", get(reads::runs).post(commands::start_run))
         .route("/runs/{run}", get(reads::run).post(commands::run_verb))
-        .route("/files", get(reads::files))
-        .route("/files/{id}", get(reads::file))
+        .route("/files", get(files::files))
+        .route("/files/{id}", get(files::file))
+        .route("/files/{id}/trace", get(files::trace))
+        .route("/files/{id}/lineage", get(files::file_lineage))
+        .route("/files/{id}/verification", get(files::verification))
         .route("/files:declare-lost", post(commands::declare_lost))
         .route("/jobs", get(reads::jobs))
         .route("/jobs/{id}", get(reads::job).post(job_verbs::one))
@@ -73,9 +82,12 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/calibrations", get(reads::calibrations))
         .route("/dqm", get(reads::dqm))
         .route("/good-runs", get(reads::good_runs))
-        .route("/datasets", get(reads::datasets))
-        .route("/blocks", get(reads::blocks))
-        .route("/outputs", get(reads::outputs))
+        .route("/datasets", get(datasets::datasets))
+        .route("/datasets/{dataset}", get(datasets::dataset))
+        .route("/datasets/{dataset}/lumis", get(datasets::lumis))
+        .route("/datasets/{dataset}/lineage", get(files::dataset_lineage))
+        .route("/blocks", get(datasets::blocks))
+        .route("/outputs", get(files::outputs))
         .route("/set-aside", get(reads::set_aside))
         .route("/alarms", get(reads::alarms))
         .route("/why/{kind}/{*id}", get(reads::why))

@@ -144,6 +144,7 @@ mod tests {
             latest_start: None,
             used: None,
             units: Vec::new(),
+            recipe: None,
             state: if done {
                 JobState::Done { attempt }
             } else {

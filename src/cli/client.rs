@@ -119,18 +119,22 @@ impl Client {
         limit: u64,
     ) -> Result<Value, Failure> {
         let mut rows: Vec<Value> = Vec::new();
-        let mut after: Option<i64> = None;
+        let mut after: Option<String> = None;
         loop {
             let wanted = (limit - rows.len() as u64).min(PAGE_ROWS);
             let mut all = parameters.to_vec();
             all.push(("limit", Some(wanted.to_string())));
-            all.push(("after", after.map(|after| after.to_string())));
+            all.push(("after", after));
             let mut answer = self.get(path, &all)?;
             match answer.get_mut("items").map(Value::take) {
                 Some(Value::Array(page)) => rows.extend(page),
                 _ => return Err(Failure::Answer(format!("{path}: the answer has no items"))),
             }
-            after = answer.get("next_after").and_then(Value::as_i64);
+            after = answer.get("next_after").and_then(|next| match next {
+                Value::String(name) => Some(name.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            });
             if after.is_none() || rows.len() as u64 >= limit {
                 answer["items"] = Value::Array(rows);
                 return Ok(answer);
@@ -168,6 +172,19 @@ impl Client {
             )))
         }
     }
+}
+
+/// A name as one part of a path.
+pub(crate) fn part(name: &str) -> String {
+    let mut part = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            part.push(char::from(byte));
+        } else {
+            part.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    part
 }
 
 /// The state folder of the instance meant.
@@ -228,6 +245,14 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::net::TcpListener;
+
+    #[test]
+    fn a_name_is_one_part_of_a_path() {
+        let check = |name: &str, expect: &str| assert_eq!(part(name), expect);
+        check("/Muons/Express-v1/RECO", "%2FMuons%2FExpress-v1%2FRECO");
+        check("a b?c#d%", "a%20b%3Fc%23d%25");
+        check("..", "..");
+    }
 
     #[test]
     fn servers_can_be_named_in_three_ways() {

@@ -1,31 +1,44 @@
-//! `tier0 file`: list, show, what was set aside, what will never come.
+//! `tier0 file`: list, show, trace, lineage, verify, what was set aside, what will never come.
 //!
-//! In: the verb's arguments. Out: tables or documents. Must never open a file of the detector.
+//! In: the verb's arguments. Out: tables or documents. Files of the detector and outputs have ids
+//! that never meet, so one number names either. Must never open a file: the instance does.
 
 use super::Desk;
 use super::client::{rows, shape};
 use super::manner::{Lumis, Manner};
 use super::outcome::{Exit, Failure};
-use super::table::{Table, facts, or_dash, to_second};
+use super::table::{Table, facts, lumis, or_dash, seconds, to_second};
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
+use view::dataset::OutputView;
 use view::file::{FileView, SetAsideView};
+use view::lineage::{FileLineageView, RelativeView, TraceView, VerificationView};
 
 /// What can be done with files.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  tier0 file ls --run 148031\n  tier0 file set-aside")]
+#[command(after_help = EXAMPLES)]
 pub enum FileVerb {
-    /// List accepted files
-    #[command(after_help = "Examples:\n  tier0 file ls\n  tier0 file ls --run 148031 --json")]
+    /// List accepted files of the detector, outputs, or what was set aside
+    #[command(after_help = LS_EXAMPLES)]
     Ls {
         /// Only of this run
         #[arg(long)]
         run: Option<u32>,
+        /// Only of this stream of the detector
+        #[arg(long, conflicts_with = "dataset")]
+        stream: Option<String>,
+        /// Outputs of this dataset
+        #[arg(long)]
+        dataset: Option<String>,
+        /// Files of the detector that are accepted or late, outputs that are published or
+        /// unpublished, or what was set aside
+        #[arg(long, value_parser = STATES)]
+        state: Option<String>,
         /// At most so many rows
         #[arg(long, default_value_t = 1_000)]
         limit: u64,
     },
-    /// Show one accepted file
+    /// Show one file of the detector or output
     #[command(after_help = "Examples:\n  tier0 file show 17")]
     Show {
         /// Its identity, as lists show it
@@ -56,46 +69,141 @@ pub enum FileVerb {
         #[command(flatten)]
         manner: Manner,
     },
+    /// When a file, the jobs that worked on it, and what they made passed each hop
+    #[command(after_help = "Examples:\n  tier0 file trace 17\n  tier0 file trace 17 --json")]
+    Trace {
+        /// Its identity, as lists show it
+        id: i64,
+    },
+    /// What a file was made from, with what, and what was made from it
+    #[command(after_help = "Examples:\n  tier0 file lineage 4711\n  tier0 file lineage 17 --json")]
+    Lineage {
+        /// Its identity, as lists show it
+        id: i64,
+    },
+    /// Read a file back and compare it with what is recorded; exits with 1 when it differs
+    #[command(after_help = "Examples:\n  tier0 file verify 4711")]
+    Verify {
+        /// Its identity, as lists show it
+        id: i64,
+    },
     /// List what could not be taken, and why
     #[command(after_help = "Examples:\n  tier0 file set-aside --json")]
     SetAside,
 }
 
+const STATES: [&str; 5] = ["accepted", "late", "published", "unpublished", "set-aside"];
+
+const EXAMPLES: &str = "\
+Examples:
+  tier0 file ls --run 148031
+  tier0 file trace 17
+  tier0 file lineage 4711
+  tier0 file verify 4711
+  tier0 file set-aside";
+
+const LS_EXAMPLES: &str = "\
+Examples:
+  tier0 file ls --run 148031 --json
+  tier0 file ls --stream Muons --state late
+  tier0 file ls --dataset /Muons/Express-v1/RECO --run 148031
+  tier0 file ls --state unpublished";
+
 pub(super) fn run(verb: &FileVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     let client = desk.client()?;
-    let answer = match verb {
-        FileVerb::Ls { run, limit } => {
-            client.list("files", &[("run", run.map(|run| run.to_string()))], *limit)?
-        }
-        FileVerb::Show { id } => client.get(&format!("files/{id}"), &[])?,
-        FileVerb::SetAside => client.get("set-aside", &[])?,
-        FileVerb::DeclareLost {
-            run,
-            stream,
-            lumis,
-            files,
-            events,
-            manner,
-        } => {
-            let body = json!({
-                "run": run,
-                "stream": stream,
-                "first_lumi": lumis.first,
-                "last_lumi": lumis.last,
-                "names": files,
-                "events": events,
-            });
-            let answer = client.post_with("files:declare-lost", &manner.parameters(), &body)?;
-            return manner.answered(&answer, desk);
-        }
-    };
-    if desk.common.json {
-        return desk.document(&answer);
-    }
+    let read = |path: String| client.get(&path, &[]);
     match verb {
-        FileVerb::Ls { .. } => list(&rows(answer)?, desk),
-        FileVerb::Show { .. } => show(&shape(answer)?, desk),
-        FileVerb::SetAside | FileVerb::DeclareLost { .. } => set_aside(&rows(answer)?, desk),
+        FileVerb::Ls { .. } => ls(verb, desk),
+        FileVerb::Show { id } => {
+            let answer = read(format!("files/{id}"))?;
+            if desk.common.json {
+                return desk.document(&answer);
+            }
+            match answer["kind"].as_str() {
+                Some("output") => show_output(&shape(answer)?, desk),
+                _ => show(&shape(answer)?, desk),
+            }
+        }
+        FileVerb::Trace { id } => trace(read(format!("files/{id}/trace"))?, desk),
+        FileVerb::Lineage { id } => lineage(read(format!("files/{id}/lineage"))?, desk),
+        FileVerb::Verify { id } => verify(read(format!("files/{id}/verification"))?, desk),
+        FileVerb::SetAside => set_aside(read("set-aside".to_owned())?, desk),
+        FileVerb::DeclareLost { .. } => declare_lost(verb, desk),
+    }
+}
+
+fn declare_lost(verb: &FileVerb, desk: &mut Desk) -> Result<Exit, Failure> {
+    let FileVerb::DeclareLost {
+        run,
+        stream,
+        lumis,
+        files,
+        events,
+        manner,
+    } = verb
+    else {
+        return Ok(Exit::Fine);
+    };
+    let body = json!({
+        "run": run,
+        "stream": stream,
+        "first_lumi": lumis.first,
+        "last_lumi": lumis.last,
+        "names": files,
+        "events": events,
+    });
+    let parameters = manner.parameters();
+    let answer = desk
+        .client()?
+        .post_with("files:declare-lost", &parameters, &body)?;
+    manner.answered(&answer, desk)
+}
+
+fn ls(verb: &FileVerb, desk: &mut Desk) -> Result<Exit, Failure> {
+    let FileVerb::Ls {
+        run,
+        stream,
+        dataset,
+        state,
+        limit,
+    } = verb
+    else {
+        return Ok(Exit::Fine);
+    };
+    let client = desk.client()?;
+    let run = || ("run", run.map(|run| run.to_string()));
+    let asked = || ("state", state.clone());
+    match state.as_deref() {
+        Some("set-aside") if run().1.is_some() || stream.is_some() || dataset.is_some() => {
+            let why = "what was set aside belongs to no run, stream or dataset yet: ask for \
+                       `tier0 file ls --state set-aside` alone";
+            Err(Failure::Usage(why.to_owned()))
+        }
+        Some("set-aside") => set_aside(client.get("set-aside", &[])?, desk),
+        Some(state @ ("accepted" | "late")) if dataset.is_some() => {
+            let why = format!("no output is {state}: use --state published or unpublished");
+            Err(Failure::Usage(why))
+        }
+        Some(state @ ("published" | "unpublished")) if stream.is_some() => {
+            let why = format!("no file of a stream is {state}: use --state accepted or late");
+            Err(Failure::Usage(why))
+        }
+        Some("published" | "unpublished") => {
+            let of = [run(), ("dataset", dataset.clone()), asked()];
+            outputs(client.list("outputs", &of, *limit)?, desk)
+        }
+        _ if dataset.is_some() => {
+            let of = [run(), ("dataset", dataset.clone())];
+            outputs(client.list("outputs", &of, *limit)?, desk)
+        }
+        _ => {
+            let of = [run(), ("stream", stream.clone()), asked()];
+            let answer = client.list("files", &of, *limit)?;
+            if desk.common.json {
+                return desk.document(&answer);
+            }
+            list(&rows(answer)?, desk)
+        }
     }
 }
 
@@ -116,6 +224,29 @@ fn list(files: &[FileView], desk: &mut Desk) -> Result<Exit, Failure> {
         ]);
     }
     table.write(desk.out, "no files")?;
+    Ok(Exit::Fine)
+}
+
+fn outputs(answer: Value, desk: &mut Desk) -> Result<Exit, Failure> {
+    if desk.common.json {
+        return desk.document(&answer);
+    }
+    let mut table = Table::new(&[
+        "ID", "RUN", "LUMIS", "BLOCK", ">EVENTS", ">BYTES", "DATASET", "NAME",
+    ]);
+    for output in rows::<OutputView>(answer)? {
+        table.row(vec![
+            output.id.to_string(),
+            output.run.to_string(),
+            lumis(&output.lumis),
+            or_dash(output.block),
+            output.events.to_string(),
+            output.bytes.to_string(),
+            output.dataset,
+            output.name,
+        ]);
+    }
+    table.write(desk.out, "no outputs")?;
     Ok(Exit::Fine)
 }
 
@@ -146,9 +277,125 @@ fn show(file: &FileView, desk: &mut Desk) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-fn set_aside(things: &[SetAsideView], desk: &mut Desk) -> Result<Exit, Failure> {
+fn show_output(output: &OutputView, desk: &mut Desk) -> Result<Exit, Failure> {
+    let block = output.block.map(|block| format!("in block {block}"));
+    facts(
+        desk.out,
+        &[
+            ("output", output.id.to_string()),
+            ("name", output.name.clone()),
+            ("dataset", output.dataset.clone()),
+            ("published", block.unwrap_or_else(|| "no".to_owned())),
+            ("run", output.run.to_string()),
+            ("lumis", lumis(&output.lumis)),
+            ("bytes", output.bytes.to_string()),
+            ("events", output.events.to_string()),
+            ("checksum", format!("adler32:{}", output.adler32)),
+            (
+                "made by",
+                format!(
+                    "job {} ({}.{}), attempt {}",
+                    output.job, output.pipeline, output.task, output.attempt
+                ),
+            ),
+            ("seen", output.seen_at.clone()),
+            ("recorded", output.committed_at.clone()),
+        ],
+    )?;
+    Ok(Exit::Fine)
+}
+
+/// A file in one line.
+fn in_a_line(file: &RelativeView) -> String {
+    format!(
+        "{} {} in {}, run {} lumis {}, {} events: {}",
+        file.kind,
+        file.id,
+        file.of,
+        file.run,
+        lumis(&file.lumis),
+        or_dash(file.events),
+        file.name
+    )
+}
+
+fn trace(answer: Value, desk: &mut Desk) -> Result<Exit, Failure> {
+    if desk.common.json {
+        return desk.document(&answer);
+    }
+    let trace: TraceView = shape(answer)?;
+    writeln!(desk.out, "{}", in_a_line(&trace.file))?;
+    let mut table = Table::new(&["AT", ">AFTER", "HOP", "TASK", "JOB"]);
+    for hop in trace.hops {
+        table.row(vec![
+            hop.at,
+            seconds(hop.after_s),
+            hop.hop,
+            or_dash(hop.task),
+            or_dash(hop.job),
+        ]);
+    }
+    table.write(desk.out, "no hop is known")?;
+    if trace.truncated {
+        desk.say("there are more jobs than are shown");
+    }
+    Ok(Exit::Fine)
+}
+
+fn lineage(answer: Value, desk: &mut Desk) -> Result<Exit, Failure> {
+    if desk.common.json {
+        return desk.document(&answer);
+    }
+    let lineage: FileLineageView = shape(answer)?;
+    writeln!(desk.out, "{}", in_a_line(&lineage.file))?;
+    if let Some(maker) = &lineage.made_by {
+        writeln!(
+            desk.out,
+            "made by job {} ({}.{}), attempt {}",
+            maker.job, maker.pipeline, maker.task, maker.attempt
+        )?;
+        if let Some(recipe) = &maker.recipe {
+            let (program, hash) = (&recipe.program, &recipe.config_hash);
+            writeln!(desk.out, "with `{program}`, configuration {hash}")?;
+            for constant in &recipe.constants {
+                let (tag, since, hash) = (&constant.tag, constant.since, &constant.hash);
+                writeln!(desk.out, "with {tag} since run {since}, {hash}")?;
+            }
+        }
+    }
+    for (relation, relatives) in [("from", &lineage.parents), ("to", &lineage.children)] {
+        for relative in relatives {
+            let indent = "  ".repeat(relative.depth as usize);
+            writeln!(desk.out, "{indent}{relation} {}", in_a_line(relative))?;
+        }
+    }
+    if lineage.truncated {
+        desk.say("there is more than is shown");
+    }
+    Ok(Exit::Fine)
+}
+
+fn verify(answer: Value, desk: &mut Desk) -> Result<Exit, Failure> {
+    let seen: VerificationView = shape(answer.clone())?;
+    let exit = match seen.result.as_str() {
+        "intact" | "only-size" => Exit::Fine,
+        _ => Exit::Problems,
+    };
+    if desk.common.json {
+        desk.document(&answer)?;
+        return Ok(exit);
+    }
+    writeln!(desk.out, "{}: {}: {}", seen.name, seen.result, seen.detail)?;
+    Ok(exit)
+}
+
+fn set_aside(answer: Value, desk: &mut Desk) -> Result<Exit, Failure> {
+    if desk.common.json {
+        return desk.document(&answer);
+    }
+    let things: Vec<SetAsideView> = rows(answer)?;
     let mut table = Table::new(&["PROFILE", "REASON", "SINCE", "NAME", "DETAIL"]);
-    for thing in things {
+    for thing in &things {
         table.row(vec![
             thing.profile.clone(),
             thing.refusal.clone(),

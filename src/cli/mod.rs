@@ -95,7 +95,7 @@ pub enum Verb {
     /// Runs: list, show, start, stop
     #[command(subcommand)]
     Run(runs::RunVerb),
-    /// Accepted files: list, show, what was set aside
+    /// Files: list, show, trace, lineage, verify, what was set aside
     #[command(subcommand)]
     File(files::FileVerb),
     /// Jobs: list, show, what failed attempts said, try again
@@ -106,7 +106,7 @@ pub enum Verb {
     /// Latencies against budgets
     #[command(subcommand)]
     Latency(latency::LatencyVerb),
-    /// Datasets: list, show, files, digest of their content
+    /// Datasets: list, show, files, lumis, lineage, digest of their content
     #[command(subcommand)]
     Dataset(datasets::DatasetVerb),
     /// Conditions: tags, intervals, decisions, constants

@@ -54,6 +54,7 @@ impl Engine {
             announced: started_by == StartedBy::Command,
             part: FIRST_PART,
             last_file_seen_at: now,
+            quarantined: None,
             state: RunState::Open,
         };
         self.runs.insert(number, RunWork::new(run, plans));

@@ -1,6 +1,8 @@
 //! What must be true after every batch, across all structures, in one room: used by the simulator,
 //! by property tests and wherever it is cheap.
 
+mod published;
+
 use crate::Engine;
 use model::ids::{JobId, OutputId, RunNumber};
 use model::job::{InputId, Job, JobState};
@@ -26,6 +28,8 @@ impl Engine {
         self.check_consumption(&mut broken);
         self.check_counts(&mut broken);
         self.check_runs(&mut broken);
+        self.check_published(&mut broken);
+        self.check_totals(&mut broken);
         broken
     }
 
@@ -259,8 +263,8 @@ impl Engine {
                 write!(hash, "{:?}{heard:?}", work.run)?;
                 write!(
                     hash,
-                    "{:?}{:?}{:?}",
-                    work.streams, work.blocks, work.decided
+                    "{:?}{:?}{:?}{:?}",
+                    work.streams, work.blocks, work.published, work.decided
                 )?;
                 for (index, task) in &work.tasks {
                     let mut items: Vec<_> = task.items.iter().collect();
@@ -283,6 +287,7 @@ impl Engine {
                 "{:?}{:?}{:?}",
                 self.outputs, self.blocks, self.quality
             )?;
+            write!(hash, "{:?}{:?}", self.datasets, self.contents)?;
             write!(hash, "{:?}{:?}", self.constants, self.alarms)?;
             write!(hash, "{:?}", self.declined)?;
             write!(hash, "{:?}", self.rulings)?;

@@ -133,8 +133,6 @@ impl Engine {
             ))
         }
     }
-
-    }
 }
 
 /// What an order about one object would do.

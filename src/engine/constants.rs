@@ -58,6 +58,14 @@ impl Constants {
         Some((iov.since, iov.hash.clone(), text.clone()))
     }
 
+    /// Keeps an interval in its place, whenever it was decided: a restart reads them in this order.
+    fn keep(&mut self, iov: Iov) {
+        let iovs = self.iovs.entry(iov.tag.clone()).or_default();
+        let behind = |known: &Iov| (known.since, known.sequence) <= (iov.since, iov.sequence);
+        let place = iovs.partition_point(behind);
+        iovs.insert(place, iov);
+    }
+
     /// Takes a decision in: what later runs are judged against. The order in which runs are decided
     /// makes no difference, so a restart may take them in any.
     pub(crate) fn take(&mut self, decision: GateDecision, rule: Option<&GateRule>) {
@@ -312,11 +320,7 @@ impl Engine {
             ..stays
         };
         effects.push(Effect::Record(Fact::IovIs(iov.clone())));
-        self.constants
-            .iovs
-            .entry(tag.clone())
-            .or_default()
-            .push(iov);
+        self.constants.keep(iov);
     }
 
     fn insert_iov(
@@ -342,11 +346,7 @@ impl Engine {
         };
         effects.push(Effect::Record(Fact::PayloadIs(payload)));
         effects.push(Effect::Record(Fact::IovIs(iov.clone())));
-        self.constants
-            .iovs
-            .entry(tag.clone())
-            .or_default()
-            .push(iov);
+        self.constants.keep(iov);
         let subject = format!("{tag} since {number}");
         self.announce(now, "conditions.published", number, subject, effects);
     }

@@ -192,6 +192,7 @@ impl Engine {
             latest_start: deadline.map(|deadline| deadline - plan.rest),
             used: None,
             units: Vec::new(),
+            recipe: None,
             state: JobState::Ready {
                 attempt: AttemptNumber::FIRST,
                 not_before: now,
@@ -302,31 +303,5 @@ impl Engine {
 pub(crate) fn ranges(
     lumis: impl Iterator<Item = (LumiNumber, LumiNumber)>,
 ) -> Vec<(LumiNumber, LumiNumber)> {
-    let mut sorted: Vec<(LumiNumber, LumiNumber)> = lumis.collect();
-    sorted.sort_unstable();
-    let mut merged: Vec<(LumiNumber, LumiNumber)> = Vec::new();
-    for (first, last) in sorted {
-        match merged.last_mut() {
-            Some((_, end)) if first.0 <= end.0.saturating_add(1) => *end = (*end).max(last),
-            _ => merged.push((first, last)),
-        }
-    }
-    merged
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lumi_ranges_merge_where_they_touch() {
-        let check = |lumis: &[(u32, u32)], expect: &[(u32, u32)]| {
-            let lumi = |(a, b): &(u32, u32)| (LumiNumber(*a), LumiNumber(*b));
-            let expect: Vec<_> = expect.iter().map(lumi).collect();
-            assert_eq!(ranges(lumis.iter().map(lumi)), expect);
-        };
-        check(&[], &[]);
-        check(&[(3, 3), (1, 1), (2, 2)], &[(1, 3)]);
-        check(&[(1, 4), (2, 3), (6, 6)], &[(1, 4), (6, 6)]);
-    }
+    model::lumi::union(lumis)
 }

@@ -42,6 +42,9 @@ struct Scope<'a> {
     lumis: Option<(LumiNumber, LumiNumber)>,
 }
 
+/// A range of lumis and what is to be said of it.
+type Statement = ((LumiNumber, LumiNumber), Expected);
+
 impl Engine {
     /// Works out an order that declares something, and carries it out if that is meant.
     pub(crate) fn declare(
@@ -438,7 +441,7 @@ impl RunWork {
         name: &StreamName,
         lumis: std::ops::RangeInclusive<u32>,
         declared: Declared,
-    ) -> Result<Vec<((LumiNumber, LumiNumber), Expected)>, Reply> {
+    ) -> Result<Vec<Statement>, Reply> {
         let Some(stream) = self.streams.get(name) else {
             return Ok(Vec::new());
         };

@@ -12,7 +12,8 @@ use model::fact::Fact;
 use model::failure::Fingerprint;
 use model::ids::{JobId, LumiNumber, RunNumber, Token};
 use model::job::{
-    ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState, LastFailure, ParkReason, Slice,
+    ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState, LastFailure, ParkReason, Recipe,
+    Slice, UsedConstant,
 };
 use model::names::TagName;
 use model::resource::{Estimate, Needs};
@@ -121,6 +122,10 @@ impl Engine {
         self.cores_used += self.needs_of(&self.jobs[&id], index).cores;
         self.changed_jobs.insert(id);
         let spec = self.attempt_spec(&self.jobs[&id], index);
+        let recipe = self.recipe_of(&spec);
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.recipe = Some(recipe);
+        }
         effects.push(Effect::Start(spec));
     }
 
@@ -138,6 +143,24 @@ impl Engine {
             constants: self.constants_for(run, &plan.task.conditions),
             deadline: job.deadline,
             needs: self.needs_of(job, index),
+        }
+    }
+
+    /// What an attempt is made with, as its row keeps it.
+    fn recipe_of(&self, spec: &AttemptSpec) -> Recipe {
+        let program = spec.plan.program.iter().enumerate().map(|(at, word)| {
+            let name = word.rsplit('/').next().unwrap_or_default();
+            if at == 0 { name } else { word }
+        });
+        let used = |constant: &AttemptConstant| UsedConstant {
+            tag: constant.tag.clone(),
+            since: constant.since,
+            hash: constant.hash.clone(),
+        };
+        Recipe {
+            program: program.collect::<Vec<_>>().join(" "),
+            config_hash: self.runs[&spec.run].run.config_hash.clone(),
+            constants: spec.constants.iter().map(used).collect(),
         }
     }
 

@@ -49,12 +49,12 @@ use constants::Constants;
 use dispatch::Queue;
 use model::alarm::{Alarm, Severity};
 use model::arrival::{Completion, Refusal, SetAside};
-use model::dataset::{Block, Output};
+use model::dataset::{Block, Closing, Dataset, LumiContent, Output};
 use model::fact::{Fact, OutboxMessage};
 use model::file::File;
 use model::ids::{BlockId, Epoch, FileId, IdSource, JobId, MessageId, OutputId, RunNumber};
 use model::job::{InputId, Job};
-use model::names::{FileName, ProfileName, TaskPath};
+use model::names::{DatasetName, FileName, ProfileName, TaskPath};
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::time::Moment;
@@ -84,6 +84,8 @@ pub struct Engine {
     blocks: BTreeMap<BlockId, Block>,
     /// Inputs that a task's splitter declined: no job has them, and nothing is wrong.
     declined: BTreeSet<(TaskPath, InputId)>,
+    datasets: BTreeMap<DatasetName, Dataset>,
+    contents: BTreeMap<(RunNumber, DatasetName), LumiContent>,
     constants: Constants,
     quality: BTreeMap<RunNumber, RunQuality>,
     alarms: BTreeMap<String, Alarm>,
@@ -120,6 +122,8 @@ impl Engine {
             outputs: BTreeMap::new(),
             blocks: BTreeMap::new(),
             declined: BTreeSet::new(),
+            datasets: BTreeMap::new(),
+            contents: BTreeMap::new(),
             constants: Constants::default(),
             quality: BTreeMap::new(),
             alarms: BTreeMap::new(),
@@ -189,6 +193,9 @@ impl Engine {
                     self.look_at.insert((run, task));
                 }
                 timers::Timer::Overdue(run) => self.overdue(now, run, effects),
+                timers::Timer::BlockAge(block) => {
+                    self.close_block(now, block, Closing::Aged, effects);
+                }
             }
         }
     }

@@ -70,8 +70,7 @@ impl Engine {
         }
     }
 
-    /// `/stream/pipeline's processing/label`: express and prompt of the same stream are different
-    /// datasets.
+    /// The dataset of what a task makes of a run.
     fn dataset_of(
         &self,
         number: RunNumber,
@@ -80,14 +79,7 @@ impl Engine {
     ) -> DatasetName {
         let data_label = self.runs[&number].run.label;
         match self.plan_at(number, path).map(|index| &self.plans[index]) {
-            Some(plan) => {
-                let stream = if plan.stream.as_str() == "*" {
-                    "All"
-                } else {
-                    plan.stream.as_str()
-                };
-                DatasetName::of(stream, &plan.processing, label.as_str(), data_label)
-            }
+            Some(plan) => plan.dataset(label, data_label),
             None => DatasetName::of("Unknown", "unknown", label.as_str(), data_label),
         }
     }
@@ -210,7 +202,7 @@ impl Engine {
             block: None,
             route: Route::Onward,
         };
-        output.block = self.add_to_block(&output, effects);
+        output.block = self.publish(now, &output, index, effects);
         effects.push(Effect::Record(Fact::OutputIs(output.clone())));
         if output.block.is_some() {
             let subject = format!("{} {}", output.dataset, output.name);

@@ -64,7 +64,7 @@ impl Engine {
                 if due <= now {
                     missing.push(lumi);
                 } else {
-                    next = earlier(next, due);
+                    next = Some(earlier(next, due));
                 }
             }
             let key = key(number, &stream);
@@ -134,7 +134,7 @@ impl Engine {
                     continue;
                 };
                 if due > now {
-                    next = earlier(next, due);
+                    next = Some(earlier(next, due));
                 } else if !work.heard.has_time_out(name, *lumi) {
                     over.push(here(*lumi, *lumi, name));
                 }
@@ -147,7 +147,7 @@ impl Engine {
             if due <= now {
                 over.extend(self.end_by_time_out(work));
             } else {
-                next = earlier(next, due);
+                next = Some(earlier(next, due));
             }
         }
         for says in over {
@@ -222,8 +222,8 @@ fn here(first: LumiNumber, last: LumiNumber, stream: &StreamName) -> Says {
     }
 }
 
-fn earlier(one: Option<Moment>, other: Moment) -> Option<Moment> {
-    Some(one.map_or(other, |one| one.min(other)))
+fn earlier(one: Option<Moment>, other: Moment) -> Moment {
+    one.map_or(other, |one| one.min(other))
 }
 
 impl RunWork {

@@ -73,9 +73,13 @@ impl Engine {
             verdict,
             lumi_verdicts: BTreeMap::new(),
         };
-        let (certified, refused) = match certify::certify(&asked) {
-            Ok(certified) => (ranges_of(&certified.good, number), None),
-            Err(refusal) => (Vec::new(), Some(refusal.to_string())),
+        let (certified, refused) = match (&run.quarantined, certify::certify(&asked)) {
+            (Some(reason), _) => (
+                Vec::new(),
+                Some(format!("the run is quarantined: {reason}")),
+            ),
+            (None, Ok(certified)) => (ranges_of(&certified.good, number), None),
+            (None, Err(refusal)) => (Vec::new(), Some(refusal.to_string())),
         };
         let quality = RunQuality {
             run: number,

@@ -7,7 +7,6 @@
 use crate::arrival::item_of;
 use crate::bookkeeping::statement;
 use crate::outputs::item_of_output;
-use crate::publication;
 use crate::run_work::RunWork;
 use crate::timers::Timer;
 use crate::{Engine, Setup};
@@ -72,6 +71,16 @@ impl Engine {
             .into_iter()
             .map(|block| (block.id, block))
             .collect();
+        engine.datasets = rows
+            .datasets
+            .into_iter()
+            .map(|dataset| (dataset.name.clone(), dataset))
+            .collect();
+        engine.contents = rows
+            .contents
+            .into_iter()
+            .map(|content| ((content.run, content.dataset.clone()), content))
+            .collect();
         engine.quality = rows
             .quality
             .into_iter()
@@ -108,6 +117,7 @@ impl Engine {
         engine.declined = declined.map(|row| (row.task.clone(), row.input)).collect();
         engine.restore_windows(&rows.consumed);
         engine.restore_jobs(rows.jobs, now);
+        engine.restore_published();
         engine.restore_ends(now);
         engine
     }
@@ -169,11 +179,27 @@ impl Engine {
             if let Some(work) = self.runs.get_mut(&block.run) {
                 work.blocks.insert(block.dataset.clone(), block.id);
             }
+            self.timers.set(block.closes_at, Timer::BlockAge(block.id));
         }
         for output in self.outputs.values() {
             let block = output.block.and_then(|id| self.blocks.get_mut(&id));
             if let Some(block) = block.filter(|block| block.state == BlockState::Open) {
-                publication::add(block, output);
+                block.add(output);
+            }
+        }
+    }
+
+    /// What is published follows from the jobs behind the outputs that are.
+    fn restore_published(&mut self) {
+        let published = self
+            .outputs
+            .values()
+            .filter(|output| output.block.is_some());
+        for output in published {
+            let pieces = self.pieces_of(output.job);
+            if let Some(work) = self.runs.get_mut(&output.run) {
+                let dataset = work.published.entry(output.dataset.clone()).or_default();
+                dataset.extend(pieces);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A run at work: its row, what has come for it, and how far each task is. Everything here but the
 //! row is derived, and `restore.rs` derives it again from the rows.
 
+use crate::publication::Pieces;
 use crate::witness::Heard;
 use model::arrival::Arrival;
 use model::file::File;
@@ -29,6 +30,8 @@ pub(crate) struct RunWork {
     pub(crate) tasks: BTreeMap<usize, TaskWork>,
     /// Open blocks, by dataset.
     pub(crate) blocks: BTreeMap<DatasetName, BlockId>,
+    /// What is published, by dataset: the detector's files behind its outputs.
+    pub(crate) published: BTreeMap<DatasetName, Pieces>,
     /// Tags with a decision for this run.
     pub(crate) decided: BTreeSet<TagName>,
     /// When somebody looks next for what is overdue: a timer is set.
@@ -113,6 +116,7 @@ impl RunWork {
             streams: BTreeMap::new(),
             tasks: BTreeMap::new(),
             blocks: BTreeMap::new(),
+            published: BTreeMap::new(),
             decided: BTreeSet::new(),
             looks_at: None,
         }

@@ -9,7 +9,7 @@ use model::names::{OutputLabel, PipelineName, ProfileName, StreamName, TaskPath}
 use model::run::RunType;
 use model::time::Span;
 use model::work::{AttemptPlan, WantedOutput};
-use pipelines::definition::{Definition, Task, TaskInput};
+use pipelines::definition::{BlockLimits, Definition, Task, TaskInput};
 use pipelines::splitting::DEFAULT_PREDICTED_RUN;
 use pipelines::variants::Definitions;
 use std::collections::BTreeMap;
@@ -64,8 +64,12 @@ pub(crate) struct TaskPlan {
     pub(crate) class: Class,
     pub(crate) budget: Option<Budget>,
     pub(crate) processing: String,
-    /// The stream at the root of what it reads: first part of its datasets' names.
+    /// The stream at the root of what it reads.
     pub(crate) stream: StreamName,
+    /// First part of its datasets' names.
+    pub(crate) primary: String,
+    /// When blocks of its datasets close.
+    pub(crate) blocks: BlockLimits,
     pub(crate) run_types: Vec<RunType>,
     /// Who feeds it; none for files of the detector.
     pub(crate) upstream: Option<(usize, OutputLabel)>,
@@ -115,11 +119,13 @@ pub(crate) fn plan_tasks(definitions: &[Definition], first: usize) -> Vec<TaskPl
 
 /// The plan of a task whose feeder is placed already.
 fn place(plans: &[TaskPlan], definition: &Definition, task: &Task) -> Option<TaskPlan> {
-    let (upstream, stream) = match &task.input {
-        TaskInput::Stream(stream) => (None, stream.clone()),
+    let (upstream, stream, primary) = match &task.input {
+        TaskInput::Stream(stream) => (None, stream.clone(), primary_of(stream)),
         TaskInput::Output(path, label) => {
             let index = plans.iter().position(|plan| plan.path == *path)?;
-            (Some((index, label.clone())), plans[index].stream.clone())
+            let feeder = &plans[index];
+            let (stream, primary) = (feeder.stream.clone(), feeder.primary.clone());
+            (Some((index, label.clone())), stream, primary)
         }
     };
     let path = TaskPath {
@@ -146,11 +152,21 @@ fn place(plans: &[TaskPlan], definition: &Definition, task: &Task) -> Option<Tas
         budget: definition.budget,
         processing: definition.processing.clone(),
         stream,
+        primary: definition.primary.clone().unwrap_or(primary),
+        blocks: definition.blocks,
         run_types: definition.run_types.clone(),
         upstream,
         consumers: Vec::new(),
         rest: DEFAULT_PREDICTED_RUN,
     })
+}
+
+/// The primary dataset of a stream's data, where no definition names one.
+fn primary_of(stream: &StreamName) -> String {
+    match stream.as_str() {
+        "*" => "All".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// Adds up, from the last task to the first, what follows within the same pipeline.

@@ -8,7 +8,7 @@ use crate::arrival::SetAside;
 use crate::audit::Audit;
 use crate::conditions::{ConditionsPayload, GateDecision, Iov};
 use crate::configuration::ConfigurationText;
-use crate::dataset::{Block, Output};
+use crate::dataset::{Block, Dataset, LumiContent, Output};
 use crate::file::File;
 use crate::ids::{JobId, MessageId, RunNumber};
 use crate::job::{FailedAttempt, InputId, Job};
@@ -75,6 +75,10 @@ pub enum Fact {
     OutputIs(Output),
     /// A block.
     BlockIs(Block),
+    /// A dataset.
+    DatasetIs(Dataset),
+    /// What a dataset holds of a run.
+    ContentIs(LumiContent),
     /// A decision on a constant.
     DecisionIs(GateDecision),
     /// An interval of validity.

@@ -6,7 +6,7 @@
 use crate::account::UnitAccount;
 use crate::failure::Fingerprint;
 use crate::ids::{AttemptNumber, FileId, JobId, LumiNumber, OutputId, RunNumber};
-use crate::names::TaskPath;
+use crate::names::{TagName, TaskPath};
 use crate::resource::{Estimate, Needs, Used};
 use crate::step::IllegalStep;
 use crate::time::Moment;
@@ -486,6 +486,28 @@ pub struct Lineage {
     pub replaced_by: Vec<JobId>,
 }
 
+/// A constant that an attempt was given.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UsedConstant {
+    /// The tag.
+    pub tag: TagName,
+    /// The first run it holds for.
+    pub since: RunNumber,
+    /// The payload's sha256 in hex.
+    pub hash: String,
+}
+
+/// What an attempt was made with, beside its input: enough to make it again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Program and arguments; of the program's path only the last part.
+    pub program: String,
+    /// Hash of the definitions in force for its run.
+    pub config_hash: String,
+    /// Constants, by tag.
+    pub constants: Vec<UsedConstant>,
+}
+
 /// One job. Its row holds everything a restart needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -542,6 +564,9 @@ pub struct Job {
     /// What its program found of the units inside its input, once it is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<UnitAccount>,
+    /// What its last attempt was made with; none before the first.
+    #[serde(default)]
+    pub recipe: Option<Recipe>,
     /// How far it has come.
     pub state: JobState,
 }

@@ -146,10 +146,90 @@ pub struct LumiRecord {
     pub ended_at: Moment,
 }
 
+/// Closed ranges in any order as closed ranges in order, merged where they touch.
+pub fn union(
+    ranges: impl IntoIterator<Item = (LumiNumber, LumiNumber)>,
+) -> Vec<(LumiNumber, LumiNumber)> {
+    let mut sorted: Vec<(LumiNumber, LumiNumber)> = ranges.into_iter().collect();
+    sorted.sort_unstable();
+    let mut merged: Vec<(LumiNumber, LumiNumber)> = Vec::new();
+    for (first, last) in sorted {
+        match merged.last_mut() {
+            Some((_, end)) if first.0 <= end.0.saturating_add(1) => *end = (*end).max(last),
+            _ => merged.push((first, last)),
+        }
+    }
+    merged
+}
+
+/// What is in the first list of ranges and not in the second; both as [`union`] gives them.
+pub fn difference(
+    of: &[(LumiNumber, LumiNumber)],
+    without: &[(LumiNumber, LumiNumber)],
+) -> Vec<(LumiNumber, LumiNumber)> {
+    let mut left = Vec::new();
+    for (first, last) in of {
+        // The first lumi of this range that is not dealt with; none behind the last there can be.
+        let mut from = Some(first.0);
+        let met = without.iter().skip_while(|range| range.1 < *first);
+        for (start, end) in met.take_while(|range| range.0 <= *last) {
+            if let Some(from) = from.filter(|from| start.0 > *from) {
+                left.push((LumiNumber(from), LumiNumber(start.0 - 1)));
+            }
+            from = end.0.checked_add(1);
+        }
+        if let Some(from) = from.filter(|from| *from <= last.0) {
+            left.push((LumiNumber(from), *last));
+        }
+    }
+    left
+}
+
+/// How many lumis are in ranges that do not overlap.
+pub fn count(ranges: &[(LumiNumber, LumiNumber)]) -> u64 {
+    let lumis = |range: &(LumiNumber, LumiNumber)| u64::from(range.1.0 - range.0.0) + 1;
+    ranges.iter().map(lumis).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::witness::Source;
+
+    type Ranges = Vec<(LumiNumber, LumiNumber)>;
+
+    fn ranges(numbers: &[(u32, u32)]) -> Ranges {
+        let lumis = |(a, b): &(u32, u32)| (LumiNumber(*a), LumiNumber(*b));
+        numbers.iter().map(lumis).collect()
+    }
+
+    #[test]
+    fn ranges_merge_where_they_touch() {
+        let check = |of: &[(u32, u32)], expect: &[(u32, u32)]| {
+            assert_eq!(union(ranges(of)), ranges(expect));
+        };
+        check(&[], &[]);
+        check(&[(3, 3), (1, 1), (2, 2)], &[(1, 3)]);
+        check(&[(1, 4), (2, 3), (6, 6)], &[(1, 4), (6, 6)]);
+    }
+
+    #[test]
+    fn a_difference_is_what_is_left() {
+        let check = |of: &[(u32, u32)], without: &[(u32, u32)], expect: &[(u32, u32)]| {
+            let left = difference(&ranges(of), &ranges(without));
+            assert_eq!(left, ranges(expect), "{of:?} - {without:?}");
+            assert_eq!(
+                count(&left),
+                expect.iter().map(|(a, b)| u64::from(b - a) + 1).sum()
+            );
+        };
+        check(&[(1, 9)], &[], &[(1, 9)]);
+        check(&[(1, 9)], &[(1, 9)], &[]);
+        check(&[(1, 9)], &[(0, 2), (5, 5), (8, 20)], &[(3, 4), (6, 7)]);
+        check(&[(1, 3), (7, 9)], &[(2, 8)], &[(1, 1), (9, 9)]);
+        check(&[(1, 1)], &[(2, 3)], &[(1, 1)]);
+        check(&[(4, u32::MAX)], &[(5, u32::MAX)], &[(4, 4)]);
+    }
 
     #[test]
     fn a_lumi_is_what_was_said_and_what_has_come() {

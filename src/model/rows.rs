@@ -4,7 +4,7 @@ use crate::alarm::Alarm;
 use crate::arrival::SetAside;
 use crate::conditions::{ConditionsPayload, GateDecision, Iov};
 use crate::configuration::ConfigurationText;
-use crate::dataset::{Block, Output};
+use crate::dataset::{Block, Dataset, LumiContent, Output};
 use crate::fact::Consumed;
 use crate::file::File;
 use crate::job::Job;
@@ -34,6 +34,10 @@ pub struct Rows {
     pub outputs: Vec<Output>,
     /// Blocks, by id.
     pub blocks: Vec<Block>,
+    /// Datasets, by name.
+    pub datasets: Vec<Dataset>,
+    /// What they hold of each run, by dataset and run.
+    pub contents: Vec<LumiContent>,
     /// Decisions on constants, by tag and run: later runs are judged against them.
     pub decisions: Vec<GateDecision>,
     /// Intervals of validity, by tag, since and sequence.

@@ -6,10 +6,12 @@ use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
-use model::dataset::{Block, Output};
+use model::dataset::{Block, Dataset, LumiContent, Output};
+use model::fact::Consumed;
 use model::file::File;
-use model::ids::{FileId, JobId, RunNumber};
-use model::job::{FailedAttempt, Job};
+use model::ids::{BlockId, FileId, JobId, LumiNumber, OutputId, RunNumber};
+use model::job::{FailedAttempt, InputId, Job};
+use model::names::TaskPath;
 use model::quality::RunQuality;
 use model::run::Run;
 use model::witness::Witness;
@@ -38,8 +40,90 @@ pub struct RunCounts {
     pub jobs_failed: u64,
 }
 
+/// Which of the detector's files; what is not said is no condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WhichFiles {
+    /// Of this run.
+    pub run: Option<RunNumber>,
+    /// Of this stream.
+    pub stream: Option<String>,
+    /// Only those that came after their run was closed, or only the others.
+    pub late: Option<bool>,
+}
+
+/// Which outputs; what is not said is no condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WhichOutputs {
+    /// Of this run.
+    pub run: Option<RunNumber>,
+    /// Of this dataset.
+    pub dataset: Option<String>,
+    /// In this block.
+    pub block: Option<BlockId>,
+    /// Made by this job.
+    pub job: Option<JobId>,
+    /// Only those in a block, or only the others.
+    pub published: Option<bool>,
+}
+
+/// Which blocks; what is not said is no condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WhichBlocks {
+    /// Of this run.
+    pub run: Option<RunNumber>,
+    /// Of this dataset.
+    pub dataset: Option<String>,
+    /// Only those that take outputs, or only the others.
+    pub open: Option<bool>,
+}
+
+/// What the accepted files of one lumi of a stream add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LumiOfFiles {
+    /// The lumi.
+    pub lumi: LumiNumber,
+    /// Files that tasks work on.
+    pub files: u64,
+    /// Events in them, as their sidecars say.
+    pub events: u64,
+}
+
+/// Questions about what datasets hold and where it comes from.
+pub trait Holdings {
+    /// Datasets behind a name, in the order of their names; what several agents have of one is
+    /// added up.
+    fn datasets(&self, after: Option<&str>, limit: u32) -> Result<Vec<Dataset>, StoreError>;
+    /// One dataset.
+    fn dataset(&self, name: &str) -> Result<Option<Dataset>, StoreError>;
+    /// What the closed blocks of a dataset hold, by run.
+    fn contents(&self, dataset: &str, page: Page) -> Result<Vec<LumiContent>, StoreError>;
+    /// What closed blocks hold of a run, by dataset.
+    fn contents_of_run(&self, run: RunNumber) -> Result<Vec<LumiContent>, StoreError>;
+    /// Files, by id.
+    fn which_files(&self, which: &WhichFiles, page: Page) -> Result<Vec<File>, StoreError>;
+    /// Outputs, by id.
+    fn which_outputs(&self, which: &WhichOutputs, page: Page) -> Result<Vec<Output>, StoreError>;
+    /// Blocks, by id.
+    fn which_blocks(&self, which: &WhichBlocks, page: Page) -> Result<Vec<Block>, StoreError>;
+    /// One output.
+    fn output(&self, id: OutputId) -> Result<Option<Output>, StoreError>;
+    /// Who consumed an input, by task.
+    fn consumers(&self, input: InputId) -> Result<Vec<Consumed>, StoreError>;
+    /// Lumis of a run with files that tasks work on, of one stream or of all.
+    fn lumis_of_files(
+        &self,
+        run: RunNumber,
+        stream: Option<&str>,
+    ) -> Result<Vec<LumiOfFiles>, StoreError>;
+    /// Jobs of a task in a run that are not done, by id.
+    fn jobs_not_done(&self, run: RunNumber, task: &TaskPath) -> Result<Vec<Job>, StoreError>;
+    /// Inputs of a run that more than one job behind the published outputs of a dataset consumed:
+    /// counted from the rows of both.
+    fn repeated_inputs(&self, dataset: &str, run: RunNumber) -> Result<u64, StoreError>;
+}
+
 /// Read-only questions. Every list is in the order of its key.
-pub trait Catalogue: Send + Sync {
+pub trait Catalogue: Holdings + Send + Sync {
     /// All runs, by number.
     fn runs(&self, page: Page) -> Result<Vec<Run>, StoreError>;
     /// One run.

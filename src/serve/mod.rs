@@ -6,6 +6,7 @@
 //! spool folders.
 
 mod profiles;
+mod reading;
 mod settings;
 mod windows;
 
@@ -158,7 +159,15 @@ impl Instance {
             on_end: Box::new(move || end.notify_one()),
         })?;
         let catalogue = Arc::new(SqlCatalogue::open(&database)?);
-        let parts = windows::parts(catalogue, &agent, meter, identity);
+        let streams = config.streams.iter();
+        let folders = reading::Folders {
+            spools: streams
+                .map(|s| (s.name.clone(), s.folder.clone()))
+                .collect(),
+            storage: places.storage.clone(),
+            turn: std::sync::Mutex::new(()),
+        };
+        let parts = windows::parts(catalogue, &agent, meter, identity, folders);
         let server = api::serve(&windows::listen(config), parts)?;
         let watchers = start_watchers(&checked, &agent, clock)?;
         Ok(Self {

@@ -1,5 +1,6 @@
 //! The instance's windows: what the API is given to look at, and where it listens.
 
+use super::reading::Folders;
 use crate::config::Config;
 use agents::clock::SystemClock;
 use agents::commands::Commands;
@@ -160,9 +161,11 @@ pub(super) fn parts(
     agent: &AgentHandle,
     meter: Arc<Meter>,
     identity: Identity,
+    files: Folders,
 ) -> ApiParts {
     ApiParts {
         catalogue,
+        files: Arc::new(files),
         commands: Arc::new(EngineDoor(agent.commands.clone())),
         status: Arc::new(Window {
             identity,

@@ -5,6 +5,7 @@ use engine::Configuration;
 use model::ids::RunNumber;
 use model::names::TaskName;
 use model::time::Span;
+use pipelines::definition::BlockLimits;
 use pipelines::definition::Definition;
 use pipelines::link::load;
 use pipelines::splitting::Splitter;
@@ -64,10 +65,11 @@ pub(crate) fn configurations(
             definitions: definitions.expect("a stretch begins with run 0"),
         }
     };
-    ("abc".chars().map(configuration).collect(), wait)
+    let longest = wait + BlockLimits::DEFAULT.close_after;
+    ("abc".chars().map(configuration).collect(), longest)
 }
 
-/// Other ways to start, other cores.
+/// Other ways to start, other cores, other limits of blocks.
 fn varied(definitions: &[Definition], wait: Span, random: &mut Random) -> Vec<Definition> {
     let mut definitions = definitions.to_vec();
     for task in definitions.iter_mut().flat_map(|d| d.tasks.iter_mut()) {
@@ -75,6 +77,17 @@ fn varied(definitions: &[Definition], wait: Span, random: &mut Random) -> Vec<De
         task.needs.cores = random.between(1, 2) as u32;
         if let Some(at_most) = &mut task.release.at_most {
             *at_most = wait;
+        }
+    }
+    for definition in &mut definitions {
+        let blocks = &mut definition.blocks;
+        if random.per_mille(500) {
+            blocks.max_files = random.between(1, 4);
+        }
+        match random.below(3) {
+            0 => blocks.close_after = Span::from_millis(random.between(1, 2_000) as i64),
+            1 => blocks.close_after = Span::from_secs(60),
+            _ => {}
         }
     }
     definitions

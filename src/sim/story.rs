@@ -3,6 +3,7 @@
 //!
 //! In comes what happens, out come numbers and sentences. It must not change what happens.
 
+use model::dataset::{BlockState, Closing};
 use model::fact::Fact;
 use model::job::JobState;
 use model::run::RunState;
@@ -69,6 +70,14 @@ impl Story {
             },
             Fact::FileIs(file) if file.late => "late file",
             Fact::SetAsideIs(item) => item.refusal.code(),
+            Fact::BlockIs(block) => match block.state {
+                BlockState::Open => return,
+                BlockState::Closed { closing, .. } => match closing {
+                    Closing::Complete => "block closed complete",
+                    Closing::Full => "block closed full",
+                    Closing::Aged => "block closed aged",
+                },
+            },
             Fact::DecisionIs(decision) => decision.outcome.as_str(),
             Fact::QualityIs(quality) => quality.verdict.as_str(),
             Fact::AlarmIs(alarm) if alarm.cleared_at.is_some() => "alarm cleared",

@@ -10,14 +10,14 @@ use model::arrival::{Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::configuration::ConfigurationText;
-use model::dataset::{Block, BlockState, Output};
+use model::dataset::{Block, BlockState, Dataset, LumiContent, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
 use model::ids::{
     AttemptNumber, AuditId, BlockId, FileId, JobId, MessageId, OutputId, RunNumber, WitnessId,
 };
 use model::job::{FailedAttempt, InputId, Job, JobState};
-use model::names::{FileName, OutputLabel, ProfileName, TagName, TaskPath};
+use model::names::{DatasetName, FileName, OutputLabel, ProfileName, TagName, TaskPath};
 use model::quality::RunQuality;
 use model::rows::Rows;
 use model::ruling::Ruling;
@@ -49,6 +49,8 @@ pub(crate) struct Tables {
     pub(crate) outputs: BTreeMap<OutputId, Output>,
     winners: BTreeMap<(JobId, OutputLabel), OutputId>,
     blocks: BTreeMap<BlockId, Block>,
+    datasets: BTreeMap<DatasetName, Dataset>,
+    contents: BTreeMap<(DatasetName, RunNumber), LumiContent>,
     pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
     pub(crate) iovs: BTreeMap<(TagName, RunNumber), Iov>,
     payloads: BTreeMap<String, ConditionsPayload>,
@@ -91,6 +93,15 @@ impl Tables {
             }
             Fact::OutputIs(output) => self.take_output(output),
             Fact::BlockIs(block) => self.take_block(block),
+            Fact::DatasetIs(dataset) => {
+                self.datasets.insert(dataset.name.clone(), dataset.clone());
+                Ok(())
+            }
+            Fact::ContentIs(content) => {
+                let key = (content.dataset.clone(), content.run);
+                self.contents.insert(key, content.clone());
+                Ok(())
+            }
             Fact::DecisionIs(decision) => {
                 let key = (decision.tag.clone(), decision.run);
                 let broken = "a constant was decided twice";
@@ -228,6 +239,8 @@ impl Tables {
             consumed: values(&self.consumed),
             outputs: values(&self.outputs),
             blocks: values(&self.blocks),
+            datasets: values(&self.datasets),
+            contents: values(&self.contents),
             decisions: values(&self.decisions),
             rulings: values(&self.rulings),
             iovs: values(&self.iovs),

@@ -32,7 +32,7 @@ const BEGINS_AT: Moment = Moment(1_798_761_600_000_000_000);
 const GATHER: Span = Span::from_millis(4);
 /// A turn takes so many inputs at most.
 const GATHER_MAX: u64 = 8;
-/// Longest chain of what follows from the end of the faults, without waits for constants.
+/// Longest chain of what follows from the end of the faults, without waits for constants and blocks.
 const SETTLES_WITHIN: Span = Span::from_secs(1_800);
 
 /// What will happen.
@@ -74,7 +74,7 @@ pub(crate) struct World {
     pub(crate) storage: Storage,
     pub(crate) story: Story,
     pub(crate) healed: bool,
-    /// The longest wait for constants of any task.
+    /// The longest wait for constants of any task, or for the end of a block.
     pub(crate) longest_wait: Span,
     pub(crate) turns: u64,
     pub(crate) healed_at: Moment,

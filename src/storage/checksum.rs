@@ -14,6 +14,11 @@ pub fn adler32_of(path: &Path) -> io::Result<u32> {
     sum(&mut File::open(path)?, None).map(|(_, adler32)| adler32)
 }
 
+/// Size in bytes and adler32 of a whole file, as it is read now.
+pub fn read_back(path: &Path) -> io::Result<(u64, u32)> {
+    sum(&mut File::open(path)?, None)
+}
+
 /// Size in bytes and adler32 of what is left to read of a file, copied where a copy is wanted.
 pub(crate) fn sum(file: &mut File, mut copy: Option<&mut File>) -> io::Result<(u64, u32)> {
     let expected = file.metadata()?.len();

@@ -7,5 +7,5 @@
 mod checksum;
 mod posix;
 
-pub use checksum::adler32_of;
+pub use checksum::{adler32_of, read_back};
 pub use posix::PosixStorage;

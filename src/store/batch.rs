@@ -9,7 +9,7 @@ use model::arrival::SetAside;
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::configuration::ConfigurationText;
-use model::dataset::{Block, Output};
+use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::file::File;
 use model::job::{FailedAttempt, Job};
@@ -40,6 +40,8 @@ pub(crate) struct LastValues<'a> {
     failed_attempts: Last<'a, FailedAttempt>,
     outputs: Last<'a, Output>,
     blocks: Last<'a, Block>,
+    datasets: Last<'a, Dataset>,
+    contents: Last<'a, LumiContent>,
     decisions: Last<'a, GateDecision>,
     iovs: Last<'a, Iov>,
     payloads: Last<'a, ConditionsPayload>,
@@ -83,6 +85,8 @@ impl<'a> LastValues<'a> {
             Fact::AttemptFailedIs(failed) => put(&mut self.failed_attempts, failed),
             Fact::OutputIs(output) => put(&mut self.outputs, output),
             Fact::BlockIs(block) => put(&mut self.blocks, block),
+            Fact::DatasetIs(dataset) => put(&mut self.datasets, dataset),
+            Fact::ContentIs(content) => put(&mut self.contents, content),
             Fact::DecisionIs(decision) => put(&mut self.decisions, decision),
             Fact::IovIs(iov) => put(&mut self.iovs, iov),
             Fact::PayloadIs(payload) => put(&mut self.payloads, payload),
@@ -117,6 +121,8 @@ impl<'a> LastValues<'a> {
             rows(&self.failed_attempts),
             rows(&self.outputs),
             rows(&self.blocks),
+            rows(&self.datasets),
+            rows(&self.contents),
             rows(&self.decisions),
             rows(&self.iovs),
             rows(&self.payloads),

@@ -5,6 +5,7 @@
 use crate::blocking::Blocking;
 use crate::connection::Connection;
 use crate::database::{Database, Purpose};
+use crate::holdings_conformance;
 use crate::samples::{self, KINDS, fact};
 use crate::states::{self, JOB_WORDS};
 use model::fact::Fact;
@@ -56,6 +57,9 @@ pub(crate) fn conforms<P: Place>(new: impl Fn() -> P) {
     a_row_that_cannot_be_read_is_quoted(&new());
     a_store_of_a_newer_program_is_refused(&new());
     a_store_tells_how_it_is(&new());
+    holdings_conformance::holdings_are_found_by_every_condition(&new());
+    holdings_conformance::datasets_tell_what_they_hold(&new());
+    holdings_conformance::repeated_inputs_are_counted(&new());
 }
 
 const ALL: Page = Page {
@@ -72,7 +76,7 @@ fn batch(number: i64, facts: Vec<Fact>) -> Batch {
     }
 }
 
-fn begun(place: &impl Place) -> Box<dyn Ledger> {
+pub(crate) fn begun(place: &impl Place) -> Box<dyn Ledger> {
     let mut ledger = place.ledger();
     ledger.raise_epoch().unwrap();
     ledger
@@ -108,6 +112,8 @@ impl Oracle {
                 Fact::OutputIs(o) if own(o.run) => rows.outputs.push(o),
                 Fact::BlockIs(b) if own(b.run) => rows.blocks.push(b),
                 Fact::ConfigurationIs(c) => rows.configurations.push(c),
+                Fact::DatasetIs(d) => rows.datasets.push(d),
+                Fact::ContentIs(c) if own(c.run) => rows.contents.push(c),
                 Fact::SetAsideIs(s) => rows.set_aside.push(s),
                 Fact::DecisionIs(d) => rows.decisions.push(d),
                 Fact::IovIs(i) => rows.iovs.push(i),
@@ -148,6 +154,8 @@ fn identity(fact: &Fact) -> String {
         Fact::AttemptFailedIs(f) => format!("failed {} {}", f.job, f.attempt),
         Fact::OutputIs(o) => format!("output {}", o.id),
         Fact::BlockIs(b) => format!("block {}", b.id),
+        Fact::DatasetIs(d) => format!("dataset {}", d.name),
+        Fact::ContentIs(c) => format!("content {} {}", c.dataset, c.run),
         Fact::DecisionIs(d) => format!("decision {} {}", d.tag, d.run),
         Fact::IovIs(i) => format!("iov {} {} {}", i.tag, i.since, i.sequence),
         Fact::PayloadIs(p) => format!("payload {}", p.hash),

@@ -229,6 +229,8 @@ pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<
         consumed: sorted(c, of_own_runs!("consumed"), own()).await?,
         outputs: sorted(c, of_own_runs!("output"), own()).await?,
         blocks: sorted(c, of_own_runs!("block"), own()).await?,
+        datasets: sorted(c, "SELECT body FROM dataset WHERE agent = ?", own()).await?,
+        contents: sorted(c, of_own_runs!("lumi_content"), own()).await?,
         decisions: sorted(c, "SELECT body FROM decision", none()).await?,
         iovs: sorted(c, "SELECT body FROM iov", none()).await?,
         payloads: sorted(c, "SELECT body FROM payload", none()).await?,

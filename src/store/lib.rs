@@ -19,6 +19,7 @@ mod connection;
 mod database;
 mod dialect;
 mod errors;
+mod holdings;
 mod ledger;
 mod lock;
 mod migrations;
@@ -34,6 +35,8 @@ mod writing;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod holdings_conformance;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub(crate) const FILES: &[File] = &[
         include_str!("migrations/0004_configuration.sql"),
     ),
     (5, "retries", include_str!("migrations/0005_retries.sql")),
+    (6, "datasets", include_str!("migrations/0006_datasets.sql")),
     (7, "rulings", include_str!("migrations/0007_rulings.sql")),
 ];
 

@@ -5,11 +5,12 @@
 use crate::connection::{Connection, Fields};
 use crate::rows::Cell;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 /// All rows of a query, in its order.
 pub(crate) async fn bodies<T>(
     connection: &mut Connection,
-    sql: &'static str,
+    sql: impl Into<Cow<'static, str>>,
     cells: impl IntoIterator<Item = Cell>,
 ) -> Result<Vec<T>, sqlx::Error>
 where

@@ -26,9 +26,10 @@ use model::witness::Witness;
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::StoreError;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 /// Rows of one answer, at most.
-const ROWS_MAX: u32 = 10_000;
+pub(crate) const ROWS_MAX: u32 = 10_000;
 
 /// The reading end of the store. Calls block; they may come from any thread, but not from inside an
 /// asynchronous task (use `spawn_blocking`).
@@ -63,20 +64,44 @@ impl SqlCatalogue {
     }
 
     /// All rows that a query of bodies gives; `what` names them in messages.
-    fn list<T: DeserializeOwned + Send + Unpin>(
+    pub(crate) fn list<T: DeserializeOwned + Send + Unpin>(
         &self,
         what: &str,
-        sql: &'static str,
+        sql: impl Into<Cow<'static, str>>,
         cells: &[Cell],
     ) -> Result<Vec<T>, StoreError> {
+        let sql = sql.into();
         let asked = self.pool.ask(async |connection: &mut Connection| {
-            bodies(connection, sql, cells.iter().cloned()).await
+            bodies(connection, sql.clone(), cells.iter().cloned()).await
         });
         let answer = self.blocking.wait(asked);
         answer.map_err(|error| self.failed(what, error))
     }
 
-    fn one<T: DeserializeOwned + Send + Unpin>(
+    /// Rows of whole numbers that a query gives; `what` names them in messages.
+    pub(crate) fn numbers<const N: usize>(
+        &self,
+        what: &str,
+        sql: impl Into<Cow<'static, str>>,
+        cells: &[Cell],
+    ) -> Result<Vec<[i64; N]>, StoreError> {
+        let sql = sql.into();
+        let row = |row: &Fields| {
+            let mut numbers = [0; N];
+            for (place, number) in numbers.iter_mut().enumerate() {
+                *number = row.number(place)?;
+            }
+            Ok(numbers)
+        };
+        let asked = self.pool.ask(async |connection: &mut Connection| {
+            let cells = cells.iter().cloned();
+            connection.rows(sql.clone(), cells, row).await
+        });
+        let answer = self.blocking.wait(asked);
+        answer.map_err(|error| self.failed(what, error))
+    }
+
+    pub(crate) fn one<T: DeserializeOwned + Send + Unpin>(
         &self,
         what: &str,
         sql: &'static str,
@@ -100,11 +125,11 @@ impl SqlCatalogue {
     }
 }
 
-fn after(page: Page) -> Cell {
+pub(crate) fn after(page: Page) -> Cell {
     Cell::Number(page.after.unwrap_or(i64::MIN))
 }
 
-fn limit(page: Page) -> Cell {
+pub(crate) fn limit(page: Page) -> Cell {
     Cell::from(page.limit.clamp(1, ROWS_MAX))
 }
 

@@ -8,7 +8,7 @@ use model::arrival::SetAside;
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::configuration::ConfigurationText;
-use model::dataset::{Block, Output};
+use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::{Consumed, OutboxMessage};
 use model::file::File;
 use model::ids::{JobId, LumiNumber, RunNumber};
@@ -253,6 +253,7 @@ row! {
         "bytes": file.arrival.bytes.0,
         "events": file.arrival.counts.map_or(0, |counts| counts.accepted),
         "seen_us": file.arrival.seen_at,
+        "late": i64::from(file.late),
     }
 }
 
@@ -347,6 +348,47 @@ row! {
         "files": block.files,
         "bytes": block.bytes.0,
         "events": block.events.0,
+    }
+}
+
+// Several agents may fill one dataset: each has a row of its own, and readers add them up.
+row! {
+    "dataset" holds Dataset,
+    key ["agent", "name"] as &'a str: |dataset| dataset.name.as_str(),
+    fixed None,
+    columns |dataset| {
+        "name": dataset.name.as_str(),
+        "primary_name": dataset.primary.as_str(),
+        "processed": dataset.processed.as_str(),
+        "tier": dataset.tier.as_str(),
+        "label": dataset.label.as_str(),
+        "pipeline": dataset.task.pipeline.as_str(),
+        "task": dataset.task.task.as_str(),
+        "runs": dataset.closed.runs,
+        "blocks": dataset.closed.blocks,
+        "files": dataset.closed.files,
+        "bytes": dataset.closed.bytes.0,
+        "events": dataset.closed.events.0,
+        "lumis": dataset.closed.lumis,
+        "duplicate_lumis": dataset.closed.duplicate_lumis,
+        "created_us": dataset.created_at,
+    }
+}
+
+row! {
+    "lumi_content" holds LumiContent,
+    key ["agent", "dataset", "run"] as (&'a str, RunNumber):
+        |content| (content.dataset.as_str(), content.run),
+    fixed None,
+    columns |content| {
+        "dataset": content.dataset.as_str(),
+        "run": content.run,
+        "blocks": content.blocks,
+        "files": content.files,
+        "bytes": content.bytes.0,
+        "events": content.events.0,
+        "lumis": model::lumi::count(&content.lumis),
+        "duplicate_lumis": model::lumi::count(&content.duplicate_lumis),
     }
 }
 

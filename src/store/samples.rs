@@ -8,7 +8,9 @@ use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity};
 use model::configuration::ConfigurationText;
-use model::dataset::{Block, BlockState, Output, Route};
+use model::dataset::{
+    Block, BlockState, Closing, Dataset, LumiContent, Output, Parent, Route, Totals,
+};
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::failure::Fingerprint;
 use model::file::File;
@@ -18,7 +20,7 @@ use model::ids::{
 };
 use model::job::{
     Class, ExitClass, FailedAttempt, InputId, Job, JobState, LastFailure, Lineage, ParkReason,
-    Stamps,
+    Recipe, Stamps, UsedConstant,
 };
 use model::lumi::Expected;
 use model::names::{DataLabel, DatasetName, StreamName, TaskPath};
@@ -31,7 +33,7 @@ use model::units::{Bytes, Events};
 use model::witness::{Instance, Says, Source, Witness};
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 18;
+pub(crate) const KINDS: u8 = 20;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -53,7 +55,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 17).
+/// One fact of a kind (0 to 19).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -74,6 +76,8 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         15 => Fact::AuditIs(audit(key, value)),
         16 => Fact::RulingIs(ruling(key, value)),
         17 => Fact::ConfigurationIs(configuration(key, value)),
+        18 => Fact::DatasetIs(dataset(key, value)),
+        19 => Fact::ContentIs(content(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -102,6 +106,7 @@ pub(crate) fn run(key: u8, value: u16) -> Run {
         announced: false,
         part: 1 + u32::from(key),
         last_file_seen_at: at(value),
+        quarantined: value.is_multiple_of(5).then(|| "a lumi twice".to_owned()),
         state,
     }
 }
@@ -248,6 +253,15 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
         latest_start: None,
         used: None,
         units: units(value),
+        recipe: value.is_multiple_of(2).then(|| Recipe {
+            program: "tier0 program express".to_owned(),
+            config_hash: "0".repeat(16),
+            constants: vec![UsedConstant {
+                tag: "beamspot".into(),
+                since: RunNumber(1),
+                hash: "1".repeat(64),
+            }],
+        }),
         state,
     }
 }
@@ -321,20 +335,60 @@ pub(crate) fn output(key: u8, value: u16) -> Output {
     }
 }
 
-fn block(key: u8, value: u16) -> Block {
-    let closed = BlockState::Closed { at: at(value) };
+pub(crate) fn block(key: u8, value: u16) -> Block {
+    let closed = BlockState::Closed {
+        at: at(value),
+        closing: Closing::Full,
+    };
     Block {
         id: BlockId(i64::from(key) + 1),
         dataset: DatasetName::of("Muons", "express", "RECO", DataLabel::Real),
         run: run_of(value),
+        task: Some(task(key)),
         files: u64::from(value),
         bytes: Bytes(1),
         events: Events(2),
+        lumis: vec![(LumiNumber(1), LumiNumber(u32::from(value) + 1))],
+        opened_at: at(value),
+        closes_at: at(value),
         state: if value.is_multiple_of(2) {
             closed
         } else {
             BlockState::Open
         },
+    }
+}
+
+pub(crate) fn dataset(key: u8, value: u16) -> Dataset {
+    Dataset {
+        name: DatasetName::of("Muons", &format!("p{key}"), "RECO", DataLabel::Simulated),
+        primary: "Muons".to_owned(),
+        processed: format!("p{key}"),
+        tier: "RECO".to_owned(),
+        label: DataLabel::Simulated,
+        stream: "Muons".into(),
+        task: task(key),
+        parents: vec![Parent::Stream("Muons".into())],
+        created_at: at(0),
+        closed: Totals {
+            runs: 1,
+            blocks: 2,
+            files: u64::from(value),
+            bytes: Bytes(10),
+            events: Events(5),
+            lumis: 3,
+            duplicate_lumis: 0,
+        },
+    }
+}
+
+pub(crate) fn content(key: u8, value: u16) -> LumiContent {
+    let name = DatasetName::of("Muons", &format!("p{key}"), "RECO", DataLabel::Simulated);
+    LumiContent {
+        blocks: 1,
+        files: u64::from(value),
+        lumis: vec![(LumiNumber(1), LumiNumber(u32::from(value) + 1))],
+        ..LumiContent::new(name, RunNumber(u32::from(key % 3) + 1))
     }
 }
 

@@ -46,9 +46,12 @@ pub(crate) fn job_by_word(word: &str) -> Option<i64> {
         .map(|(number, _)| number)
 }
 
+/// The number of a block that takes outputs.
+pub(crate) const BLOCK_OPEN: i64 = 1;
+
 pub(crate) fn block(state: &BlockState) -> i64 {
     match state {
-        BlockState::Open => 1,
+        BlockState::Open => BLOCK_OPEN,
         BlockState::Closed { .. } => 2,
     }
 }

@@ -30,9 +30,9 @@ impl<T> Answer<T> {
     }
 }
 
-/// One page of a list.
+/// One page of a list. Its cursor is a number, or a name where names are the order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ListAnswer<T> {
+pub struct ListAnswer<T, K = i64> {
     /// Version of the shape.
     pub schema: u32,
     /// When the answer was true, RFC 3339 in UTC.
@@ -41,12 +41,12 @@ pub struct ListAnswer<T> {
     pub items: Vec<T>,
     /// What to give as `after` for the rows behind these; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_after: Option<i64>,
+    pub next_after: Option<K>,
 }
 
-impl<T> ListAnswer<T> {
+impl<T, K> ListAnswer<T, K> {
     /// Wraps rows.
-    pub fn new(as_of: Moment, items: Vec<T>, next_after: Option<i64>) -> Self {
+    pub fn new(as_of: Moment, items: Vec<T>, next_after: Option<K>) -> Self {
         Self {
             schema: SCHEMA,
             as_of: as_of.to_string(),
@@ -126,7 +126,7 @@ mod tests {
             r#"{"as_of":"1970-01-01T00:00:00.000000Z","items":[7],"next_after":7,"schema":1}"#,
         );
         check(
-            serde_json::to_value(ListAnswer::<u8>::new(Moment(0), vec![], None)).unwrap(),
+            serde_json::to_value(ListAnswer::<u8, i64>::new(Moment(0), vec![], None)).unwrap(),
             r#"{"as_of":"1970-01-01T00:00:00.000000Z","items":[],"schema":1}"#,
         );
         let problem = Problem::new(

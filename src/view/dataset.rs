@@ -1,12 +1,13 @@
 //! Outputs, blocks and datasets as strangers see them.
 //!
-//! In: `model::dataset`. Out: [`OutputView`], [`BlockView`], [`DatasetView`]. Must never add up
-//! blocks of simulated and real data: their dataset names differ, and sums are kept by name.
+//! In: `model::dataset`. Out: [`OutputView`], [`BlockView`], [`DatasetView`], [`LumiContentView`].
+//! Must never add up blocks of simulated and real data: their dataset names differ, and sums are
+//! kept by name.
 
 use crate::LumiRanges;
-use model::dataset::{Block, BlockState, Output};
+use model::dataset::{Block, BlockState, Dataset, LumiContent, Output, Totals};
+use model::lumi;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// One committed output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ impl From<&Output> for OutputView {
     }
 }
 
-/// One block: what is published of one run in one dataset.
+/// One block: outputs of one dataset and run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockView {
     /// Our identity for it.
@@ -82,42 +83,72 @@ pub struct BlockView {
     pub run: u32,
     /// `open` or `closed`.
     pub state: String,
+    /// When its first output came.
+    pub opened_at: String,
+    /// For an open block: when it closes at the latest.
+    pub closes_at: Option<String>,
     /// When it was closed.
     pub closed_at: Option<String>,
+    /// Why it was closed: `complete`, `full` or `aged`.
+    pub closing: Option<String>,
     /// Outputs in it.
     pub files: u64,
     /// Their size together.
     pub bytes: u64,
     /// Their events together.
     pub events: u64,
+    /// Their lumis together.
+    pub lumis: LumiRanges,
 }
 
 impl From<&Block> for BlockView {
     fn from(block: &Block) -> Self {
-        let (state, closed_at) = match block.state {
-            BlockState::Open => ("open", None),
-            BlockState::Closed { at } => ("closed", Some(at.to_string())),
+        let (state, closes_at, closed) = match block.state {
+            BlockState::Open => ("open", Some(block.closes_at.to_string()), None),
+            BlockState::Closed { at, closing } => ("closed", None, Some((at, closing))),
         };
         Self {
             id: block.id.0,
             dataset: block.dataset.to_string(),
             run: block.run.0,
             state: state.to_owned(),
-            closed_at,
+            opened_at: block.opened_at.to_string(),
+            closes_at,
+            closed_at: closed.map(|(at, _)| at.to_string()),
+            closing: closed.map(|(_, closing)| closing.as_str().to_owned()),
             files: block.files,
             bytes: block.bytes.0,
             events: block.events.0,
+            lumis: crate::lumi_ranges(&block.lumis),
         }
     }
 }
 
-/// One dataset: its blocks added up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One dataset: its closed blocks as recorded, and what is in the open ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetView {
     /// Its whole name; ends in `/SIM` for simulated data.
     pub dataset: String,
+    /// Its first part: which data.
+    pub primary: String,
+    /// Its second part: what was done to them.
+    pub processed: String,
+    /// Its third part: what is kept of them.
+    pub tier: String,
+    /// `real` or `simulated`.
+    pub label: String,
+    /// The pipeline that fills it.
+    pub pipeline: String,
+    /// The task that fills it.
+    pub task: String,
+    /// When its first block was opened.
+    pub created_at: String,
     /// Runs in it.
     pub runs: u64,
+    /// Lumis of runs in it, each counted once.
+    pub lumis: u64,
+    /// Lumis of runs of which a second copy came; none of those was published.
+    pub duplicate_lumis: u64,
     /// Blocks in it.
     pub blocks: u64,
     /// Blocks that still take outputs.
@@ -130,83 +161,179 @@ pub struct DatasetView {
     pub events: u64,
 }
 
-/// Adds blocks up to datasets, in the order of their names.
-pub fn datasets_of<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Vec<DatasetView> {
-    let mut sums: BTreeMap<&str, (DatasetView, BTreeSet<u32>)> = BTreeMap::new();
-    for block in blocks {
-        let name = block.dataset.as_str();
-        let (sum, runs) = sums.entry(name).or_insert_with(|| {
-            let nothing = DatasetView {
-                dataset: name.to_owned(),
-                runs: 0,
-                blocks: 0,
-                blocks_open: 0,
-                files: 0,
-                bytes: 0,
-                events: 0,
-            };
-            (nothing, BTreeSet::new())
-        });
-        runs.insert(block.run.0);
-        sum.blocks += 1;
-        sum.blocks_open += u64::from(block.state == BlockState::Open);
-        sum.files += block.files;
-        sum.bytes += block.bytes.0;
-        sum.events += block.events.0;
+impl DatasetView {
+    /// A dataset of which `closed` is in closed blocks. Open ones come with [`Self::add_open`].
+    pub fn of(dataset: &Dataset, closed: &Totals) -> Self {
+        Self {
+            dataset: dataset.name.to_string(),
+            primary: dataset.primary.clone(),
+            processed: dataset.processed.clone(),
+            tier: dataset.tier.clone(),
+            label: dataset.label.to_string(),
+            pipeline: dataset.task.pipeline.to_string(),
+            task: dataset.task.task.to_string(),
+            created_at: dataset.created_at.to_string(),
+            runs: closed.runs,
+            lumis: closed.lumis,
+            duplicate_lumis: closed.duplicate_lumis,
+            blocks: closed.blocks,
+            blocks_open: 0,
+            files: closed.files,
+            bytes: closed.bytes.0,
+            events: closed.events.0,
+        }
     }
-    sums.into_values()
-        .map(|(sum, runs)| DatasetView {
-            runs: runs.len() as u64,
-            ..sum
-        })
-        .collect()
+
+    /// Adds the open blocks of one run; `closed` is what closed blocks have of that run.
+    pub fn add_open(&mut self, open: &[Block], closed: Option<&LumiContent>) {
+        let nothing = Vec::new();
+        let known = closed.map_or(&nothing, |content| &content.lumis);
+        let here = lumi::union(open.iter().flat_map(|block| &block.lumis).copied());
+        self.lumis += lumi::count(&lumi::difference(&here, known));
+        self.runs += u64::from(!open.is_empty() && closed.is_none_or(|c| c.blocks == 0));
+        for block in open {
+            self.blocks += 1;
+            self.blocks_open += 1;
+            self.files += block.files;
+            self.bytes += block.bytes.0;
+            self.events += block.events.0;
+        }
+    }
+}
+
+/// Lumis that a dataset should have of a run and has not, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingLumisView {
+    /// Which.
+    pub lumis: LumiRanges,
+    /// `failed`: its job failed for good; `at-work`: its job is not done; `withheld`: done, and not
+    /// published; `not-made`: no job of the task has them.
+    pub reason: String,
+    /// The job, where there is one.
+    pub job: Option<i64>,
+    /// The sentence for people.
+    pub detail: String,
+}
+
+/// What a dataset holds of one run, beside what the run has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LumiContentView {
+    /// The run.
+    pub run: u32,
+    /// The lumis that are published.
+    pub lumis: LumiRanges,
+    /// Their events.
+    pub events: u64,
+    /// Outputs.
+    pub files: u64,
+    /// Their size together.
+    pub bytes: u64,
+    /// Blocks, closed ones and open ones.
+    pub blocks: u64,
+    /// The run's lumis with files of the stream behind the dataset.
+    pub expected: LumiRanges,
+    /// What is expected and not published, with the reason.
+    pub missing: Vec<MissingLumisView>,
+    /// Lumis of which a second copy came; none of those was published.
+    pub duplicate_lumis: LumiRanges,
+    /// Inputs behind more than one published output, counted again from the rows.
+    pub repeated_inputs: u64,
+}
+
+/// The lumis of one block or one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LumisOfView {
+    /// The run.
+    pub run: u32,
+    /// Its lumis.
+    pub lumis: LumiRanges,
+    /// Its events.
+    pub events: u64,
+    /// The block.
+    pub block: Option<i64>,
+    /// The output, when asked file by file.
+    pub file: Option<i64>,
+    /// Its name, when asked file by file.
+    pub name: Option<String>,
+}
+
+impl From<&Block> for LumisOfView {
+    fn from(block: &Block) -> Self {
+        Self {
+            run: block.run.0,
+            lumis: crate::lumi_ranges(&block.lumis),
+            events: block.events.0,
+            block: Some(block.id.0),
+            file: None,
+            name: None,
+        }
+    }
+}
+
+impl From<&Output> for LumisOfView {
+    fn from(output: &Output) -> Self {
+        Self {
+            run: output.run.0,
+            lumis: crate::lumi_ranges(&output.lumis),
+            events: output.events.0,
+            block: output.block.map(|block| block.0),
+            file: Some(output.id.0),
+            name: Some(output.name.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::ids::{BlockId, RunNumber};
+    use model::ids::{BlockId, LumiNumber, RunNumber};
+    use model::names::{DataLabel, TaskPath};
     use model::time::Moment;
     use model::units::{Bytes, Events};
 
     #[test]
-    fn blocks_add_up_by_the_name_of_their_dataset() {
-        let block = |dataset: &str, run: u32, events: u64, state: BlockState| Block {
+    fn open_blocks_add_what_closed_ones_do_not_have() {
+        let name = || model::names::DatasetName::of("Muons", "P-v1", "RECO", DataLabel::Simulated);
+        let lumis = |first, last| vec![(LumiNumber(first), LumiNumber(last))];
+        let block = |run, lumis| Block {
             id: BlockId(1),
-            dataset: dataset.into(),
+            dataset: name(),
             run: RunNumber(run),
+            task: None,
             files: 2,
             bytes: Bytes(10),
-            events: Events(events),
-            state,
+            events: Events(7),
+            lumis,
+            opened_at: Moment(0),
+            closes_at: Moment(60_000_000_000),
+            state: BlockState::Open,
         };
-        let closed = BlockState::Closed { at: Moment(0) };
-        let blocks = [
-            block("/M/reco/RECO/SIM", 3, 7, closed),
-            block("/M/reco/RECO", 1, 5, closed),
-            block("/M/reco/RECO", 2, 6, BlockState::Open),
-            block("/M/reco/RECO", 2, 1, closed),
-        ];
-        let rows: Vec<_> = datasets_of(&blocks)
-            .into_iter()
-            .map(|d| {
-                (
-                    d.dataset,
-                    d.runs,
-                    d.blocks,
-                    d.blocks_open,
-                    d.files,
-                    d.bytes,
-                    d.events,
-                )
-            })
-            .collect();
+        let mut totals = Totals::default();
+        let mut content = LumiContent::new(name(), RunNumber(1));
+        content.add(&block(1, lumis(1, 3)), &mut totals);
+        let dataset = Dataset {
+            name: name(),
+            primary: "Muons".to_owned(),
+            processed: "P-v1".to_owned(),
+            tier: "RECO".to_owned(),
+            label: DataLabel::Simulated,
+            stream: "Muons".into(),
+            task: TaskPath::new("p", "reco"),
+            parents: vec![],
+            created_at: Moment(0),
+            closed: totals,
+        };
+        let mut view = DatasetView::of(&dataset, &dataset.closed);
+        view.add_open(&[block(1, lumis(3, 4))], Some(&content));
+        view.add_open(&[block(2, lumis(1, 1))], None);
+        assert_eq!((view.runs, view.lumis), (2, 5));
+        assert_eq!((view.blocks, view.blocks_open), (3, 2));
+        assert_eq!((view.files, view.bytes, view.events), (6, 30, 21));
+        assert_eq!(view.label, "simulated");
+        let shown = BlockView::from(&block(1, lumis(1, 2)));
         assert_eq!(
-            rows,
-            [
-                ("/M/reco/RECO".to_owned(), 2, 3, 1, 6, 30, 12),
-                ("/M/reco/RECO/SIM".to_owned(), 1, 1, 0, 2, 10, 7),
-            ]
+            (shown.state.as_str(), shown.closes_at.as_deref()),
+            ("open", Some("1970-01-01T00:01:00.000000Z"))
         );
     }
 }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct FileView {
     /// Our identity for it.
     pub id: i64,
+    /// `accepted`, or `late`: it came after its run was closed and waits for a person.
+    pub state: String,
     /// Whose folder it lies in.
     pub profile: String,
     /// Its name relative to that folder.
@@ -52,6 +54,7 @@ impl From<&File> for FileView {
         let arrival = &file.arrival;
         Self {
             id: file.id.0,
+            state: if file.late { "late" } else { "accepted" }.to_owned(),
             profile: arrival.profile.to_string(),
             name: arrival.name.to_string(),
             run: arrival.run.0,

@@ -163,6 +163,7 @@ mod tests {
             latest_start: None,
             used: None,
             units: Vec::new(),
+            recipe: None,
             state: JobState::Done {
                 attempt: AttemptNumber::FIRST,
             },

@@ -16,6 +16,7 @@ pub mod file;
 pub mod health;
 pub mod job;
 pub mod latency;
+pub mod lineage;
 pub mod units;
 pub mod quality;
 pub mod run;

@@ -269,6 +269,7 @@ mod tests {
                 announced: false,
                 part: 1,
                 last_file_seen_at: Moment(0),
+                quarantined: None,
                 state,
             };
             let view = RunView::of(&run, RunCountsView::default());

@@ -32,7 +32,7 @@ pub(crate) fn judge(case: &Value, _: &Data) -> Vec<Item> {
     let algorithm = text(&case["algorithm"]);
     let defaults = &case["default_parameters"];
     let judged = list(&case["cases"]).iter().map(|one| {
-        let outcome = |tail| Play::new(algorithm, tail, defaults, one).and_then(Play::all);
+        let outcome = |tail| Play::new(algorithm, tail, defaults, one).all();
         let told = match outcome(upstreams_tail(algorithm)) {
             Err(message) if algorithm.starts_with("Repack") => {
                 // Released by its age as well is our default; a case may expect either.
@@ -82,12 +82,7 @@ struct Play<'c> {
 }
 
 impl<'c> Play<'c> {
-    fn new(
-        algorithm: &'c str,
-        tail: Tail,
-        defaults: &Value,
-        case: &'c Value,
-    ) -> Result<Self, String> {
+    fn new(algorithm: &'c str, tail: Tail, defaults: &Value, case: &'c Value) -> Self {
         let mut parameters = defaults.as_object().cloned().unwrap_or_default();
         if let Some(own) = case["parameters"].as_object() {
             parameters.extend(own.clone());
@@ -96,7 +91,7 @@ impl<'c> Play<'c> {
         let mut items: Vec<splitting::Item> =
             files.map(|(place, file)| item(place, file)).collect();
         items.sort_by(|a, b| (a.lumi, &a.name).cmp(&(b.lumi, &b.name)));
-        Ok(Self {
+        Self {
             algorithm,
             tail,
             case,
@@ -110,7 +105,7 @@ impl<'c> Play<'c> {
             released: true,
             ours_only: BTreeSet::new(),
             quirks: BTreeSet::new(),
-        })
+        }
     }
 
     /// Plays all steps; the quirks that were met.

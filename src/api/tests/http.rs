@@ -8,7 +8,7 @@
 
 mod memory;
 
-use memory::{Door, Memory, Status};
+use memory::{Door, Folder, Memory, Status};
 use model::command::{Command, Declared, Intent, JobVerb, JobsAsked};
 use model::ids::{JobId, LumiNumber, RunNumber};
 use model::names::DataLabel;
@@ -38,6 +38,7 @@ fn world(listen: &Listen, ready: bool, broken: bool) -> World {
         catalogue: Arc::new(Memory { broken }),
         commands: door.clone(),
         status: Arc::new(Status { ready }),
+        files: Arc::new(Folder),
     };
     World {
         server: tier0_api::serve(listen, parts).unwrap(),
@@ -98,11 +99,11 @@ fn every_list_and_object_is_served() {
     check("/api/v1/runs", "/items/2/label", "simulated".into());
     check("/api/v1/runs", "/items/0/counts/events_in", 400.into());
     check("/api/v1/runs/1", "/state", "closed".into());
-    check("/api/v1/runs/1", "/datasets/0/events", 400.into());
+    check("/api/v1/runs/1", "/datasets/0/events", 200.into());
     check("/api/v1/runs/1", "/latency/0/p50_s", 40.0.into());
     check("/api/v1/runs/1", "/latency/0/budget_s", 60.0.into());
     check("/api/v1/runs/1", "/latency/0/missed", 1.into());
-    check("/api/v1/files?run=1", "/items", serde_json::json!([]));
+    check("/api/v1/files?run=2", "/items", serde_json::json!([]));
     check(
         "/api/v1/jobs?state=failed",
         "/items/0/last_error",
@@ -537,6 +538,120 @@ fn every_error_is_a_problem_with_a_hint() {
 }
 
 #[test]
+fn datasets_say_what_they_hold_and_what_is_missing() {
+    let world = world(&listen_on_loopback(), true, false);
+    let check = |path: &str, pointer: &str, expect: serde_json::Value| {
+        let answer = world.json(&format!("/api/v1/{path}"));
+        assert_eq!(answer.pointer(pointer), Some(&expect), "{path}: {answer:#}");
+    };
+    let reco = "datasets/%2FMuons%2Fexpress-reco%2FRECO";
+    // A closed block of run 1 and an open one of run 2.
+    for (pointer, expect) in [
+        ("/runs", 2),
+        ("/lumis", 2),
+        ("/blocks", 2),
+        ("/blocks_open", 1),
+        ("/files", 2),
+        ("/events", 400),
+        ("/duplicate_lumis", 0),
+    ] {
+        check(reco, pointer, expect.into());
+    }
+    check(reco, "/tier", "RECO".into());
+    check(
+        "datasets?limit=1",
+        "/items/0/dataset",
+        "/Muons/express-reco/RECO".into(),
+    );
+    check(
+        "datasets?limit=1",
+        "/next_after",
+        "/Muons/express-reco/RECO".into(),
+    );
+    let rest = "datasets?limit=1&after=/Muons/express-reco/RECO";
+    check(rest, "/items/0/tier", "SKIM".into());
+    check("datasets?run=2", "/items/0/events", 200.into());
+    check("blocks?state=open", "/items/0/files", 1.into());
+    check("blocks?state=closed", "/items/0/closing", "complete".into());
+    let lumis = format!("{reco}/lumis");
+    check(&lumis, "/items/0/lumis", serde_json::json!([[1, 1]]));
+    check(&lumis, "/items/0/expected", serde_json::json!([[1, 3]]));
+    check(&lumis, "/items/0/missing/0/reason", "failed".into());
+    check(&lumis, "/items/0/missing/0/job", 5.into());
+    check(&lumis, "/items/0/missing/1/reason", "not-made".into());
+    check(
+        &lumis,
+        "/items/0/missing/1/lumis",
+        serde_json::json!([[3, 3]]),
+    );
+    check(&lumis, "/items/1/missing", serde_json::json!([]));
+    let pages = format!("{lumis}?limit=1");
+    check(&pages, "/next_after", 1.into());
+    check(&format!("{lumis}?after=1"), "/items/0/run", 2.into());
+    check(
+        &format!("{lumis}?per=block&run=2"),
+        "/items/0/block",
+        8.into(),
+    );
+    check(
+        &format!("{lumis}?per=file&run=1"),
+        "/items/0/file",
+        201.into(),
+    );
+    let lineage = format!("{reco}/lineage?run=1");
+    check(&lineage, "/parents/0/kind", "stream".into());
+    check(
+        &lineage,
+        "/children/0/name",
+        "/Muons/express-reco/SKIM".into(),
+    );
+    check(
+        &lineage,
+        "/made_with/0/program",
+        "tier0 program express".into(),
+    );
+}
+
+#[test]
+fn files_say_where_they_come_from_and_whether_they_are_intact() {
+    let world = world(&listen_on_loopback(), true, false);
+    let check = |path: &str, pointer: &str, expect: serde_json::Value| {
+        let answer = world.json(&format!("/api/v1/{path}"));
+        assert_eq!(answer.pointer(pointer), Some(&expect), "{path}: {answer:#}");
+    };
+    check(
+        "files?stream=Muons&state=accepted",
+        "/items/0/id",
+        100.into(),
+    );
+    check("files?state=late", "/items", serde_json::json!([]));
+    check("files/100", "/kind", "file".into());
+    check("files/201", "/kind", "output".into());
+    check("outputs?state=published&block=7", "/items/0/id", 201.into());
+    check("files/201/lineage", "/made_by/job", 1.into());
+    check("files/201/lineage", "/parents/0/id", 100.into());
+    check("files/201/lineage", "/truncated", false.into());
+    check("files/100/lineage", "/children/0/id", 201.into());
+    check("files/100/lineage", "/made_by", serde_json::Value::Null);
+    check("files/100/trace", "/hops/0/hop", "written".into());
+    check("files/100/trace", "/hops/1/hop", "made".into());
+    check("files/100/verification", "/result", "intact".into());
+    check("files/201/verification", "/result", "unreadable".into());
+    for (path, status, part) in [
+        ("files/999", 404, "file 999"),
+        ("files/999/lineage", 404, "file 999"),
+        ("datasets/%2FNo%2Fsuch%2FTIER", 404, "tier0 dataset ls"),
+        ("datasets/%2FNo%2Fsuch%2FTIER/lumis", 404, "/No/such/TIER"),
+        ("blocks?state=ajar", 400, "open or closed"),
+        ("files?state=lost-and-found", 400, "accepted or late"),
+    ] {
+        let (got, _, body) = world.ask("GET", &format!("/api/v1/{path}"), None);
+        assert_eq!(got, status, "{path}: {body}");
+        assert!(body.contains(part), "{path}: {body}");
+    }
+}
+
+#[test]
 fn a_page_of_a_strange_site_is_not_served() {
     let world = world(&listen_on_loopback(), true, false);
     let address = world.server.address.unwrap();
@@ -576,6 +691,7 @@ fn it_listens_where_it_was_told_and_leaves_nothing_behind() {
         catalogue: Arc::new(Memory::default()),
         commands: Arc::new(Door::default()),
         status: Arc::new(Status { ready: true }),
+        files: Arc::new(Folder),
     };
     let second = tier0_api::serve(
         &Listen {

@@ -4,30 +4,32 @@
 //! In: questions. Out: always the same three runs, five jobs of the first, four intervals. Must
 //! never be more clever than a table.
 
+mod holdings;
+
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
 use model::command::{Command, Intent, Order, Preview, Reply};
 use model::conditions::{ConditionsPayload, GateDecision, Iov};
-use model::dataset::{Block, BlockState, Output};
+use model::dataset::{Block, Output};
 use model::failure::Fingerprint;
 use model::file::File;
-use model::ids::{
-    AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, RunNumber, WitnessId,
+use model::ids::{AttemptNumber, AuditId, FileId, JobId, LumiNumber, RunNumber, WitnessId};
+use model::job::{
+    Class, ExitClass, FailedAttempt, InputId, Job, JobState, Lineage, Recipe, Stamps,
 };
-use model::job::{Class, ExitClass, FailedAttempt, Job, JobState, Lineage, Stamps};
 use model::lumi::Expected;
-use model::names::{DataLabel, DatasetName, TaskPath};
+use model::names::{DataLabel, TaskPath};
 use model::quality::{RunQuality, RunVerdict};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
-use model::units::{Bytes, Events};
 use model::wait::{Object, Wait, WaitKind, Why};
 use model::witness::{Instance, Says, Source, Witness};
+use model::work::Location;
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::StoreError;
 use std::sync::Mutex;
-use tier0_api::{CommandDoor, DoorError, StatusSource};
+use tier0_api::{CommandDoor, DoorError, FileSource, StatusSource};
 use view::health::SystemView;
 use view::latency::LatencyView;
 
@@ -57,6 +59,7 @@ fn run(number: u32, label: DataLabel) -> Run {
         announced: false,
         part: 1,
         last_file_seen_at: at(90),
+        quarantined: None,
         state: RunState::Closed { at: at(100) },
     }
 }
@@ -68,8 +71,8 @@ fn job(id: i64) -> Job {
         run: RunNumber(1),
         task: TaskPath::new("express", "reco"),
         class: Class::Live,
-        inputs: vec![],
-        consumed: 0,
+        inputs: vec![InputId::File(FileId(100))],
+        consumed: 1,
         lumis: vec![],
         deadline: Some(at(60)),
         failures: u32::from(failed),
@@ -89,6 +92,11 @@ fn job(id: i64) -> Job {
         latest_start: None,
         used: None,
         units: Vec::new(),
+        recipe: Some(Recipe {
+            program: "tier0 program express".into(),
+            config_hash: "0123456789abcdef".into(),
+            constants: vec![],
+        }),
         state: if failed {
             JobState::Failed {
                 attempt: AttemptNumber::FIRST,
@@ -102,7 +110,7 @@ fn job(id: i64) -> Job {
     }
 }
 
-fn cut<T>(rows: Vec<T>, page: Page, key: impl Fn(&T) -> i64) -> Vec<T> {
+pub(super) fn cut<T>(rows: Vec<T>, page: Page, key: impl Fn(&T) -> i64) -> Vec<T> {
     let after = page.after.unwrap_or(i64::MIN);
     rows.into_iter()
         .filter(|row| key(row) > after)
@@ -156,8 +164,8 @@ impl Catalogue for Memory {
     fn files(&self, _: Option<RunNumber>, _: Page) -> Result<Vec<File>, StoreError> {
         Ok(vec![])
     }
-    fn file(&self, _: FileId) -> Result<Option<File>, StoreError> {
-        Ok(None)
+    fn file(&self, id: FileId) -> Result<Option<File>, StoreError> {
+        Ok(Some(holdings::file()).filter(|file| file.id == id))
     }
     fn jobs(
         &self,
@@ -193,16 +201,7 @@ impl Catalogue for Memory {
         Ok(vec![])
     }
     fn blocks(&self, _: Option<RunNumber>, page: Page) -> Result<Vec<Block>, StoreError> {
-        let block = |id: i64| Block {
-            id: BlockId(id),
-            dataset: DatasetName::of("Muons", "express-reco", "RECO", DataLabel::Real),
-            run: RunNumber(1),
-            files: 2,
-            bytes: Bytes(100),
-            events: Events(200),
-            state: BlockState::Closed { at: at(99) },
-        };
-        Ok(cut(vec![block(7), block(8)], page, |block| block.id.0))
+        Ok(cut(holdings::blocks(), page, |block| block.id.0))
     }
     fn decisions(&self) -> Result<Vec<GateDecision>, StoreError> {
         Ok(vec![])
@@ -307,6 +306,18 @@ impl CommandDoor for Door {
                 detail: "30 s passed".into(),
             }),
             _ => Ok(Reply::Done("noted".into())),
+        }
+    }
+}
+
+/// Has one file of nine bytes in the spool and nothing else.
+pub(crate) struct Folder;
+
+impl FileSource for Folder {
+    fn read_back(&self, location: &Location) -> Result<(u64, u32), String> {
+        match location {
+            Location::Spool { .. } => Ok((9, 0x11e6_0398)),
+            Location::Storage { name } => Err(format!("reading {name} back: it is gone")),
         }
     }
 }

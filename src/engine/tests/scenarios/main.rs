@@ -6,6 +6,7 @@
 //! table as it is now. The simulator finds what nobody thought of; these rows say what everybody
 //! should know.
 
+mod blocks;
 mod completeness;
 mod configuration;
 mod constants;

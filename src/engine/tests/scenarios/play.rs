@@ -23,7 +23,7 @@ use model::command::{
     Command, Declared, Intent, JobFilter, JobVerb, JobsAsked, Order, Reply, SplitInto,
 };
 use model::conditions::{CandidateConstant, MeasuredQuantity};
-use model::dataset::BlockState;
+use model::dataset::{BlockState, Closing};
 use model::fact::Fact;
 use model::ids::{AgentNumber, AttemptNumber, Epoch, JobId, LumiNumber, RunNumber, Token};
 use model::job::{ExitClass, Job, JobState};
@@ -40,6 +40,7 @@ use model::witness::{Instance, Source};
 use model::work::{
     AttemptNews, AttemptReport, AttemptSpec, CommitFailure, ReportedOutput, StoredOutput,
 };
+use pipelines::definition::Definition;
 use std::collections::BTreeMap;
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, Setup};
 
@@ -97,6 +98,15 @@ impl Play {
         completions: BTreeMap<ProfileName, Completion>,
     ) -> Self {
         let definitions = pipelines::link::load(files).expect("the definitions are right");
+        Self::with_definitions(definitions, cores, completions)
+    }
+
+    /// With definitions that nobody has compared with each other.
+    pub(crate) fn with_definitions(
+        definitions: Vec<Definition>,
+        cores: u32,
+        completions: BTreeMap<ProfileName, Completion>,
+    ) -> Self {
         let setup = Setup {
             completions,
             agent: AgentNumber(0),
@@ -539,6 +549,9 @@ impl Play {
             Fact::SetAsideIs(item) => format!("set aside {}: {}", item.name, item.refusal.code()),
             Fact::ConfigurationIs(row) if row.hash == BIRTH => return None,
             Fact::ConfigurationIs(row) => format!("configuration {}", row.hash),
+            Fact::RunIs(run) if run.quarantined.is_some() => {
+                format!("run {} {} quarantined", run.number, run.state.word())
+            }
             Fact::RunIs(run) if run.part > 1 => {
                 let word = run.state.word();
                 format!(
@@ -555,8 +568,15 @@ impl Play {
                 format!("unpublished {}", tier(&output.dataset))
             }
             Fact::OutputIs(output) => format!("+{}", tier(&output.dataset)),
-            Fact::BlockIs(block) if block.state != BlockState::Open => {
-                format!("{} closed with {}", tier(&block.dataset), block.events)
+            Fact::BlockIs(block) => {
+                let BlockState::Closed { closing, .. } = block.state else {
+                    return None;
+                };
+                let why = match closing {
+                    Closing::Complete => String::new(),
+                    Closing::Full | Closing::Aged => format!(" {}", closing.as_str()),
+                };
+                format!("{} closed{why} with {}", tier(&block.dataset), block.events)
             }
             Fact::DecisionIs(d) => format!("{} of run {}: {}", d.tag, d.run, d.outcome.as_str()),
             Fact::IovIs(iov) => format!("{} since {}", iov.tag, iov.since),
