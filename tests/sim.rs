@@ -59,6 +59,9 @@ const MUST_HAPPEN: &[&str] = &[
     // What became of it.
     "job done provisionally",
     "job failed",
+    "merged without a piece",
+    "output passed a merge by",
+    "output set apart",
     "run finished",
     "update",
     "no-change",

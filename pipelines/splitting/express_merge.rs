@@ -1,8 +1,8 @@
 //! The merge of express: lumis that follow each other, as soon as the first of them is old enough.
 //!
 //! In come the window and the limits, out come jobs of neighbours. A gap closes a job and asks for
-//! the age of what follows again; a lumi that was split and is not done is a gap. Size and number of
-//! files only tell jobs apart, they never release one.
+//! the age of what follows again; a lumi that was split and is not done is a gap. Size and number
+//! of files only tell jobs apart, they never release one.
 //!
 //! After dmwm/T0:src/python/T0/JobSplitting/ExpressMerge.py, but for one thing: when the input is
 //! complete nothing waits for its age any more, unless `tail` says so.
@@ -65,7 +65,7 @@ pub(super) fn split(rule: &ExpressMerge, window: &Window<'_>, closed: bool, now:
         open.add(data);
     }
     open.flush(|job| take_job(job, window, &mut cut));
-    if let Some(lumi) = lumis.hidden_split.filter(|_| cut.holding.is_none()) {
+    if let Some(lumi) = lumis.waits_for_split().filter(|_| cut.holding.is_none()) {
         cut.holding = Some(Holding {
             by: HoldingKind::SplitLumi,
             reason: format!(

@@ -1,7 +1,7 @@
 //! The walk of lumis in order that repacking and its merge share: what may be cut now, and what
 //! waits behind a hole.
 //!
-//! DataInOrder are walked from the first to the last that has data or is passed. Data that follow each
+//! Lumis are walked from the first to the last that has data or is passed. Data that follow each
 //! other without a gap are a block. A *barrier* (a lumi that was worked on already or is declared
 //! empty) behind a block completes it; a *hole* (a lumi with neither data nor barrier) holds back
 //! what lies behind it, until that block's youngest file is older than the latency. Which jobs a
@@ -30,15 +30,15 @@ pub(super) struct LumiData {
     pub(super) oldest: Moment,
 }
 
-/// DataInOrder whose data may be worked on, in order. Some may be hidden: not all of a lumi is here, or
-/// it was split and is not done.
+/// Lumis whose data may be worked on, in order. Some may be hidden: not all of a lumi is here, or it
+/// was split and is not done.
 pub(super) struct DataInOrder<'w> {
     window: &'w Window<'w>,
     closed: bool,
     at: usize,
     end: usize,
     /// The first lumi that is here and hidden because it was split.
-    pub(super) hidden_split: Option<u32>,
+    hidden_split: Option<u32>,
 }
 
 impl<'w> DataInOrder<'w> {
@@ -58,10 +58,23 @@ impl<'w> DataInOrder<'w> {
         }
         let own = item.lumi..=LumiNumber(item.end());
         let split = self.window.split_active.range(own).next();
-        if split.is_some() {
-            self.hidden_split = self.hidden_split.or(Some(item.lumi.0));
+        if let Some(lumi) = split {
+            self.note_split(*lumi);
         }
         split.is_none()
+    }
+
+    fn note_split(&mut self, lumi: LumiNumber) {
+        if self.window.split_active.contains(&lumi) {
+            self.hidden_split = self.hidden_split.or(Some(lumi.0));
+        }
+    }
+
+    /// The lumi that is here in part and waits for the rest, if one does.
+    pub(super) fn waits_for_split(&self) -> Option<u32> {
+        let behind = self.window.items.get(self.end).map(|item| item.lumi);
+        let behind = behind.filter(|lumi| self.window.split_active.contains(lumi));
+        self.hidden_split.or(behind.map(|lumi| lumi.0))
     }
 }
 
@@ -74,6 +87,7 @@ impl Iterator for DataInOrder<'_> {
             let lumi = head.lumi;
             // The first file speaks for a lumi that is not closed: its other files need no look.
             if !self.window.is_closed(lumi, self.closed) {
+                self.note_split(lumi);
                 self.at += items[self.at..].partition_point(|item| item.lumi == lumi);
                 continue;
             }
@@ -163,7 +177,7 @@ pub(super) fn walk<B: Blocks>(splitter: &B, window: &Window<'_>, closed: bool, n
         walk.end();
     }
     let mut cut = walk.cut;
-    if let Some(lumi) = lumis.hidden_split.filter(|_| cut.holding.is_none()) {
+    if let Some(lumi) = lumis.waits_for_split().filter(|_| cut.holding.is_none()) {
         cut.holding = Some(Holding {
             by: HoldingKind::SplitLumi,
             reason: format!(
@@ -177,7 +191,7 @@ pub(super) fn walk<B: Blocks>(splitter: &B, window: &Window<'_>, closed: bool, n
 }
 
 impl<B: Blocks> Walk<'_, B> {
-    /// DataInOrder without data, both ends included, follow the block.
+    /// Lumis without data, both ends included, follow the block.
     fn gap(&mut self, first: u32, last: u32) {
         if !self.block.is_empty() {
             let barrier = self.is_passed(first);

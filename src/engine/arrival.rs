@@ -101,6 +101,9 @@ impl Engine {
         if is_new || work.run.last_lumi.is_some_and(|last| last < lumi.0) {
             self.conclude.insert(number);
         }
+        if is_new {
+            self.look_at_readers(number, &stream);
+        }
         if !arrival.empty {
             let item = item_of(file);
             self.feed_stream(number, &stream, &item);

@@ -4,6 +4,7 @@
 //! closes when its witnesses agree on its end and every lumi of every stream is here or declared. A
 //! time-out is a witness only where the profile of the stream names it.
 
+use crate::lumi_work::LumiWork;
 use crate::setup::pipelines_of;
 use crate::timers::Timer;
 use crate::witness::named_by;
@@ -79,7 +80,13 @@ impl Engine {
         let plans = work.plans.clone().map(|index| (index, &self.plans[index]));
         work.tasks = plans
             .filter(|(_, plan)| work.run.pipelines.contains(&plan.path.pipeline))
-            .map(|(index, _)| (index, crate::run_work::TaskWork::default()))
+            .map(|(index, plan)| {
+                let task = crate::run_work::TaskWork {
+                    lumi_work: plan.tracks_lumis.then(LumiWork::default),
+                    ..crate::run_work::TaskWork::default()
+                };
+                (index, task)
+            })
             .collect();
     }
 
@@ -333,17 +340,23 @@ impl Engine {
                      what is here."
                 );
                 self.alarm(now, key, Severity::High, text, effects);
+                self.look_at_readers(number, stream);
             }
             LumiState::Closed => {
                 self.clear_alarm(now, &key, effects);
-                for index in self.runs[&number].tasks.keys() {
-                    if self.plans[*index].reads_stream(stream) {
-                        self.look_at.insert((number, *index));
-                    }
-                }
+                self.look_at_readers(number, stream);
                 self.conclude.insert(number);
             }
             LumiState::Open => self.clear_alarm(now, &key, effects),
+        }
+    }
+
+    /// Looks again at the tasks that read a stream.
+    pub(crate) fn look_at_readers(&mut self, number: RunNumber, stream: &StreamName) {
+        for index in self.runs[&number].tasks.keys() {
+            if self.plans[*index].reads_stream(stream) {
+                self.look_at.insert((number, *index));
+            }
         }
     }
 

@@ -157,13 +157,10 @@ impl Engine {
             let Some(maker) = self.plan_at(output.run, &output.task) else {
                 continue;
             };
-            for (label, consumer) in &self.plans[maker].consumers {
-                let at_work = self
-                    .runs
-                    .get(&output.run)
-                    .is_some_and(|w| w.tasks.contains_key(consumer));
-                if *label == output.label && at_work {
-                    owed.insert((*consumer, InputId::Output(output.id)));
+            let work = self.runs.get(&output.run);
+            for reader in self.readers_of(output, maker) {
+                if work.is_some_and(|work| work.tasks.contains_key(&reader)) {
+                    owed.insert((reader, InputId::Output(output.id)));
                 }
             }
         }
@@ -278,7 +275,7 @@ impl Engine {
                     );
                     // Where it stands in the list depends on which run came first.
                     let path = &self.plans[*index].path;
-                    write!(hash, "{path}{items:?}{counts:?}")?;
+                    write!(hash, "{path}{items:?}{counts:?}{:?}", task.lumi_work)?;
                 }
             }
             write!(hash, "{:?}{:?}{:?}", self.files, self.set_aside, self.jobs)?;
@@ -289,7 +286,7 @@ impl Engine {
             )?;
             write!(hash, "{:?}{:?}", self.datasets, self.contents)?;
             write!(hash, "{:?}{:?}", self.constants, self.alarms)?;
-            write!(hash, "{:?}", self.declined)?;
+            write!(hash, "{:?}{:?}", self.declined, self.history)?;
             write!(hash, "{:?}", self.rulings)?;
             write!(hash, "{:?}{}", self.queue.jobs(), self.cores_used)
         })();

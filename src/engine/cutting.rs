@@ -5,16 +5,21 @@
 //! Consumed input leaves the window in the same step that makes the job, and a row says so: exactly
 //! once (D10, D14).
 
+use crate::lumi_work::LumiWork;
 use crate::timers::Timer;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::fact::{Consumed, Fact};
+use model::frontier::Frontier;
 use model::ids::{AttemptNumber, JobId, LumiNumber, RunNumber};
 use model::job::{ExitClass, InputId, Job, JobState, Lineage, Slice, Stamps};
 use model::time::Moment;
 use pipelines::release::Released;
 use pipelines::splitting::{Cut, CutJob, Item, Window, split};
 use std::collections::BTreeSet;
+
+/// No lumi is passed.
+static NOTHING_PASSED: Frontier = Frontier::new();
 
 impl Engine {
     /// Looks at one task of one run: releases, cuts, ends it.
@@ -25,6 +30,7 @@ impl Engine {
         index: usize,
         effects: &mut Vec<Effect>,
     ) {
+        self.settle_lumis(number, index);
         let provisional = match self.release(number, index, now) {
             Some(Released::Yes { provisional }) => provisional,
             Some(Released::Waits { until, .. }) => {
@@ -35,41 +41,77 @@ impl Engine {
             }
             None => return,
         };
-        let cut = self.ask_splitter(now, number, index);
-        if let Some(wake) = cut.wake {
-            self.timers.set(wake, Timer::Look(number, index));
-        }
+        let mut cut = self.ask_splitter(now, number, index);
+        self.note_wait(now, number, index, &mut cut);
         if !cut.jobs.is_empty() || !cut.quarantined.is_empty() || !cut.declined.is_empty() {
             self.take_cut(now, number, index, provisional, cut, effects);
         }
         self.conclude.insert(number);
     }
 
+    /// Keeps what the splitter waits for, and sees to it that it is asked again.
+    fn note_wait(&mut self, now: Moment, number: RunNumber, index: usize, cut: &mut Cut) {
+        let work = self.runs.get_mut(&number);
+        let Some(task) = work.and_then(|work| work.tasks.get_mut(&index)) else {
+            return;
+        };
+        task.holding = cut.holding.take();
+        // One timer a task is enough: when it fires, the splitter says when to ask again.
+        let covered = |wake: Moment| task.wake.is_some_and(|at| at > now && at <= wake);
+        if let Some(wake) = cut.wake.filter(|wake| !covered(*wake)) {
+            task.wake = Some(wake);
+            self.timers.set(wake, Timer::Look(number, index));
+        }
+    }
+
     fn ask_splitter(&mut self, now: Moment, number: RunNumber, index: usize) -> Cut {
         let plan = &self.plans[index];
+        let cost = self.cost_of(index);
         let Some(work) = self.runs.get_mut(&number) else {
             return Cut::default();
         };
         let Some(task) = work.tasks.get_mut(&index) else {
             return Cut::default();
         };
-        if task.items.is_empty() {
-            return Cut::default();
-        }
         task.sort();
+        let Some(first) = task.items.first().map(|item| item.lumi) else {
+            return Cut::default();
+        };
         let harvested = self.harvested(number, index);
         let work = &self.runs[&number];
         let task = &work.tasks[&index];
-        let frontier = match plan.upstream {
-            None => work
-                .streams
-                .get(&plan.stream)
-                .map(|stream| &stream.frontier),
-            Some(_) => None,
+        let (frontier, split_active) = match &plan.upstream {
+            None => (
+                work.streams
+                    .get(&plan.stream)
+                    .map(|stream| &stream.frontier),
+                BTreeSet::new(),
+            ),
+            Some((upstream, _)) if plan.tracks_lumis => {
+                let upstream = work.tasks.get(upstream);
+                let upstream = upstream.and_then(|task| task.lumi_work.as_ref());
+                let last = task.items.iter().map(|item| item.last_lumi).max();
+                let last = last.unwrap_or(first).max(first);
+                let under_way = upstream.map(|work| work.under_way(first, last));
+                (
+                    upstream.map(LumiWork::settled),
+                    under_way.unwrap_or_default(),
+                )
+            }
+            Some(_) => (None, BTreeSet::new()),
         };
-        let mut window = Window::new(number, &task.items, frontier);
-        window.run_ended_at = work.run.ended_at;
-        window.harvested = harvested;
+        let window = Window {
+            passed: task
+                .lumi_work
+                .as_ref()
+                .map_or(&NOTHING_PASSED, LumiWork::passed),
+            split_active: &split_active,
+            run_ended_at: work.run.ended_at,
+            cost,
+            oldest: task.oldest,
+            harvested,
+            ..Window::new(number, &task.items, frontier)
+        };
         split(&plan.task.splitter, &window, task.input_closed, now)
     }
 
@@ -90,7 +132,7 @@ impl Engine {
         else {
             return;
         };
-        let mut items = std::mem::take(&mut task.items);
+        let items = std::mem::take(&mut task.items);
         let mut taken: BTreeSet<usize> = BTreeSet::new();
         let mut parts: BTreeSet<(usize, u64)> = BTreeSet::new();
         for job in &cut.jobs {
@@ -106,6 +148,8 @@ impl Engine {
             }
             let inputs: Vec<&Item> = job.items.iter().map(|at| &items[*at]).collect();
             let id = self.make_job(now, number, index, &inputs, job, provisional, effects);
+            self.follow_job(id, index);
+            self.tell_of_job(now, id, index, effects);
             self.enqueue(id);
         }
         // All parts of an input are cut at once.
@@ -120,15 +164,15 @@ impl Engine {
                 self.quarantine(now, number, index, &items[*at], reason, effects);
             }
         }
-        let mut position = 0..;
-        items.retain(|_| position.next().is_some_and(|at| !taken.contains(&at)));
         if let Some(task) = self
             .runs
             .get_mut(&number)
             .and_then(|work| work.tasks.get_mut(&index))
         {
             task.items = items;
+            task.take_out(&taken);
         }
+        self.settle_lumis(number, index);
     }
 
     #[expect(
@@ -189,7 +233,7 @@ impl Engine {
             slice: cut.slice.clone(),
             estimate: cut.estimate,
             to_error_dataset: cut.to_error_dataset,
-            latest_start: deadline.map(|deadline| deadline - plan.rest),
+            latest_start: deadline.map(|deadline| deadline - self.rest_of(index)),
             used: None,
             units: Vec::new(),
             recipe: None,
@@ -277,6 +321,7 @@ impl Engine {
                 class: ExitClass::Input,
             };
         }
+        self.follow_job(id, index);
         if let Some(task) = self
             .runs
             .get_mut(&number)

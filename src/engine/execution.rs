@@ -69,8 +69,7 @@ impl Engine {
         // Rows of older versions do not say it.
         let of_task = || {
             let index = self.plan_of(job)?;
-            job.deadline
-                .map(|deadline| deadline - self.plans[index].rest)
+            job.deadline.map(|deadline| deadline - self.rest_of(index))
         };
         let latest_start = job.latest_start.or_else(of_task);
         let group = GroupKey {

@@ -15,6 +15,7 @@ mod input;
 mod effect;
 mod setup;
 mod configurations;
+mod lumi_work;
 mod run_work;
 mod timers;
 mod arrival;
@@ -26,6 +27,8 @@ pub mod dispatch;
 mod execution;
 mod harvests;
 mod outputs;
+mod routes;
+mod history;
 mod constants;
 mod release;
 mod quality;
@@ -38,6 +41,7 @@ mod restore;
 mod check;
 mod snapshot;
 mod waits;
+mod holdings;
 
 pub use check::Broken;
 pub use effect::{Effect, Observation};
@@ -47,6 +51,7 @@ pub use setup::{Configuration, Setup};
 use configurations::Configurations;
 use constants::Constants;
 use dispatch::Queue;
+use history::History;
 use model::alarm::{Alarm, Severity};
 use model::arrival::{Completion, Refusal, SetAside};
 use model::dataset::{Block, Closing, Dataset, LumiContent, Output};
@@ -86,6 +91,8 @@ pub struct Engine {
     declined: BTreeSet<(TaskPath, InputId)>,
     datasets: BTreeMap<DatasetName, Dataset>,
     contents: BTreeMap<(RunNumber, DatasetName), LumiContent>,
+    /// What jobs of each task have used.
+    history: BTreeMap<TaskPath, History>,
     constants: Constants,
     quality: BTreeMap<RunNumber, RunQuality>,
     alarms: BTreeMap<String, Alarm>,
@@ -124,6 +131,7 @@ impl Engine {
             declined: BTreeSet::new(),
             datasets: BTreeMap::new(),
             contents: BTreeMap::new(),
+            history: BTreeMap::new(),
             constants: Constants::default(),
             quality: BTreeMap::new(),
             alarms: BTreeMap::new(),
@@ -170,6 +178,7 @@ impl Engine {
     /// Cuts, places and concludes: once a batch.
     fn tick(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.fire_timers(now, effects);
+        self.follow_jobs();
         // Concluding one task may feed or release another, so this goes on until nothing is left to
         // look at.
         loop {
@@ -190,6 +199,10 @@ impl Engine {
             match timer {
                 timers::Timer::Backoff(job) => self.enqueue(job),
                 timers::Timer::Look(run, task) => {
+                    let work = self.runs.get_mut(&run);
+                    if let Some(task) = work.and_then(|work| work.tasks.get_mut(&task)) {
+                        task.wake = task.wake.filter(|at| *at > now);
+                    }
                     self.look_at.insert((run, task));
                 }
                 timers::Timer::Overdue(run) => self.overdue(now, run, effects),

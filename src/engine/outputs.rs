@@ -4,12 +4,13 @@
 use crate::arrival::item_of;
 use crate::cutting::ranges;
 use crate::input::final_name;
+use crate::routes::merged_without;
 use crate::{Effect, Engine, Observation};
-use model::dataset::{Output, Route};
+use model::dataset::Output;
 use model::fact::Fact;
 use model::ids::{JobId, OutputId, RunNumber, Token};
-use model::job::{ExitClass, InputId, JobEvent, JobState};
-use model::names::{DatasetName, OutputLabel, StreamName};
+use model::job::{ExitClass, InputId, Job, JobEvent, JobState};
+use model::names::StreamName;
 use model::resource::Used;
 use model::time::Moment;
 use model::units::Bytes;
@@ -35,33 +36,11 @@ impl Engine {
             return;
         };
         job.state = state;
-        let (number, path) = (job.run, job.task.clone());
-        let declared: Vec<&ReportedOutput> = match self.plan_of(&self.jobs[&token.job]) {
-            Some(index) => {
-                let wanted = &self.plans[index].attempt.outputs;
-                report
-                    .outputs
-                    .iter()
-                    .filter(|o| wanted.iter().any(|w| w.label == o.label))
-                    .collect()
-            }
-            None => Vec::new(),
-        };
-        let plan = CommitPlan {
-            token,
-            outputs: declared
-                .into_iter()
-                .map(|reported| {
-                    let dataset = self.dataset_of(number, &path, &reported.label);
-                    let extension = reported.path.rsplit('.').next().unwrap_or("dat");
-                    let label = reported.label.as_str();
-                    PlannedOutput {
-                        reported: reported.clone(),
-                        name: final_name(dataset.as_str(), number, token, label, extension),
-                    }
-                })
-                .collect(),
-        };
+        let job = &self.jobs[&token.job];
+        let outputs = self
+            .plan_of(job)
+            .map_or_else(Vec::new, |index| self.planned(job, index, token, &report));
+        let plan = CommitPlan { token, outputs };
         self.reports.insert(token.job, report);
         if plan.outputs.is_empty() {
             self.stored(now, token, Ok(Vec::new()), effects);
@@ -70,18 +49,29 @@ impl Engine {
         }
     }
 
-    /// The dataset of what a task makes of a run.
-    fn dataset_of(
+    /// Where the declared outputs of a report shall go.
+    fn planned(
         &self,
-        number: RunNumber,
-        path: &model::names::TaskPath,
-        label: &OutputLabel,
-    ) -> DatasetName {
-        let data_label = self.runs[&number].run.label;
-        match self.plan_at(number, path).map(|index| &self.plans[index]) {
-            Some(plan) => plan.dataset(label, data_label),
-            None => DatasetName::of("Unknown", "unknown", label.as_str(), data_label),
-        }
+        job: &Job,
+        index: usize,
+        token: Token,
+        report: &AttemptReport,
+    ) -> Vec<PlannedOutput> {
+        let wanted = &self.plans[index].attempt.outputs;
+        let declared = report.outputs.iter();
+        let declared = declared.filter(|o| wanted.iter().any(|w| w.label == o.label));
+        let planned = declared.map(|reported| {
+            let label = &reported.label;
+            let route = self.route_of(job, index, label, reported.bytes);
+            let dataset = self.dataset_of(job.run, index, label, &route);
+            let extension = reported.path.rsplit('.').next().unwrap_or("dat");
+            let name = final_name(dataset.as_str(), job.run, token, label.as_str(), extension);
+            PlannedOutput {
+                reported: reported.clone(),
+                name,
+            }
+        });
+        planned.collect()
     }
 
     pub(crate) fn stored(
@@ -136,8 +126,10 @@ impl Engine {
             output: Bytes(stored.iter().map(|output| output.bytes.0).sum()),
         });
         job.units.clone_from(&report.units);
-        let number = job.run;
+        let (number, done) = (job.run, job.clone());
         self.changed_jobs.insert(id);
+        self.learn_from(&done);
+        self.clear_alarm(now, &merged_without(id), effects);
         for output in stored {
             self.record_output(now, id, index, report, output, effects);
         }
@@ -178,7 +170,8 @@ impl Engine {
             return;
         };
         let path = self.plans[index].path.clone();
-        let dataset = self.dataset_of(number, &path, &reported.label);
+        let route = self.route_of(&self.jobs[&id], index, &reported.label, Some(stored.bytes));
+        let dataset = self.dataset_of(number, index, &reported.label, &route);
         let output_id = OutputId(self.ids.take());
         let mut output = Output {
             id: output_id,
@@ -200,7 +193,7 @@ impl Engine {
             seen_at,
             committed_at: now,
             block: None,
-            route: Route::Onward,
+            route,
         };
         output.block = self.publish(now, &output, index, effects);
         effects.push(Effect::Record(Fact::OutputIs(output.clone())));
@@ -215,16 +208,18 @@ impl Engine {
     /// Hands an output to the tasks that read it.
     fn feed_consumers(&mut self, number: RunNumber, index: usize, output: &Output) {
         let item = item_of_output(output);
+        let readers = self.readers_of(output, index);
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
-        for (label, consumer) in &self.plans[index].consumers {
-            if *label == output.label
-                && let Some(task) = work.tasks.get_mut(consumer)
-            {
+        for reader in readers {
+            if let Some(task) = work.tasks.get_mut(&reader) {
                 task.feed(item.clone());
-                self.look_at.insert((number, *consumer));
+                self.look_at.insert((number, reader));
             }
+        }
+        if let Some(merge) = self.merge_passed_by(output, index) {
+            self.skip_merge(number, merge, &output.lumis);
         }
     }
 
@@ -297,6 +292,7 @@ impl Engine {
                 }
             }
         }
+        self.restore_lumi_work(number);
     }
 }
 

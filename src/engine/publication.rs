@@ -54,7 +54,13 @@ impl Engine {
         let work = self.runs.get_mut(&output.run)?;
         let published = work.published.entry(output.dataset.clone()).or_default();
         published.extend(pieces);
-        self.add_to_block(now, output, index, effects)
+        let filler = self.filler_of(output, index);
+        self.add_to_block(now, output, filler, effects)
+    }
+
+    /// The task that fills an output's dataset: a merge's, for what passes it by.
+    fn filler_of(&self, output: &Output, index: usize) -> usize {
+        self.merge_passed_by(output, index).unwrap_or(index)
     }
 
     fn add_to_block(
@@ -183,8 +189,8 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let label = self.runs[&output.run].run.label;
-        let plan = &self.plans[index];
-        let parent = self.parent_of(plan, label);
+        let parent = self.parent_of(&self.plans[index], label);
+        let plan = &self.plans[self.filler_of(output, index)];
         let known = self.datasets.get(&output.dataset);
         if known.is_some_and(|dataset| dataset.parents.contains(&parent)) {
             return;

@@ -102,7 +102,10 @@ impl Engine {
                 .payloads
                 .insert(payload.hash, payload.text.into());
         }
-        for iov in rows.iovs {
+        // In the order in which they were inserted.
+        let mut iovs = rows.iovs;
+        iovs.sort_by_key(|iov| iov.sequence);
+        for iov in iovs {
             engine
                 .constants
                 .iovs
@@ -118,6 +121,9 @@ impl Engine {
         engine.restore_windows(&rows.consumed);
         engine.restore_jobs(rows.jobs, now);
         engine.restore_published();
+        for number in engine.runs.keys().copied().collect::<Vec<_>>() {
+            engine.restore_lumi_work(number);
+        }
         engine.restore_ends(now);
         engine
     }
@@ -226,15 +232,18 @@ impl Engine {
             }
         }
         for output in self.outputs.values() {
+            let Some(index) = self.plan_at(output.run, &output.task) else {
+                continue;
+            };
+            let readers = self.readers_of(output, index);
             let Some(work) = self.runs.get_mut(&output.run) else {
                 continue;
             };
-            for (index, task) in &mut work.tasks {
-                let plan = &self.plans[*index];
-                let reads = plan.upstream.as_ref().is_some_and(|(upstream, label)| {
-                    self.plans[*upstream].path == output.task && *label == output.label
-                });
-                if reads && is_free(&plan.path, InputId::Output(output.id)) {
+            for reader in readers {
+                let path = &self.plans[reader].path;
+                if let Some(task) = work.tasks.get_mut(&reader)
+                    && is_free(path, InputId::Output(output.id))
+                {
                     task.feed(item_of_output(output));
                 }
             }
@@ -265,6 +274,7 @@ impl Engine {
                     self.cores_used += self.needs_of(&job, index).cores;
                 }
             }
+            self.learn_from(&job);
             self.jobs.insert(id, job);
             match state {
                 JobState::Ready { not_before, .. } if not_before > now => {

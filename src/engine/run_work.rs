@@ -1,6 +1,7 @@
 //! A run at work: its row, what has come for it, and how far each task is. Everything here but the
 //! row is derived, and `restore.rs` derives it again from the rows.
 
+use crate::lumi_work::LumiWork;
 use crate::publication::Pieces;
 use crate::witness::Heard;
 use model::arrival::Arrival;
@@ -12,7 +13,7 @@ use model::names::{DatasetName, ProfileName, StreamName, TagName};
 use model::run::Run;
 use model::time::Moment;
 use model::witness::{Counted, End, Ended, Merged, Says, Witness, merge};
-use pipelines::splitting::Item;
+use pipelines::splitting::{Holding, Item};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -85,6 +86,14 @@ pub(crate) struct TaskWork {
     pub(crate) readers: BTreeSet<JobId>,
     /// Everything has come, everything was cut, nothing is under way.
     pub(crate) ended: bool,
+    /// How far it is with each lumi, where anybody goes by that.
+    pub(crate) lumi_work: Option<LumiWork>,
+    /// A moment that no input in the window came before.
+    pub(crate) oldest: Option<Moment>,
+    /// When its splitter is asked again, if nothing comes before.
+    pub(crate) wake: Option<Moment>,
+    /// What its splitter said that it waits for.
+    pub(crate) holding: Option<Holding>,
 }
 
 impl TaskWork {
@@ -95,7 +104,30 @@ impl TaskWork {
             .last()
             .is_none_or(|last| (last.lumi, &last.name) <= (item.lumi, &item.name));
         self.sorted = (self.items.is_empty() || self.sorted) && in_order;
+        if let Some(lumi_work) = &mut self.lumi_work {
+            lumi_work.came(&item);
+        }
+        let oldest = self.oldest.unwrap_or(item.came_at);
+        self.oldest = Some(oldest.min(item.came_at));
         self.items.push(item);
+    }
+
+    /// Takes input out of the window.
+    pub(crate) fn take_out(&mut self, taken: &BTreeSet<usize>) {
+        if taken.is_empty() {
+            return;
+        }
+        let items = std::mem::take(&mut self.items);
+        self.oldest = None;
+        for (at, item) in items.into_iter().enumerate() {
+            if !taken.contains(&at) {
+                let oldest = self.oldest.unwrap_or(item.came_at);
+                self.oldest = Some(oldest.min(item.came_at));
+                self.items.push(item);
+            } else if let Some(lumi_work) = &mut self.lumi_work {
+                lumi_work.left(&item);
+            }
+        }
     }
 
     pub(crate) fn sort(&mut self) {

@@ -1,16 +1,15 @@
 //! What an engine is born with: the pipelines as one list of tasks that know who feeds them and
 //! whom they feed.
 
+use crate::lumi_work::goes_by_lumis;
 use model::arrival::Completion;
 use model::budget::Budget;
 use model::ids::{AgentNumber, Epoch};
 use model::job::Class;
 use model::names::{OutputLabel, PipelineName, ProfileName, StreamName, TaskPath};
 use model::run::RunType;
-use model::time::Span;
 use model::work::{AttemptPlan, WantedOutput};
 use pipelines::definition::{BlockLimits, Definition, Task, TaskInput};
-use pipelines::splitting::DEFAULT_PREDICTED_RUN;
 use pipelines::variants::Definitions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,8 +74,8 @@ pub(crate) struct TaskPlan {
     pub(crate) upstream: Option<(usize, OutputLabel)>,
     /// Whom it feeds.
     pub(crate) consumers: Vec<(OutputLabel, usize)>,
-    /// Predicted time of the rest of the chain within the pipeline, its own included.
-    pub(crate) rest: Span,
+    /// Whether it, or a task behind it, goes by lumis that those in front are done with.
+    pub(crate) tracks_lumis: bool,
     pub(crate) attempt: Arc<AttemptPlan>,
 }
 
@@ -108,7 +107,10 @@ pub(crate) fn plan_tasks(definitions: &[Definition], first: usize) -> Vec<TaskPl
             "linked definitions have no cycle and no missing input"
         );
     }
-    predict_rest(&mut plans);
+    for index in (0..plans.len()).rev() {
+        let mut behind = plans[index].consumers.iter();
+        plans[index].tracks_lumis |= behind.any(|(_, next)| plans[*next].tracks_lumis);
+    }
     for plan in &mut plans {
         let feeder = plan.upstream.iter_mut().map(|(index, _)| index);
         let fed = plan.consumers.iter_mut().map(|(_, index)| index);
@@ -157,7 +159,7 @@ fn place(plans: &[TaskPlan], definition: &Definition, task: &Task) -> Option<Tas
         run_types: definition.run_types.clone(),
         upstream,
         consumers: Vec::new(),
-        rest: DEFAULT_PREDICTED_RUN,
+        tracks_lumis: goes_by_lumis(&task.splitter),
     })
 }
 
@@ -166,20 +168,6 @@ fn primary_of(stream: &StreamName) -> String {
     match stream.as_str() {
         "*" => "All".to_owned(),
         name => name.to_owned(),
-    }
-}
-
-/// Adds up, from the last task to the first, what follows within the same pipeline.
-fn predict_rest(plans: &mut [TaskPlan]) {
-    for index in (0..plans.len()).rev() {
-        let after = plans[index]
-            .consumers
-            .iter()
-            .filter(|(_, next)| plans[*next].path.pipeline == plans[index].path.pipeline)
-            .map(|(_, next)| plans[*next].rest)
-            .max()
-            .unwrap_or(Span::ZERO);
-        plans[index].rest = DEFAULT_PREDICTED_RUN + after;
     }
 }
 

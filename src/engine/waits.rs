@@ -148,6 +148,8 @@ impl Engine {
         waits.extend(self.waits_for_belated(number));
         for index in self.runs[&number].tasks.keys() {
             waits.extend(self.wait_for_release(number, *index, now));
+            let held = self.wait_of_splitter(number, *index);
+            waits.extend(held.filter(|wait| wait.kind != WaitKind::Input));
         }
         waits
     }
@@ -312,6 +314,9 @@ impl Engine {
         let task = &work.tasks[&index];
         if task.ended {
             return Vec::new();
+        }
+        if let Some(wait) = self.wait_of_splitter(number, index) {
+            return vec![wait];
         }
         let mut waits: Vec<Wait> = work
             .streams

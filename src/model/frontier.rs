@@ -45,6 +45,20 @@ impl Frontier {
         self.reached
     }
 
+    /// Lumis that were open before and are closed now, or the other way round.
+    pub fn moved_since(&self, earlier: &Self) -> BTreeSet<LumiNumber> {
+        let (less, more) = (
+            self.reached.min(earlier.reached),
+            self.reached.max(earlier.reached),
+        );
+        let between = less + 1..=more;
+        let ahead = self.ahead.symmetric_difference(&earlier.ahead).copied();
+        let suspects = between.chain(ahead).map(LumiNumber);
+        suspects
+            .filter(|lumi| self.is_closed(*lumi) != earlier.is_closed(*lumi))
+            .collect()
+    }
+
     /// The last lumi that is closed, whatever is missing before it.
     pub fn last(&self) -> Option<LumiNumber> {
         let reached = (self.reached > 0).then_some(self.reached);
@@ -129,7 +143,17 @@ mod tests {
         check(4, 2, Some(3));
         check(4, 2, Some(3));
         check(3, 4, None);
+        let before = frontier.clone();
         frontier.reopen(LumiNumber(2));
+        assert_eq!(
+            frontier.moved_since(&before),
+            BTreeSet::from([LumiNumber(2)])
+        );
+        assert_eq!(
+            frontier.moved_since(&Frontier::new()),
+            BTreeSet::from([1, 3, 4].map(LumiNumber))
+        );
+        assert_eq!(frontier.last(), Some(LumiNumber(4)));
         assert_eq!(
             (frontier.reached(), frontier.hole()),
             (1, Some(LumiNumber(2)))

@@ -100,6 +100,12 @@ pub enum WaitKind {
     LumiDisputed,
     /// Work that stands behind an incomplete lumi.
     LumiHole,
+    /// A merge whose first lumi is younger than its latency.
+    FirstLumi,
+    /// A merge behind a lumi that was split and is not done.
+    SplitLumi,
+    /// Input that other tasks have not worked on yet.
+    Siblings,
     /// Files that came after their run was closed.
     LateFiles,
     /// Records that came after their run was closed and say something else.
@@ -148,6 +154,9 @@ impl WaitKind {
             Self::LumiFiles => "lumi-files",
             Self::LumiDisputed => "lumi-disputed",
             Self::LumiHole => "lumi-hole",
+            Self::FirstLumi => "first-lumi",
+            Self::SplitLumi => "split-lumi",
+            Self::Siblings => "siblings",
             Self::LateFiles => "late-files",
             Self::LateRecord => "late-record",
             Self::Input => "input",

@@ -12,13 +12,15 @@ use pipelines::splitting::Splitter;
 use pipelines::variants::Definitions;
 
 /// One job a file at once, over any order of arrival; and packs of three, with less hurry.
-const BY_FILE: [(&str, &str); 2] = [
+const BY_FILE: [(&str, &str); 3] = [
+    ("fast.toml", include_str!("fast.toml")),
     ("monitor.toml", include_str!("monitor.toml")),
     ("packs.toml", include_str!("packs.toml")),
 ];
 
 /// Pipelines that read a stream, and which: everything in it must be in their datasets.
-pub(crate) const READERS: [(&str, &str); 4] = [
+pub(crate) const READERS: [(&str, &str); 5] = [
+    ("fast", "Tracks"),
     ("express", "Muons"),
     ("prompt", "Muons"),
     ("monitor", "Tracks"),

@@ -6,6 +6,7 @@
 use crate::tables::Tables;
 use crate::world::World;
 use engine::{Effect, Input};
+use model::dataset::Route;
 use model::ids::{JobId, LumiNumber, RunNumber};
 use model::job::{InputId, JobState};
 use model::names::{DataLabel, TagName};
@@ -272,13 +273,21 @@ impl World {
         events: u64,
         lumis: &BTreeSet<LumiNumber>,
     ) -> Result<(), String> {
-        let mut made: BTreeMap<&str, (u64, BTreeSet<LumiNumber>)> = BTreeMap::new();
+        let mut made: BTreeMap<String, (u64, BTreeSet<LumiNumber>)> = BTreeMap::new();
         for output in self.store.tables.outputs.values() {
             if output.run == run.number && output.task.pipeline.as_str() == pipeline {
-                let entry = made.entry(output.dataset.as_str()).or_default();
-                entry.0 += output.events.0;
-                let lumis = output.lumis.iter().flat_map(|(a, b)| a.0..=b.0);
-                entry.1.extend(lumis.map(LumiNumber));
+                // What passes a merge by is an output of both; what is set apart is still one of
+                // its task.
+                let mut of = vec![format!("{}.{}", output.task, output.label)];
+                if let Route::Merged(merge, label) = &output.route {
+                    of.push(format!("{merge}.{label}"));
+                }
+                for made_by in of {
+                    let entry = made.entry(made_by).or_default();
+                    entry.0 += output.events.0;
+                    let lumis = output.lumis.iter().flat_map(|(a, b)| a.0..=b.0);
+                    entry.1.extend(lumis.map(LumiNumber));
+                }
             }
         }
         for (dataset, (out, covered)) in &made {

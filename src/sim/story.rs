@@ -3,7 +3,7 @@
 //!
 //! In comes what happens, out come numbers and sentences. It must not change what happens.
 
-use model::dataset::{BlockState, Closing};
+use model::dataset::{BlockState, Closing, Route};
 use model::fact::Fact;
 use model::job::JobState;
 use model::run::RunState;
@@ -81,7 +81,15 @@ impl Story {
             Fact::DecisionIs(decision) => decision.outcome.as_str(),
             Fact::QualityIs(quality) => quality.verdict.as_str(),
             Fact::AlarmIs(alarm) if alarm.cleared_at.is_some() => "alarm cleared",
+            Fact::AlarmIs(alarm) if alarm.key.starts_with("merged-without/") => {
+                "merged without a piece"
+            }
             Fact::AlarmIs(_) => "alarm raised",
+            Fact::OutputIs(output) => match output.route {
+                Route::Onward => return,
+                Route::Merged(..) => "output passed a merge by",
+                Route::Error => "output set apart",
+            },
             Fact::RulingIs(ruling) => ruling.kind.as_str(),
             _ => return,
         };

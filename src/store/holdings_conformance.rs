@@ -93,7 +93,7 @@ fn facts() -> Vec<Fact> {
         dataset("C"),
         Fact::ContentIs(LumiContent::new("A".into(), RunNumber(1))),
         Fact::ContentIs(LumiContent::new("A".into(), RunNumber(2))),
-        Fact::JobIs(failed),
+        Fact::JobIs(Box::new(failed)),
     ]
 }
 

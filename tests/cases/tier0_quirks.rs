@@ -13,8 +13,7 @@ const ERROR_DATASET: &str =
     "upstream counts events as bytes in its estimates for the error dataset";
 const OVER_MERGE: &str =
     "upstream's estimate for a job above the usual size leaves out its last lumi";
-const TOO_MANY_CORES: &str = "upstream raises an error and makes no job at all; only the files that need too many cores are \
-     set aside";
+const TOO_MANY_CORES: &str = "upstream raises an error and makes no job at all; only files that need too many cores go aside";
 
 /// Cores of the largest place, and bytes for each: as the cases' rules give them.
 const CORES_MAX: u64 = 8;

@@ -6,9 +6,10 @@
 //! task, which part of which file of the detector each of its published outputs holds: worked out
 //! here from the recorded jobs alone. A failure prints its seed.
 
+mod shelf;
+
 use model::arrival::{Arrival, Checksum, Counts, LumiEnd, RunEnd, Seen};
 use model::dataset::{Block, BlockState, Dataset, LumiContent, Output};
-use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, FileId, JobId, LumiNumber, RunNumber, Token};
 use model::job::{ExitClass, InputId, Job, JobState, Slice};
 use model::lumi::Expected;
@@ -17,8 +18,10 @@ use model::rows::Rows;
 use model::run::{RunState, RunType};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
+use model::witness::{Instance, Source};
 use model::work::{AttemptNews, AttemptReport, AttemptSpec, ReportedOutput, StoredOutput};
 use pipelines::definition::Definition;
+use shelf::Shelf;
 use std::collections::BTreeMap;
 use tier0_engine::{Configuration, Effect, Engine, Input, Setup};
 
@@ -98,62 +101,13 @@ fn definitions(chance: &mut Chance) -> Vec<Definition> {
     pipelines::link::load(&[("a.toml", &a), ("b.toml", &b)]).expect("right definitions")
 }
 
-/// What is recorded, by identity: the last value of each.
-#[derive(Default)]
-struct Recorded(BTreeMap<String, Fact>);
-
-impl Recorded {
-    fn take(&mut self, fact: Fact) {
-        let identity = match &fact {
-            Fact::FileIs(f) => format!("file {}", f.id),
-            Fact::RunIs(r) => format!("run {}", r.number),
-            Fact::LumiIs(l) => format!("lumi {:09}", l.lumi),
-            Fact::JobIs(j) => format!("job {}", j.id),
-            Fact::ConsumedIs(c) => format!("consumed {} {:?} {}", c.task, c.input, c.first_event),
-            Fact::OutputIs(o) => format!("output {}", o.id),
-            Fact::BlockIs(b) => format!("block {}", b.id),
-            Fact::DatasetIs(d) => format!("dataset {}", d.name),
-            Fact::ContentIs(c) => format!("content {}", c.dataset),
-            Fact::AlarmIs(a) => format!("alarm {}", a.key),
-            Fact::ConfigurationIs(c) => format!("configuration {}", c.hash),
-            _ => return,
-        };
-        self.0.insert(identity, fact);
-    }
-
-    fn rows(&self) -> Rows {
-        let mut rows = Rows::default();
-        for fact in self.0.values().cloned() {
-            match fact {
-                Fact::FileIs(f) => rows.files.push(f),
-                Fact::RunIs(r) => rows.runs.push(r),
-                Fact::LumiIs(l) => rows.lumis.push(l),
-                Fact::JobIs(j) => rows.jobs.push(*j),
-                Fact::ConsumedIs(c) => rows.consumed.push(c),
-                Fact::OutputIs(o) => rows.outputs.push(o),
-                Fact::BlockIs(b) => rows.blocks.push(b),
-                Fact::DatasetIs(d) => rows.datasets.push(d),
-                Fact::ContentIs(c) => rows.contents.push(c),
-                Fact::ConfigurationIs(c) => rows.configurations.push(c),
-                Fact::AlarmIs(a) if a.cleared_at.is_none() => rows.alarms.push(a),
-                _ => {}
-            }
-        }
-        rows.files.sort_by_key(|file| file.id);
-        rows.jobs.sort_by_key(|job| job.id);
-        rows.outputs.sort_by_key(|output| output.id);
-        rows.blocks.sort_by_key(|block| block.id);
-        rows
-    }
-}
-
 /// One seed at work.
 struct World {
     chance: Chance,
     setup: Setup,
     engine: Engine,
     now: Moment,
-    recorded: Recorded,
+    recorded: Shelf,
     under_way: Vec<AttemptSpec>,
     failures: BTreeMap<JobId, u32>,
 }
@@ -164,7 +118,7 @@ impl World {
         self.engine.step(self.now, input, &mut effects);
         for effect in effects {
             match effect {
-                Effect::Record(fact) => self.recorded.take(fact),
+                Effect::Record(fact) => self.recorded.take(&fact),
                 Effect::Start(spec) => self.under_way.push(spec),
                 Effect::Store(plan) => plans.push((plan.token, plan.outputs)),
                 _ => {}
@@ -296,7 +250,10 @@ fn said(chance: &mut Chance) -> Vec<Seen> {
         said.push(Seen::LumiEnd(LumiEnd {
             run: RunNumber(1),
             lumi: LumiNumber(lumi),
+            stream: None,
             expected: Expected::Events(sum),
+            source: Source::Record,
+            instance: Instance::ONLY,
             label: DataLabel::Real,
         }));
     }
@@ -304,6 +261,8 @@ fn said(chance: &mut Chance) -> Vec<Seen> {
         run: RunNumber(1),
         last_lumi: lumis,
         events: None,
+        source: Source::Record,
+        instance: Instance::ONLY,
         label: DataLabel::Real,
     }));
     let again = said[chance.below(said.len() as u64) as usize].clone();
@@ -316,6 +275,7 @@ fn said(chance: &mut Chance) -> Vec<Seen> {
 fn play(seed: u64) -> Rows {
     let mut chance = Chance(seed);
     let setup = Setup {
+        completions: BTreeMap::new(),
         agent: AgentNumber(0),
         epoch: Epoch(1),
         configuration: Configuration::fixed("0123456789abcdef", definitions(&mut chance)),
@@ -329,7 +289,7 @@ fn play(seed: u64) -> Rows {
         setup,
         chance,
         now: BEGIN,
-        recorded: Recorded::default(),
+        recorded: Shelf::default(),
         under_way: Vec::new(),
         failures: BTreeMap::new(),
     };

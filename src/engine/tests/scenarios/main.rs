@@ -12,8 +12,11 @@ mod configuration;
 mod constants;
 mod failures;
 mod flow;
+mod lumis;
 mod play;
 mod retries;
+#[path = "../shelf/mod.rs"]
+mod shelf;
 mod splitting;
 mod trouble;
 

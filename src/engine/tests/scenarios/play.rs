@@ -11,10 +11,13 @@
 //!
 //! Words behind them: `sim`; `of=STREAM` (a file's, or the one that a record or order names);
 //! `by=I/N` (data acquisition instance I of N); `message` (not a record); `ls=A-B`, `as=WORD`,
-//! `count=N`, `dry` for orders.
+//! `count=N`, `dry` for orders; `bytes=SIZE` behind `ok` is the size of the outputs.
+//!
+//! `restart` makes another engine of what was recorded, `holds` tells what tasks wait for.
 //!
 //! Every input is followed by a tick; files are of the stream `Muons` unless they say another.
 
+use crate::shelf::Shelf;
 use model::account::UnitAccount;
 use model::arrival::{
     AbsentLumi, Arrival, Checksum, Completion, Counts, LumiEnd, RunBegin, RunEnd, Seen,
@@ -50,6 +53,9 @@ const BIRTH: &str = "birth";
 /// The engine, and names for what it makes.
 pub(crate) struct Play {
     engine: Engine,
+    setup: Setup,
+    /// What was recorded.
+    shelf: Shelf,
     now: Moment,
     specs: BTreeMap<String, AttemptSpec>,
     jobs: BTreeMap<String, JobId>,
@@ -117,7 +123,9 @@ impl Play {
             default_run_type: RunType::Physics,
         };
         Self {
-            engine: Engine::new(setup, None),
+            engine: Engine::new(setup.clone(), None),
+            setup,
+            shelf: Shelf::default(),
             now: Moment(1_798_761_600_000_000_000),
             specs: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -126,6 +134,34 @@ impl Play {
             said: Vec::new(),
             shows_parts: false,
         }
+    }
+
+    /// The engine is gone; another one is made of what was recorded, and is the same.
+    fn restart(&mut self) {
+        let (next_id, rows) = (Some(self.engine.next_id()), self.shelf.rows());
+        let restored = Engine::restore(self.setup.clone(), next_id, rows, self.now);
+        let (before, after) = (self.engine.fingerprint(), restored.fingerprint());
+        assert_eq!(
+            before, after,
+            "a restored engine is the engine that recorded"
+        );
+        self.engine = restored;
+    }
+
+    /// What tasks wait for.
+    fn holds(&mut self) {
+        let waits = self.engine.waits(self.now).into_iter();
+        let of_tasks = waits.filter(|wait| matches!(wait.object, Object::Task(..)));
+        self.said.extend(of_tasks.map(|wait| {
+            let until = wait.until.map(|until| until.since(self.now));
+            let until = until.map_or(String::new(), |until| format!(", {until} at most"));
+            format!(
+                "{} {}: {}{until}",
+                wait.object,
+                wait.kind.as_str(),
+                wait.reason
+            )
+        }));
     }
 
     pub(crate) fn broken(&self) -> Vec<Broken> {
@@ -178,6 +214,8 @@ impl Play {
                 instance: instance(&words),
                 label,
             })),
+            "restart" => self.restart(),
+            "holds" => self.holds(),
             "wait" => self.now = self.now + Span::from_secs(i64::from(number(1))),
             "start" => self.ask(Command::RunStart {
                 run: run(),
@@ -395,9 +433,11 @@ impl Play {
                         "the plan keeps the report's order"
                     );
                 }
+                let size = words.iter().find_map(|word| word.strip_prefix("bytes="));
+                let size = size.map_or(10, |size| size.parse().expect("a size"));
                 let stored = plans.into_iter().map(|(name, _)| StoredOutput {
                     name,
-                    bytes: Bytes(10),
+                    bytes: Bytes(size),
                     adler32: 3,
                 });
                 let result = Ok(stored.collect());
@@ -465,7 +505,10 @@ impl Play {
 
     fn tell(&mut self, effect: Effect) {
         let words = match effect {
-            Effect::Record(fact) => self.fact(&fact),
+            Effect::Record(fact) => {
+                self.shelf.take(&fact);
+                self.fact(&fact)
+            }
             Effect::Start(spec) => {
                 let name = self.names.get(&spec.token.job).cloned();
                 let name = name
@@ -706,7 +749,7 @@ fn tier(dataset: &DatasetName) -> String {
 fn candidate(word: &str) -> Option<CandidateConstant> {
     let (tag, measured) = word
         .split_once('=')
-        .filter(|(tag, _)| !["tests", "slices"].contains(tag))?;
+        .filter(|(tag, _)| !["tests", "slices", "bytes"].contains(tag))?;
     let (value, n) = measured.split_once('/')?;
     Some(CandidateConstant {
         tag: TagName::new(tag),

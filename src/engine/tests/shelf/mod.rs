@@ -1,0 +1,53 @@
+//! A store for tests of the engine: keeps the last value of everything recorded and gives it back as rows.
+
+use model::fact::Fact;
+use model::rows::Rows;
+
+/// Everything that was recorded, in its order.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    facts: Vec<Fact>,
+}
+
+impl Shelf {
+    pub(crate) fn take(&mut self, fact: &Fact) {
+        self.facts.push(fact.clone());
+    }
+
+    /// What a restart reads: of each object its last value, sorted by key.
+    pub(crate) fn rows(&self) -> Rows {
+        let mut rows = Rows::default();
+        for fact in self.facts.iter().cloned() {
+            match fact {
+                Fact::RunIs(run) => put(&mut rows.runs, run, |run| run.number),
+                Fact::WitnessIs(said) => put(&mut rows.witnesses, said, |said| said.id),
+                Fact::FileIs(file) => put(&mut rows.files, file, |file| file.id),
+                Fact::JobIs(job) => put(&mut rows.jobs, *job, |job| job.id),
+                Fact::ConsumedIs(row) => put(&mut rows.consumed, row, |row| {
+                    (row.task.clone(), row.input, row.first_event)
+                }),
+                Fact::OutputIs(output) => put(&mut rows.outputs, output, |output| output.id),
+                Fact::BlockIs(block) => put(&mut rows.blocks, block, |block| block.id),
+                Fact::DatasetIs(row) => put(&mut rows.datasets, row, |row| row.name.clone()),
+                Fact::ContentIs(row) => put(&mut rows.contents, row, |row| {
+                    (row.dataset.clone(), row.run)
+                }),
+                Fact::AlarmIs(alarm) => put(&mut rows.alarms, alarm, |alarm| alarm.key.clone()),
+                Fact::ConfigurationIs(text) => {
+                    put(&mut rows.configurations, text, |text| text.hash.clone());
+                }
+                // The tables that restart need no others.
+                _ => {}
+            }
+        }
+        rows.alarms.retain(|alarm| alarm.cleared_at.is_none());
+        rows
+    }
+}
+
+fn put<T, K: Ord>(rows: &mut Vec<T>, row: T, key: impl Fn(&T) -> K) {
+    match rows.binary_search_by_key(&key(&row), &key) {
+        Ok(at) => rows[at] = row,
+        Err(at) => rows.insert(at, row),
+    }
+}
