@@ -19,6 +19,15 @@ pub struct Source {
     pub text: String,
 }
 
+/// A place in one of several texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Which text.
+    pub source: usize,
+    /// Where in it, in bytes.
+    pub at: Range<usize>,
+}
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diagnosis {
@@ -78,6 +87,10 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
         "A decimal number that cannot be held exactly in whole nano-units.",
     ),
     (
+        "T011",
+        "A value by run or era that names no run or no declared era, or that some runs lack.",
+    ),
+    (
         "P001",
         "A task without a program, or a placeholder in it that nobody fills.",
     ),
@@ -111,6 +124,10 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     (
         "P011",
         "A splitter for input that the pipeline's trigger never brings.",
+    ),
+    (
+        "P020",
+        "A pipeline that inherits from one that is not there, or from itself by way of others.",
     ),
 ];
 

@@ -5,7 +5,7 @@
 //! [`Document`]. Numbers stay as they were written, so that no decision goes through floating
 //! point. It never says what a key means; readers do.
 
-use crate::diagnosis::{Diagnosis, Source};
+use crate::diagnosis::{Diagnosis, Place, Source};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -151,6 +151,14 @@ impl Document {
         })
     }
 
+    /// The name of the pipeline that it defines, if it says one.
+    pub fn pipeline(&self) -> Option<&str> {
+        match &self.root.get("pipeline")?.get("name")?.value {
+            Value::Text(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// A mistake at a node.
     pub fn diagnose(
         &self,
@@ -200,6 +208,14 @@ fn set(node: &mut Node, path: &[&str], new: Node, key_at: &Range<usize>) -> Resu
 }
 
 impl Node {
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        Place {
+            source: self.source,
+            at: self.at.clone(),
+        }
+    }
+
     /// The value of a key, if this is a table and has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {

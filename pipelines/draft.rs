@@ -12,7 +12,7 @@ mod split;
 mod task;
 
 use crate::definition::{BlockLimits, Definition, Task, TaskInput, Trigger};
-use crate::diagnosis::{Diagnosis, Source, nearest};
+use crate::diagnosis::{Diagnosis, Place, Source, nearest};
 use crate::document::{Document, Node, Value};
 use crate::reader::{Keys, Reader};
 use model::budget::Budget;
@@ -21,33 +21,33 @@ use model::names::{OutputLabel, PipelineName, StreamName, TaskName, TaskPath};
 use model::run::RunType;
 use model::units::Events;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 /// One file's pipeline, not yet compared with the others.
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// The pipeline, as far as one file can say.
     pub definition: Definition,
-    pub(crate) source: Source,
+    /// The texts that it was read from; its own file is the first.
+    sources: Vec<Source>,
     pub(crate) places: Places,
 }
 
 /// Where things stand in the file, for mistakes that show only among pipelines.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
-    pub(crate) name: Range<usize>,
-    pub(crate) trigger: Range<usize>,
+    pub(crate) name: Place,
+    pub(crate) trigger: Place,
     pub(crate) tasks: BTreeMap<TaskName, TaskPlaces>,
 }
 
 /// Where things of one task stand.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskPlaces {
-    pub(crate) input: Range<usize>,
-    pub(crate) release: Range<usize>,
-    pub(crate) outputs: Range<usize>,
-    pub(crate) gates: Range<usize>,
-    pub(crate) program: Range<usize>,
+    pub(crate) input: Place,
+    pub(crate) release: Place,
+    pub(crate) outputs: Place,
+    pub(crate) gates: Place,
+    pub(crate) program: Place,
 }
 
 /// A trigger or an input as typed: a pipeline's trigger, or `task.LABEL`.
@@ -67,6 +67,7 @@ struct DraftTask<'d> {
 
 const PIPELINE_KEYS: &[&str] = &[
     "name",
+    "inherits",
     "class",
     "trigger",
     "budget",
@@ -82,13 +83,33 @@ const BLOCK_FILES_MAX: u64 = 10_000;
 
 /// Reads one file. `file` is the name that messages show.
 pub fn parse(text: &str, file: &str) -> Result<Draft, Vec<Diagnosis>> {
-    let document = Document::parse(file, text)?;
-    let reader = Reader::new(&document);
-    let draft = read(&reader, &document);
+    read_document(&Document::parse(file, text)?)
+}
+
+/// Reads one pipeline's document, whatever texts it was laid together from.
+pub fn read_document(document: &Document) -> Result<Draft, Vec<Diagnosis>> {
+    let reader = Reader::new(document);
+    let draft = read(&reader, document);
     reader.finish(draft)
 }
 
 impl Draft {
+    /// Its own file.
+    pub(crate) fn file(&self) -> &str {
+        &self.sources[0].file
+    }
+
+    /// A mistake that shows only among pipelines.
+    pub(crate) fn diagnose(
+        &self,
+        place: &Place,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Diagnosis {
+        self.sources[place.source].diagnose(&place.at, code, message, hint)
+    }
+
     /// Programs that its tasks name as `{program:NAME}` or by path, in the order of the tasks: the
     /// task, and the first word of its argv.
     pub fn programs(&self) -> impl Iterator<Item = (&TaskName, &str)> {
@@ -96,6 +117,16 @@ impl Draft {
             .tasks
             .iter()
             .map(|task| (&task.name, task.program[0].as_str()))
+    }
+
+    /// A mistake at the trigger, found by somebody who knows the streams.
+    pub fn diagnose_trigger(
+        &self,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Diagnosis {
+        self.diagnose(&self.places.trigger, code, message, hint)
     }
 
     /// A mistake at the program of a task, found by somebody who knows the machine.
@@ -110,8 +141,8 @@ impl Draft {
             .places
             .tasks
             .get(task)
-            .map_or(0..0, |places| places.program.clone());
-        self.source.diagnose(&at, code, message, hint)
+            .map(|places| places.program.clone());
+        self.diagnose(&at.unwrap_or_default(), code, message, hint)
     }
 }
 
@@ -125,6 +156,7 @@ fn read<'d>(reader: &Reader<'d>, document: &'d Document) -> Option<Draft> {
         .map(|node| reader.list(node, "tasks (written as [[task]])"))
         .unwrap_or_default()
         .iter()
+        .filter(|node| is_enabled(reader, node))
         .map(|node| task::read(reader, node))
         .collect();
     // Tasks that could not be read at all are noted; names among the others are still compared.
@@ -142,19 +174,22 @@ fn read<'d>(reader: &Reader<'d>, document: &'d Document) -> Option<Draft> {
         places.tasks.insert(task.name.clone(), task_places);
         definition.tasks.push(task);
     }
-    let source = document.sources[0].clone();
+    let sources = document.sources.clone();
     complete.then_some(Draft {
         definition,
-        source,
+        sources,
         places,
     })
 }
 
+/// Whether a task is used; one that is switched off is as if it was not there.
+fn is_enabled<'d>(reader: &Reader<'d>, task: &'d Node) -> bool {
+    let flag = task.get("enabled").and_then(|node| reader.flag(node));
+    flag.unwrap_or(true)
+}
+
 /// The pipeline's own section, with where its trigger and name stand.
-fn read_pipeline<'d>(
-    reader: &Reader<'d>,
-    keys: &Keys<'d>,
-) -> Option<(Definition, Range<usize>, Range<usize>)> {
+fn read_pipeline<'d>(reader: &Reader<'d>, keys: &Keys<'d>) -> Option<(Definition, Place, Place)> {
     let name_at = keys.required(reader, "name", "name = \"express\"");
     let name = name_at.and_then(|node| reader.name(node, ""));
     let trigger_at = keys.required(reader, "trigger", "trigger = { stream = \"Muons\" }");
@@ -197,7 +232,7 @@ fn read_pipeline<'d>(
         blocks: blocks.unwrap_or(BlockLimits::DEFAULT),
         tasks: Vec::new(),
     };
-    Some((definition, trigger_at?.at.clone(), name_at?.at.clone()))
+    Some((definition, trigger_at?.place(), name_at?.place()))
 }
 
 /// `express` makes `Express-v1`.

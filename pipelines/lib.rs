@@ -6,14 +6,18 @@
 //! `splitting/` and an arm in its `mod.rs`.
 //!
 //! Typed text goes `document` (a tree with places) -> `reader` (typed values, all mistakes noted)
-//! -> `draft` (one pipeline) -> `link` (all of them together). The configuration of an instance is
+//! -> `draft` (one pipeline) -> `link` (all of them together); `assembly` does so for every stretch
+//! of runs, with what pipelines inherit (`overlay`) and what depends on the run (`choice`). The configuration of an instance is
 //! read with the first two as well.
 
+pub mod assembly;
+pub mod choice;
 pub mod definition;
 pub mod diagnosis;
 pub mod document;
 pub mod draft;
 pub mod link;
+mod overlay;
 pub mod reader;
 pub mod release;
 pub mod retry;

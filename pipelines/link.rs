@@ -4,29 +4,33 @@
 //! In come the drafts, out come the definitions or every mistake at once. It changes nothing in a
 //! draft.
 
+use crate::assembly::assemble;
+use crate::choice::Eras;
 use crate::definition::{Definition, Task, TaskInput, Trigger, When};
-use crate::diagnosis::{Diagnosis, nearest};
-use crate::draft::{Draft, parse};
+use crate::diagnosis::{Diagnosis, Place, nearest};
+use crate::document::Document;
+use crate::draft::Draft;
+use model::ids::RunNumber;
 use model::names::{OutputLabel, TagName, TaskPath};
 use model::run::RunType;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
-/// Reads and links definitions, given as (file name, text): every mistake of all files at once.
+/// Reads and links definitions, given as (file name, text), for runs of no era: every mistake of
+/// all files at once.
 pub fn load(files: &[(&str, &str)]) -> Result<Vec<Definition>, Vec<Diagnosis>> {
-    let (mut drafts, mut found) = (Vec::new(), Vec::new());
+    let (mut documents, mut found) = (Vec::new(), Vec::new());
     for (file, text) in files {
-        match parse(text, file) {
-            Ok(draft) => drafts.push(draft),
+        match Document::parse(file, text) {
+            Ok(document) => documents.push(document),
             Err(mistakes) => found.extend(mistakes),
         }
     }
-    // What a broken file would have offered is unknown, so the others are judged when it is mended.
-    if found.is_empty() {
-        link(drafts)
-    } else {
-        Err(found)
+    if !found.is_empty() {
+        return Err(found);
     }
+    let nobody_looks = &mut |_: &[Draft]| Vec::new();
+    let all = assemble(documents, None, &Eras::default(), None, nobody_looks)?;
+    Ok(all.definitions.resolve(RunNumber(0)).to_vec())
 }
 
 /// Links drafts: pipelines in the order given.
@@ -64,16 +68,9 @@ fn check_pipeline_names(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
             .iter()
             .find(|other| other.definition.name == *name)
         {
-            let message = format!(
-                "pipeline \"{name}\" is defined in {} too",
-                first.source.file
-            );
+            let message = format!("pipeline \"{name}\" is defined in {} too", first.file());
             let at = &draft.places.name;
-            found.push(
-                draft
-                    .source
-                    .diagnose(at, "P002", message, "rename or remove one of them"),
-            );
+            found.push(draft.diagnose(at, "P002", message, "rename or remove one of them"));
         }
     }
 }
@@ -102,11 +99,7 @@ fn check_triggers(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
             None => format!("outputs are {}", outputs.join(", ")),
         };
         let message = format!("no pipeline has the output \"{typed}\"");
-        found.push(
-            draft
-                .source
-                .diagnose(&draft.places.trigger, "P003", message, hint),
-        );
+        found.push(draft.diagnose(&draft.places.trigger, "P003", message, hint));
     }
 }
 
@@ -130,7 +123,7 @@ fn check_fed_runs(drafts: &[Draft], draft: &Draft, feeder: &TaskPath, found: &mu
         );
         let hint = "give both pipelines the same run_types";
         let at = &draft.places.trigger;
-        found.push(draft.source.diagnose(at, "P003", message, hint));
+        found.push(draft.diagnose(at, "P003", message, hint));
     }
 }
 
@@ -155,11 +148,7 @@ fn check_tags(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
             let first = path(by[0].0, by[0].1);
             let message = format!("tag \"{tag}\" is calibrated by {first} already");
             let at = &draft.places.tasks[&task.name].gates;
-            found.push(
-                draft
-                    .source
-                    .diagnose(at, "P006", message, "let one task decide on a tag"),
-            );
+            found.push(draft.diagnose(at, "P006", message, "let one task decide on a tag"));
         }
     }
     for (draft, task) in tasks(drafts) {
@@ -175,7 +164,7 @@ fn check_tags(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
                     None => "add a gate for it to a harvest, or do not wait for it".to_owned(),
                 };
                 let message = format!("it waits for tag \"{tag}\", which no task calibrates");
-                found.push(draft.source.diagnose(at, "P006", message, hint));
+                found.push(draft.diagnose(at, "P006", message, hint));
                 continue;
             };
             let serves = |kind: &&RunType| by[0].0.definition.run_types.contains(*kind);
@@ -193,7 +182,7 @@ fn check_tags(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
                     unserved.join(", ")
                 );
                 let hint = "give both pipelines the same run_types";
-                found.push(draft.source.diagnose(at, "P006", message, hint));
+                found.push(draft.diagnose(at, "P006", message, hint));
             }
         }
     }
@@ -213,14 +202,14 @@ fn check_datasets(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
                 );
                 let at = &draft.places.tasks[&task.name].outputs;
                 let hint = "give one of the pipelines another `processing`";
-                found.push(draft.source.diagnose(at, "P009", message, hint));
+                found.push(draft.diagnose(at, "P009", message, hint));
             }
         }
     }
 }
 
 /// A task that must come first, and where it says so.
-type Wait<'a> = (TaskPath, &'a Range<usize>);
+type Wait<'a> = (TaskPath, &'a Place);
 
 /// Whom each task waits for: the one it reads from, and those that calibrate what releases it.
 fn waits(drafts: &[Draft]) -> BTreeMap<TaskPath, (&Draft, Vec<Wait<'_>>)> {
@@ -272,7 +261,7 @@ fn check_circles(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
                 let circle: Vec<String> = circle.map(|(task, _)| task.to_string()).collect();
                 let message = format!("tasks wait for each other: {}", circle.join(" -> "));
                 let hint = "let one of them begin with a stream, or not wait for the tag";
-                found.push(draft.source.diagnose(at, "P004", message, hint));
+                found.push(draft.diagnose(at, "P004", message, hint));
             } else {
                 way.push((next, 0));
             }

@@ -5,35 +5,43 @@
 //! with its budgets in force, or every mistake of both at once. The file system is only looked at:
 //! definitions are read, programs must exist. Nothing is made, nothing is started.
 
-use crate::config::{Config, Layers, Typed, TypedText};
+use crate::config::{Config, Layers, PipelinesConfig, Typed, TypedText};
 use pipelines::EMBEDDED;
-use pipelines::definition::Definition;
+use pipelines::assembly::{Assembled, Look, assemble};
+use pipelines::choice::Eras;
+use pipelines::definition::Trigger;
 use pipelines::diagnosis::{Diagnosis, nearest};
-use pipelines::document::{Key, Node, Value};
-use pipelines::draft::{Draft, parse};
-use pipelines::link::link;
+use pipelines::document::{Document, Key, Node, Value};
+use pipelines::draft::Draft;
 use pipelines::reader::Reader;
-use pipelines::variants::Definitions;
 use sha2::Digest;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+#[path = "check_changes.rs"]
+mod compared;
+#[path = "check_places.rs"]
+mod places;
+
+pub use compared::{changes, needing_a_restart};
 
 /// A configuration and its pipelines, found to fit together.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The configuration.
     pub config: Config,
-    /// The pipelines in use, with the configuration's budgets.
-    pub definitions: Definitions,
+    /// The pipelines in use, with what the configuration says over them.
+    pub pipelines: Assembled,
     /// What all of it was read from.
     pub typed: Typed,
+    /// What is probably not meant.
+    pub warnings: Vec<Diagnosis>,
 }
 
 impl Checked {
     /// Hash of what runs work with, 16 hex digits: the definitions in force and the programs they
     /// start.
     pub fn hash(&self) -> String {
-        let meant = format!("{:?}{:?}", self.definitions, self.config.programs);
+        let meant = format!("{:?}{:?}", self.pipelines.definitions, self.config.programs);
         let digest = sha2::Sha256::digest(meant);
         crate::data::hex(&digest[..8])
     }
@@ -55,20 +63,39 @@ pub fn check(layers: &Layers, search: &[PathBuf]) -> Result<Checked, Vec<Diagnos
         Some(folder) => read_folder(&reader, folder),
         None => Some(embedded()),
     };
-    // What an unreadable definition offers is unknown: names are compared once it is mended.
-    let drafts = texts.as_deref().and_then(|texts| drafts(&reader, texts));
-    let Some((texts, drafts)) = texts.zip(drafts) else {
+    let documents = texts.as_deref().and_then(|texts| documents(&reader, texts));
+    let Some((texts, documents)) = texts.zip(documents) else {
         return reader.finish(None);
     };
-    check_names(&reader, layers, &drafts);
+    let mut warnings = Vec::new();
     if let Some(config) = &config {
-        check_programs(&reader, layers, config, &drafts, search);
+        places::check_named_programs(&reader, layers, config);
+        places::check_files(&reader, layers, config);
     }
+    check_names(&reader, layers, &documents);
+    let mut look = |drafts: &[Draft]| {
+        let Some(config) = &config else {
+            return Vec::new();
+        };
+        warnings.extend(check_streams(config, drafts));
+        places::check_programs(config, drafts, search)
+    };
+    let assembled = assembled(
+        &reader,
+        layers,
+        &pipelines,
+        config.as_ref(),
+        documents,
+        &mut look,
+    );
+    warnings.sort();
+    warnings.dedup();
     let typed = layers.typed.with_definitions(texts);
-    let checked = config.map(|config| Checked {
-        definitions: linked(&reader, &config, drafts),
+    let checked = config.zip(assembled).map(|(config, pipelines)| Checked {
         config,
+        pipelines,
         typed,
+        warnings,
     });
     reader.finish(checked)
 }
@@ -80,35 +107,76 @@ pub fn recall(typed: Typed) -> Result<Checked, Vec<Diagnosis>> {
     let layers = typed.layers()?;
     let reader = Reader::new(&layers.document);
     let config = layers.read(&reader);
-    let drafts = drafts(&reader, &texts);
-    let checked = config.zip(drafts).map(|(config, drafts)| Checked {
-        definitions: linked(&reader, &config, drafts),
+    let documents = documents(&reader, &texts);
+    let (Some(config), Some(documents)) = (config, documents) else {
+        return reader.finish(None);
+    };
+    let nobody_looks = &mut |_: &[Draft]| Vec::new();
+    let pipelines = config.pipelines.clone();
+    let assembled = assembled(
+        &reader,
+        &layers,
+        &pipelines,
+        Some(&config),
+        documents,
+        nobody_looks,
+    );
+    let checked = assembled.map(|assembled| Checked {
         config,
+        pipelines: assembled,
         typed: layers.typed.clone(),
+        warnings: Vec::new(),
     });
     reader.finish(checked)
 }
 
-/// The pipelines that the configuration uses, with its budgets.
-fn linked(reader: &Reader<'_>, config: &Config, drafts: Vec<Draft>) -> Definitions {
-    let pipelines = &config.pipelines;
-    let chosen = |draft: &Draft| {
-        let names = pipelines.chosen.as_ref();
-        names.is_none_or(|names| names.contains(&draft.definition.name))
+/// The pipelines that the configuration uses, by run; mistakes are noted.
+fn assembled(
+    reader: &Reader<'_>,
+    layers: &Layers,
+    pipelines: &PipelinesConfig,
+    config: Option<&Config>,
+    documents: Vec<Document>,
+    look: Look<'_>,
+) -> Option<Assembled> {
+    let none = Eras::default();
+    let eras = config.map_or(&none, |config| &config.eras);
+    let used = pipelines.chosen.as_deref();
+    assemble(documents, Some(layers.over()), eras, used, look)
+        .map_err(|found| reader.note_all(found))
+        .ok()
+}
+
+/// Pipelines set going by a stream that no profile brings. Where a profile takes the stream from
+/// names of files, nobody knows which there will be.
+fn check_streams(config: &Config, drafts: &[Draft]) -> Vec<Diagnosis> {
+    let brought: Option<Vec<&str>> = config
+        .streams
+        .iter()
+        .map(|stream| stream.stream.as_ref().map(|name| name.as_str()))
+        .collect();
+    let Some(brought) = brought.filter(|brought| !brought.is_empty()) else {
+        return Vec::new();
     };
-    let definitions = match link(drafts.into_iter().filter(chosen).collect()) {
-        Ok(definitions) => definitions,
-        Err(found) => {
-            reader.note_all(found);
-            Vec::new()
+    let used = |draft: &&Draft| {
+        let chosen = config.pipelines.chosen.as_ref();
+        chosen.is_none_or(|names| names.contains(&draft.definition.name))
+    };
+    let mut found = Vec::new();
+    for draft in drafts.iter().filter(used) {
+        if let Trigger::Stream(stream) = &draft.definition.trigger
+            && stream.as_str() != "*"
+            && !brought.contains(&stream.as_str())
+        {
+            let hint = match nearest(stream.as_str(), brought.iter().copied()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("the profiles bring {}", brought.join(", ")),
+            };
+            let message = format!("no stream profile brings the stream \"{stream}\"");
+            found.push(draft.diagnose_trigger("C011", message, hint));
         }
-    };
-    let with_budget = |mut definition: Definition| {
-        let budget = pipelines.budgets.get(&definition.name).copied();
-        definition.budget = budget.or(definition.budget);
-        definition
-    };
-    Definitions::fixed(definitions.into_iter().map(with_budget).collect())
+    }
+    found
 }
 
 /// The definitions that come with the program.
@@ -120,16 +188,16 @@ fn embedded() -> Vec<TypedText> {
     EMBEDDED.iter().map(own).collect()
 }
 
-/// Drafts of definitions; nothing when one of them has a mistake.
-fn drafts(reader: &Reader<'_>, files: &[TypedText]) -> Option<Vec<Draft>> {
-    let mut drafts = Vec::new();
+/// Definitions as trees; nothing when one of them is not TOML.
+fn documents(reader: &Reader<'_>, files: &[TypedText]) -> Option<Vec<Document>> {
+    let mut documents = Vec::new();
     for TypedText { file, text } in files {
-        match parse(text, file) {
-            Ok(draft) => drafts.push(draft),
+        match Document::parse(file, text) {
+            Ok(document) => documents.push(document),
             Err(found) => reader.note_all(found),
         }
     }
-    (drafts.len() == files.len()).then_some(drafts)
+    (documents.len() == files.len()).then_some(documents)
 }
 
 /// The `*.toml` of a folder, in order of their names; nothing when one cannot be read.
@@ -171,11 +239,8 @@ fn read_folder(reader: &Reader<'_>, folder: &Path) -> Option<Vec<TypedText>> {
 }
 
 /// Pipelines that the configuration names must be defined.
-fn check_names(reader: &Reader<'_>, layers: &Layers, drafts: &[Draft]) {
-    let known: Vec<&str> = drafts
-        .iter()
-        .map(|draft| draft.definition.name.as_str())
-        .collect();
+fn check_names(reader: &Reader<'_>, layers: &Layers, documents: &[Document]) {
+    let known: Vec<&str> = documents.iter().filter_map(Document::pipeline).collect();
     let mistake = |at: &Node, name: &str| {
         let hint = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
@@ -215,77 +280,6 @@ fn check_names(reader: &Reader<'_>, layers: &Layers, drafts: &[Draft]) {
     }
 }
 
-/// Programs must be there and may be started.
-fn check_programs(
-    reader: &Reader<'_>,
-    layers: &Layers,
-    config: &Config,
-    drafts: &[Draft],
-    search: &[PathBuf],
-) {
-    for (name, path) in &config.programs {
-        if let Err(why) = startable(path) {
-            let node = layers
-                .document
-                .root
-                .get("programs")
-                .and_then(|node| node.get(name));
-            let message = format!(
-                "program \"{name}\" cannot be started: {} {why}",
-                path.display()
-            );
-            let hint = "name an executable file";
-            reader.mistake(node.unwrap_or(&layers.document.root), "C006", message, hint);
-        }
-    }
-    for draft in drafts {
-        for (task, word) in draft.programs() {
-            let wrong = |message: String, hint: String| {
-                reader.note(draft.diagnose_program(task, "C006", message, hint));
-            };
-            let named = word
-                .strip_prefix("{program:")
-                .and_then(|rest| rest.strip_suffix('}'));
-            if let Some(name) = named {
-                if !config.programs.contains_key(name) {
-                    let near = nearest(name, config.programs.keys().map(String::as_str));
-                    let near =
-                        near.map_or(String::new(), |near| format!("did you mean \"{near}\"? "));
-                    let hint = format!("{near}add {name} = \"path\" to [programs]");
-                    wrong(format!("no program is called \"{name}\""), hint);
-                }
-            } else if word.starts_with('/') {
-                if let Err(why) = startable(Path::new(word)) {
-                    let hint = "name an executable file, or {program:NAME} and [programs]";
-                    wrong(format!("{word} {why}"), hint.to_owned());
-                }
-            } else if word.contains('/') {
-                let hint = "write a whole path, or {program:NAME} and its path in [programs]";
-                let message =
-                    format!("{word} is relative, and an attempt starts in an empty folder");
-                wrong(message, hint.to_owned());
-            } else if word != "{tier0}"
-                && !search
-                    .iter()
-                    .any(|folder| startable(&folder.join(word)).is_ok())
-            {
-                let hint = "install it, or write a whole path";
-                wrong(format!("{word} is in no folder of PATH"), hint.to_owned());
-            }
-        }
-    }
-}
-
-/// Whether a file can be executed by somebody.
-fn startable(path: &Path) -> Result<(), String> {
-    match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() => Err("is no file".to_owned()),
-        Ok(found) if found.permissions().mode() & 0o111 == 0 => Err("is not executable".to_owned()),
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("cannot be found: {error}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,7 +288,7 @@ mod tests {
     fn said(layers: &Layers) -> String {
         match check(layers, &[]) {
             Ok(checked) => {
-                let definitions = checked.definitions.resolve(RunNumber(0));
+                let definitions = checked.pipelines.definitions.resolve(RunNumber(0));
                 let names = definitions.iter().map(|d| d.name.as_str());
                 names.collect::<Vec<_>>().join(" ")
             }
@@ -320,7 +314,7 @@ mod tests {
         );
         let text = "[pipelines.express]\nbudget = { seen_to_published = \"5s\" }\n";
         let checked = check(&layers(base, text), &[]).expect("a legal override");
-        let budget = checked.definitions.resolve(RunNumber(0))[0]
+        let budget = checked.pipelines.definitions.resolve(RunNumber(0))[0]
             .budget
             .expect("it has one");
         assert_eq!(budget.seen_to_published.as_secs_f64(), 5.0);

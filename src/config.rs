@@ -6,12 +6,12 @@
 //! of the file system only the configuration file itself is read; `check.rs` looks at what it
 //! names.
 
-use model::budget::Budget;
 use model::ids::AgentNumber;
 use model::names::PipelineName;
+use pipelines::assembly::Over;
+use pipelines::choice::Eras;
 use pipelines::diagnosis::Diagnosis;
 use pipelines::document::{Document, Node, Value};
-use pipelines::draft::read_budget;
 use pipelines::reader::{Keys, Reader};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -66,6 +66,22 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
         "A password in the configuration. Keep it in a file (store.password_file) or in the \
          environment (store.password_env).",
     ),
+    (
+        "C010",
+        "Options of a dataset or pipeline that is not there, or that belong somewhere else.",
+    ),
+    (
+        "C011",
+        "A pipeline that is set going by a stream which no stream profile brings.",
+    ),
+    (
+        "C012",
+        "A folder or file that the instance needs and that cannot be read.",
+    ),
+    (
+        "C013",
+        "A section of the design that is not built yet; it is refused so that nobody relies on it.",
+    ),
 ];
 
 /// The configuration of one instance.
@@ -85,6 +101,8 @@ pub struct Config {
     pub streams: Vec<StreamConfig>,
     /// Which pipelines it runs.
     pub pipelines: PipelinesConfig,
+    /// Stretches of runs that values may depend on.
+    pub eras: Eras,
 }
 
 /// Who an instance is and where it keeps things.
@@ -129,8 +147,6 @@ pub struct PipelinesConfig {
     pub folder: Option<PathBuf>,
     /// Pipelines used; none for all there are.
     pub chosen: Option<Vec<PipelineName>>,
-    /// Budgets in place of those of the definitions.
-    pub budgets: BTreeMap<PipelineName, Budget>,
 }
 
 /// Every section with its keys, as in `config/tier0.toml`.
@@ -162,6 +178,26 @@ const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("pipelines", &["folder", "use"]),
+    ("dataset", &[]),
+    ("era", &["name", "from_run"]),
+];
+
+/// Places to run programs at that are not built yet.
+const BATCH: &[&str] = &["slurm", "htcondor", "arc"];
+
+/// What stands at the top of a configuration: one key, and sections.
+const TOP: &[&str] = &[
+    "site",
+    "instance",
+    "store",
+    "api",
+    "executor",
+    "programs",
+    "stream",
+    "pipelines",
+    "dataset",
+    "era",
+    "bus",
 ];
 
 /// Cores of the largest machine we have heard of, with room.
@@ -174,6 +210,8 @@ pub struct Layers {
     pub(crate) document: Document,
     /// What all of it was read from; its base is what paths of the file are relative to.
     pub(crate) typed: Typed,
+    /// Which source of the document is the site's file.
+    site_source: Option<usize>,
 }
 
 /// Reads a configuration: the file if there is one, then the environment's settings, then flags.
@@ -197,7 +235,7 @@ impl Layers {
     ) -> Result<Self, Vec<Diagnosis>> {
         let Some(path) = file else {
             let here = std::path::absolute(".").unwrap_or_default();
-            return Self::over(None, &here, environment, flags);
+            return Self::laid(None, &here, environment, flags);
         };
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -209,7 +247,7 @@ impl Layers {
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let base = whole.parent().unwrap_or(Path::new(""));
         let file = TypedText { file: shown, text };
-        Self::over(Some(file), base, environment, flags)
+        Self::laid(Some(file), base, environment, flags)
     }
 
     /// Layers over a text; its paths are relative to `base`.
@@ -224,10 +262,10 @@ impl Layers {
             file: file.to_owned(),
             text: text.to_owned(),
         };
-        Self::over(Some(file), base, environment, flags)
+        Self::laid(Some(file), base, environment, flags)
     }
 
-    fn over(
+    fn laid(
         file: Option<TypedText>,
         base: &Path,
         environment: &[(String, String)],
@@ -251,7 +289,9 @@ impl Layers {
         let flags = flags
             .iter()
             .map(|(name, value)| setting("flags", name, name.split('.').collect(), value));
-        Self::of(Typed::new(file, base, environment.chain(flags).collect()))
+        let mut typed = Typed::new(file, base, environment.chain(flags).collect());
+        typed.read_site()?;
+        Self::of(typed)
     }
 
     /// Layers over what was typed.
@@ -260,6 +300,11 @@ impl Layers {
             Some(file) => Document::parse(&file.file, &file.text)?,
             None => Document::empty(),
         };
+        let mut site_source = None;
+        if let Some(site) = &typed.site {
+            let below = Document::parse(&site.file, &site.text)?;
+            site_source = Some(document.lay_upon(&below));
+        }
         let mut found = Vec::new();
         for setting in &typed.settings {
             let path: Vec<&str> = setting.path.iter().map(String::as_str).collect();
@@ -267,7 +312,11 @@ impl Layers {
             found.extend(laid.err());
         }
         if found.is_empty() {
-            Ok(Self { document, typed })
+            Ok(Self {
+                document,
+                typed,
+                site_source,
+            })
         } else {
             Err(found.into_iter().map(|boxed| *boxed).collect())
         }
@@ -282,20 +331,17 @@ impl Layers {
 
     /// Reads everything; nothing only where a mistake was noted.
     pub(crate) fn read<'d>(&'d self, reader: &Reader<'d>) -> Option<Config> {
-        let sections = [
-            "instance",
-            "store",
-            "api",
-            "executor",
-            "programs",
-            "stream",
-            "pipelines",
-        ];
-        let root = reader.table(&self.document.root, "the configuration", &sections)?;
+        let root = reader.table(&self.document.root, "the configuration", TOP)?;
+        refuse_unbuilt(reader, &root);
         let instance = self.read_instance(reader, section(reader, &root, "instance"));
         let store = self.read_store(reader, section(reader, &root, "store"));
         let api = self.read_api(reader, section(reader, &root, "api"), &instance.state);
-        let local = read_local(reader, section(reader, &root, "executor"));
+        let executor = root.get("executor");
+        let executor = executor.and_then(|node| {
+            let legal = [keys_of("executor"), BATCH].concat();
+            reader.table(node, "[executor]", &legal)
+        });
+        let local = read_local(reader, executor);
         let programs = root
             .get("programs")
             .map(|node| self.read_programs(reader, node));
@@ -303,6 +349,7 @@ impl Layers {
             .get("stream")
             .map(|node| self.read_streams(reader, node));
         let pipelines = self.read_pipelines(reader);
+        let eras = root.get("era").map(|node| Eras::read(reader, node));
         Some(Config {
             instance,
             store,
@@ -311,7 +358,17 @@ impl Layers {
             programs: programs.unwrap_or_default(),
             streams: streams.unwrap_or_default(),
             pipelines,
+            eras: eras.unwrap_or_default(),
         })
+    }
+
+    /// What it says over the definitions of pipelines.
+    pub(crate) fn over(&self) -> Over<'_> {
+        Over {
+            document: &self.document,
+            pipelines: self.document.root.get("pipelines"),
+            datasets: self.document.root.get("dataset"),
+        }
     }
 
     /// A path: as it is, or relative to the file that it was typed in.
@@ -330,11 +387,10 @@ impl Layers {
             );
             return None;
         }
-        let in_file = node.source == 0;
-        Some(if in_file {
-            self.typed.base.join(text)
-        } else {
-            PathBuf::from(text)
+        Some(match node.source {
+            0 => self.typed.base.join(text),
+            site if self.site_source == Some(site) => self.typed.site_base.join(text),
+            _ => PathBuf::from(text),
         })
     }
 
@@ -407,16 +463,8 @@ impl Layers {
                         .map(PipelineName::new);
                     config.chosen = Some(names.collect());
                 }
-                (name, Value::Table(_)) => {
-                    let what = format!("[pipelines.{name}]");
-                    let budget = reader
-                        .table(node, &what, &["budget"])
-                        .and_then(|keys| keys.required(reader, "budget", "budget = { .. }"))
-                        .and_then(|node| read_budget(reader, node));
-                    config
-                        .budgets
-                        .extend(budget.map(|budget| (PipelineName::new(name), budget)));
-                }
+                // Laid over the definition of that name, and read there.
+                (_, Value::Table(_)) => {}
                 _ => reader.unknown_key(key, "[pipelines]", keys_of("pipelines")),
             }
         }
@@ -435,6 +483,24 @@ fn keys_of(section: &str) -> &'static [&'static str] {
 /// A section, if it is there.
 fn section<'d>(reader: &Reader<'d>, root: &Keys<'d>, name: &str) -> Option<Keys<'d>> {
     reader.table(root.get(name)?, &format!("[{name}]"), keys_of(name))
+}
+
+/// Parts of the design that nobody may believe to be there.
+fn refuse_unbuilt<'d>(reader: &Reader<'d>, root: &Keys<'d>) {
+    let refuse = |node: Option<&Node>, what: &str, hint: &str| {
+        if let Some(node) = node {
+            let message = format!("{what} is not built yet");
+            reader.mistake(node, "C013", message, hint);
+        }
+    };
+    let executor = root.get("executor");
+    for batch in BATCH {
+        let hint = "remove it; programs are run on this machine ([executor.local])";
+        let what = format!("[executor.{batch}]");
+        refuse(executor.and_then(|node| node.get(batch)), &what, hint);
+    }
+    let hint = "remove it; messages wait in the store's outbox";
+    refuse(root.get("bus"), "[bus]", hint);
 }
 
 /// Whether a setting is the word that switches it off.

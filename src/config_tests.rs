@@ -2,6 +2,7 @@
 
 use super::streams::{Completion, SCAN_INTERVAL, StreamKind};
 use super::*;
+use model::run::RunType;
 
 const DOCUMENTED: &str = include_str!("../config/tier0.toml");
 
@@ -31,6 +32,8 @@ fn read(
 /// `config/tier0.toml` with every setting in use.
 fn everything() -> String {
     let used = |line: &str| match line.strip_prefix('#') {
+        // A test of its own reads a site.
+        Some(rest) if rest.starts_with("site") => String::new(),
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => {
             rest.to_owned()
         }
@@ -51,7 +54,8 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
     assert_eq!(config.streams.len(), 1);
     assert_eq!(config.streams[0].scan_interval, SCAN_INTERVAL);
     assert_eq!(config.local.cores, Some(8));
-    assert_eq!(config.pipelines.budgets.len(), 1);
+    assert_eq!(config.eras.iter().count(), 2);
+    assert!(DOCUMENTED.contains("\n#site = "));
     let document = Document::parse("tier0.toml", &text).unwrap();
     for (section, keys) in SECTIONS {
         let step = |node: &'_ Node, step: &str| match &node.value {
@@ -99,6 +103,44 @@ fn the_small_site_is_legal() {
     );
     assert!(stream.recursive);
     assert_eq!(config.instance.storage, Path::new("/var/lib/tier0/storage"));
+}
+
+#[test]
+fn a_site_lies_under_the_file() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let sites = folder.path().join("sites");
+    std::fs::create_dir(&sites).expect("a folder for sites");
+    let site = "[instance]\nname = \"there\"\nstate = \"s\"\n[executor.local]\ncores = 4\n\
+                [[stream]]\nname = \"daq\"\nfolder = \"in\"\nlabel = \"real\"\nrun_type = \"test\"\n";
+    std::fs::write(sites.join("a.toml"), site).expect("a site is written");
+    let text = "site = \"sites/a.toml\"\n[instance]\nname = \"here\"\n\
+                [[stream]]\nname = \"daq\"\nfolder = \"own\"\n";
+    let read = |text: &str, flags: &[(String, String)]| {
+        let layers = Layers::from_text("t.toml", text, folder.path(), &[], flags);
+        layers.and_then(|layers| layers.config())
+    };
+    let config = read(text, &[]).expect("both together are legal");
+    assert_eq!(config.instance.name, "here");
+    assert_eq!(
+        config.instance.state,
+        sites.join("s"),
+        "relative to the site's file"
+    );
+    assert_eq!(config.local.cores, Some(4));
+    assert_eq!(config.streams.len(), 1, "laid over each other by name");
+    assert_eq!(config.streams[0].folder, folder.path().join("own"));
+    assert_eq!(config.streams[0].run_type, RunType::Test);
+    let path = sites.join("a.toml").display().to_string();
+    let config = read("", &[("site".to_owned(), path)]).expect("a site may come by a flag");
+    assert_eq!(config.instance.name, "there");
+    let said = read("site = \"sites/b.toml\"\n", &[]).unwrap_err()[0].to_string();
+    assert!(
+        said.contains("C001") && said.contains("t.toml:1:8"),
+        "{said}"
+    );
+    std::fs::write(sites.join("a.toml"), "[api]\nlisten = 5\n").expect("a site is written");
+    let said = read(text, &[]).unwrap_err()[0].to_string();
+    assert!(said.contains("a.toml:2:10"), "{said}");
 }
 
 #[test]

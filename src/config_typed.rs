@@ -6,6 +6,7 @@
 
 use super::Layers;
 use pipelines::diagnosis::Diagnosis;
+use pipelines::document::{Document, Value};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,10 @@ pub struct Typed {
     pub file: Option<TypedText>,
     /// What paths of the file are relative to.
     pub base: PathBuf,
+    /// The site's file under it, if one is named.
+    pub site: Option<TypedText>,
+    /// What paths of the site's file are relative to.
+    pub site_base: PathBuf,
     /// Settings over the file, in the order in which they are laid.
     pub settings: Vec<TypedSetting>,
     /// Pipelines.
@@ -54,6 +59,8 @@ impl Typed {
             schema: SCHEMA,
             file,
             base: base.to_owned(),
+            site: None,
+            site_base: PathBuf::new(),
             settings,
             definitions: Vec::new(),
         }
@@ -82,6 +89,61 @@ impl Typed {
                 "it has shape {}, this program reads shape {SCHEMA}",
                 typed.schema
             ))
+        }
+    }
+
+    /// Reads the site's file, if one is named.
+    pub(crate) fn read_site(&mut self) -> Result<(), Vec<Diagnosis>> {
+        let document = match &self.file {
+            Some(file) => Document::parse(&file.file, &file.text)?,
+            None => Document::empty(),
+        };
+        let node = document.root.get("site");
+        let in_file = node.and_then(|node| match &node.value {
+            Value::Text(path) => Some(path.as_str()),
+            _ => None,
+        });
+        if let Some(node) = node.filter(|_| in_file.is_none()) {
+            let hint = "write site = \"sites/small.toml\"";
+            let message = format!("a site is a path, this is {}", node.value.kind());
+            return Err(vec![document.diagnose(node, "T004", message, hint)]);
+        }
+        let Some((path, by_setting)) = self.names_site(in_file) else {
+            return Ok(());
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let file = path.display().to_string();
+                self.site = Some(TypedText { file, text });
+                let whole = std::path::absolute(&path).unwrap_or(path);
+                whole
+                    .parent()
+                    .unwrap_or(Path::new(""))
+                    .clone_into(&mut self.site_base);
+                Ok(())
+            }
+            Err(error) => {
+                let path = path.display();
+                let message = format!("the site's file {path} could not be read: {error}");
+                let hint = "name a file that exists, relative to this one";
+                Err(vec![match (node, by_setting) {
+                    (Some(node), None) => document.diagnose(node, "C001", message, hint),
+                    (_, at) => {
+                        let shown = at.map_or("", |at| self.settings[at].shown.as_str());
+                        let hint = "name a file that exists".to_owned();
+                        Diagnosis::without_place(shown, "C001", message, hint)
+                    }
+                }])
+            }
+        }
+    }
+
+    /// The site's file that is named: by a flag, the environment or the file, whoever is last.
+    fn names_site(&self, in_file: Option<&str>) -> Option<(PathBuf, Option<usize>)> {
+        let named = |setting: &TypedSetting| setting.path == ["site"];
+        match self.settings.iter().rposition(named) {
+            Some(at) => Some((PathBuf::from(&self.settings[at].value), Some(at))),
+            None => in_file.map(|path| (self.base.join(path), None)),
         }
     }
 

@@ -16,6 +16,7 @@
 
 pub mod config;
 pub mod check;
+pub mod explain;
 pub mod serve;
 pub mod cli;
 pub mod data;

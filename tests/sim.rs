@@ -56,6 +56,7 @@ const MUST_HAPPEN: &[&str] = &[
     "asked to stop a run early",
     "configuration reloaded",
     "configuration reloaded unchanged",
+    "wrong configuration refused",
     // What became of it.
     "job done provisionally",
     "job failed",

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 const TASK_KEYS: &[&str] = &[
     "name",
+    "enabled",
     "input",
     "split",
     "program",
@@ -90,7 +91,7 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         .unwrap_or(true);
     let splitter = splitter?;
     check_one_job_a_run(reader, &keys, &splitter, !calibrates.is_empty(), certifies);
-    let at = |key: &str| keys.get(key).unwrap_or(node).at.clone();
+    let at = |key: &str| keys.get(key).unwrap_or(node).place();
     let places = TaskPlaces {
         input: at("input"),
         release: at("release"),

@@ -1,7 +1,7 @@
 //! The door for commands: whoever asks waits here until the answer is durable.
 
 use crate::message::Message;
-use engine::Input;
+use engine::{Configuration, Input};
 use lanes::{Refuse, Sender};
 use model::command::{Order, Reply};
 use model::wait::{Object, Wait, Why};
@@ -59,6 +59,24 @@ impl Commands {
 
     /// Asks and waits until the answer is durable. Blocks: not for async code.
     pub fn ask(&self, order: Order) -> Result<Reply, DoorError> {
+        self.put(|ticket| Input::Asked { ticket, order })
+    }
+
+    /// Hands a configuration over that was read again, or why it cannot be taken; waits until the
+    /// answer is durable. Blocks: not for async code.
+    pub fn reconfigure(
+        &self,
+        order: Order,
+        configuration: Result<Box<Configuration>, String>,
+    ) -> Result<Reply, DoorError> {
+        self.put(|ticket| Input::Reconfigured {
+            ticket,
+            order,
+            configuration,
+        })
+    }
+
+    fn put(&self, input: impl FnOnce(u64) -> Input) -> Result<Reply, DoorError> {
         let (answer, answered) = mpsc::sync_channel(1);
         let ticket = {
             let mut waiting = self.waiting.lock();
@@ -67,9 +85,7 @@ impl Commands {
             waiting.tickets.insert(ticket, answer);
             ticket
         };
-        let sent = self
-            .lane
-            .offer(Message::Input(Input::Asked { ticket, order }));
+        let sent = self.lane.offer(Message::Input(input(ticket)));
         let result = match sent {
             Ok(()) => answered
                 .recv_timeout(ANSWER_WAIT)

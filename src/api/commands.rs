@@ -179,6 +179,11 @@ pub(crate) async fn declare_lost(
     ask(parts, manner.order(command)?).await
 }
 
+/// `POST /api/v1/config:reload`.
+pub(crate) async fn reload(State(parts): State<ApiParts>, Asked(manner): Asked<Manner>) -> Outcome {
+    ask(parts, manner.order(Command::ConfigReload)?).await
+}
+
 pub(crate) fn unknown_verb(kind: &str, segment: &str, known: &str) -> Trouble {
     Trouble::bad_request(format!("\"{segment}\" names no verb of a {kind}"), known)
 }

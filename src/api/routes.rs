@@ -54,6 +54,7 @@ const INDEX: &[&str] = &[
     "GET /api/v1/audit?after&limit",
     "GET /api/v1/gates",
     "POST /api/v1/gates/{pipeline}.{task}:hold|accept {run}",
+    "POST /api/v1/config:reload",
     "GET /api/v1/system",
 ];
 
@@ -94,6 +95,7 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/audit", get(reads::audit))
         .route("/gates", get(gates::gates))
         .route("/gates/{task}", axum::routing::post(gates::gate_verb))
+        .route("/config:reload", axum::routing::post(commands::reload))
         .route("/system", get(reads::system));
     Router::new()
         .route("/healthz", get(healthz))

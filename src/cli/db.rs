@@ -4,7 +4,8 @@
 //! never change a row of anybody's work; `migrate` changes tables alone, and says which first.
 
 use super::Desk;
-use super::instance::{checked, setting, start_failure, store_failure};
+use super::check::{Origin, mistaken, setting};
+use super::instance::{start_failure, store_failure};
 use super::outcome::{Exit, Failure};
 use super::table::Table;
 use clap::{Args, Subcommand};
@@ -51,7 +52,8 @@ fn failed(error: StoreError) -> Failure {
 
 pub(super) fn run(verb: &DbVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     let (DbVerb::Check(place) | DbVerb::Migrate { place, .. }) = verb;
-    let config = checked(&place.settings, desk)?.config;
+    let origin = Origin::of(&place.settings, desk);
+    let config = origin.checked().map_err(|found| mistaken(&found))?.config;
     let database = crate::serve::database_of(&config).map_err(|error| start_failure(&error))?;
     match verb {
         DbVerb::Check(_) => {}

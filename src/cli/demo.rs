@@ -3,7 +3,7 @@
 //! In: arguments. Out: what happens, as it happens, then the summary or its document.
 
 use super::Desk;
-use super::instance::wait_for_end;
+use super::instance::Signals;
 use super::outcome::{Exit, Failure};
 use crate::check::check;
 use crate::config::Layers;
@@ -90,7 +90,8 @@ fn hold(summary: &Summary, options: &DemoOptions, desk: &mut Desk) -> Result<(),
             let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
             Failure::Configuration(texts.join("\n"))
         })?;
-    let instance = Instance::start(checked, &options.program)
+    let signals = Signals::listen()?;
+    let instance = Instance::start(checked, &options.program, None)
         .map_err(|error| Failure::Start(error.to_string()))?;
     let address = instance
         .address()
@@ -99,7 +100,7 @@ fn hold(summary: &Summary, options: &DemoOptions, desk: &mut Desk) -> Result<(),
         "holding act {} at http://{address}/api/v1 until SIGINT",
         act.act
     ));
-    wait_for_end(&instance);
+    signals.wait_for_end(&instance, desk);
     instance
         .stop()
         .map_err(|error| Failure::Start(error.to_string()))

@@ -9,6 +9,7 @@ mod alarms;
 mod audit;
 mod bench;
 mod calib;
+mod check;
 mod client;
 mod datasets;
 mod db;
@@ -91,7 +92,9 @@ pub enum Verb {
     /// Run an instance
     Serve(instance::ServeArgs),
     /// Check configuration and pipelines without starting anything
-    Check(instance::CheckArgs),
+    Check(check::CheckArgs),
+    /// What the code of a mistake means and what to do
+    Explain(check::ExplainArgs),
     /// Runs: list, show, start, stop
     #[command(subcommand)]
     Run(runs::RunVerb),
@@ -214,7 +217,8 @@ fn dispatch(verb: &Verb, desk: &mut Desk) -> Result<Exit, Failure> {
     match verb {
         Verb::Demo(arguments) => demo::demo(arguments, desk),
         Verb::Serve(arguments) => instance::serve(arguments, desk),
-        Verb::Check(arguments) => instance::check_all(arguments, desk),
+        Verb::Check(arguments) => check::check_all(arguments, desk),
+        Verb::Explain(arguments) => check::explain(arguments, desk),
         Verb::Run(verb) => runs::run(verb, desk),
         Verb::File(verb) => files::run(verb, desk),
         Verb::Job(verb) => jobs::run(verb, desk),

@@ -62,7 +62,7 @@ pub(super) fn play_by(
                 .join("\n")
         })?;
     let storage = checked.config.instance.storage.clone();
-    let instance = Instance::start(checked, program).map_err(|error| error.to_string())?;
+    let instance = Instance::start(checked, program, None).map_err(|error| error.to_string())?;
     instance.wait_until_scanned();
     let address = instance
         .address()

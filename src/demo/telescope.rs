@@ -258,7 +258,10 @@ mod tests {
         std::fs::write(&config, config_of(&play)).unwrap();
         let layers = Layers::from_file(Some(&config), &[], &[]).unwrap();
         let checked = check(&layers, &[]).unwrap();
-        assert_eq!(checked.definitions.resolve(RunNumber(3246)).len(), 1);
+        assert_eq!(
+            checked.pipelines.definitions.resolve(RunNumber(3246)).len(),
+            1
+        );
         assert!(folder.join("programs/packages").is_dir());
         // Every name that is played is one of the shipped profile's.
         let pattern = checked.config.streams[0].pattern.as_deref().unwrap();

@@ -91,6 +91,9 @@ impl Engine {
                 self.rule(ruling, effects)
             }
             Command::Jobs(ref asked) => self.jobs_asked(now, order, asked, effects),
+            Command::ConfigReload => {
+                Reply::Refused("a configuration is read by the instance, not by its engine".into())
+            }
         }
     }
 

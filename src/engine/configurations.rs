@@ -7,17 +7,22 @@
 
 use crate::setup::{Configuration, TaskPlan, plan_tasks};
 use crate::{Effect, Engine};
-use model::audit::Audit;
-use model::command::Reply;
+use model::alarm::Severity;
+use model::command::{Order, Reply};
 use model::configuration::ConfigurationText;
 use model::fact::Fact;
-use model::ids::{AuditId, RunNumber};
+use model::ids::RunNumber;
 use model::job::Job;
 use model::names::TaskPath;
 use model::run::RunState;
 use model::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+
+/// The alarm that stands while the text last read was wrong.
+const REFUSED_ALARM: &str = "config-reload";
+/// Mistakes beyond this are in the answer, not in the alarm: rows stay small.
+const MISTAKES_BYTES_MAX: usize = 2_000;
 
 /// All configurations that somebody works with, by hash.
 #[derive(Debug)]
@@ -96,46 +101,65 @@ impl Engine {
         &self.plans[self.configurations.in_force.clone()]
     }
 
-    /// New runs get this configuration; those that are open keep theirs.
+    /// Takes a configuration as a whole or not at all: new runs get it, those that are open keep
+    /// theirs. One that is wrong leaves an alarm until a right one comes.
     pub(crate) fn reconfigure(
         &mut self,
         now: Moment,
         ticket: u64,
-        by: String,
-        configuration: Configuration,
+        order: &Order,
+        configuration: Result<Box<Configuration>, String>,
         effects: &mut Vec<Effect>,
     ) {
-        let hash = configuration.hash.clone();
-        let reply = if hash == self.configurations.current {
-            format!("configuration {hash} is in force already; nothing of it has changed")
-        } else {
-            let audit = Audit {
-                id: AuditId(self.ids.take()),
-                at: now,
-                by,
-                verb: "config reload".to_owned(),
-                object: "configuration".to_owned(),
-                before: self.configurations.current.clone(),
-                after: hash.clone(),
-                reason: String::new(),
-            };
-            effects.push(Effect::Record(Fact::AuditIs(audit)));
-            self.configurations.replace(configuration);
-            self.plan_in_force();
-            self.record_configuration(now, effects);
-            let others = self.runs.values().filter(|work| {
-                let finished = matches!(work.run.state, RunState::Finished { .. });
-                !finished && work.run.config_hash != hash
-            });
-            let kept = match others.count() {
-                0 => "no run is at work with another one".to_owned(),
-                1 => "1 run at work keeps its own".to_owned(),
-                more => format!("{more} runs at work keep their own"),
-            };
-            format!("runs that open from now on get configuration {hash}; {kept}")
+        let reply = match configuration {
+            Ok(configuration) => {
+                self.clear_alarm(now, REFUSED_ALARM, effects);
+                Reply::Done(self.take_configuration(now, order, *configuration, effects))
+            }
+            Err(mistakes) => {
+                let shown = mistakes.floor_char_boundary(MISTAKES_BYTES_MAX);
+                let text = format!(
+                    "The configuration was not taken; the one before stays in force. Mend it and \
+                     reload it again; `tier0 check` tells the same.\n{}",
+                    &mistakes[..shown]
+                );
+                let severity = Severity::Medium;
+                self.clear_alarm(now, REFUSED_ALARM, effects);
+                self.alarm(now, REFUSED_ALARM.to_owned(), severity, text, effects);
+                Reply::Refused(mistakes)
+            }
         };
-        let reply = Reply::Done(reply);
         effects.push(Effect::Reply { ticket, reply });
+    }
+
+    /// Puts a configuration in force; says what follows.
+    fn take_configuration(
+        &mut self,
+        now: Moment,
+        order: &Order,
+        configuration: Configuration,
+        effects: &mut Vec<Effect>,
+    ) -> String {
+        let hash = configuration.hash.clone();
+        let before = self.configurations.current.clone();
+        if hash == before {
+            return format!("configuration {hash} is in force already; nothing of it has changed");
+        }
+        self.configurations.replace(configuration);
+        self.plan_in_force();
+        self.record_configuration(now, effects);
+        let object = "configuration".to_owned();
+        self.audit(now, order, object, before, hash.clone(), effects);
+        let others = self.runs.values().filter(|work| {
+            let finished = matches!(work.run.state, RunState::Finished { .. });
+            !finished && work.run.config_hash != hash
+        });
+        let kept = match others.count() {
+            0 => "no run is at work with another one".to_owned(),
+            1 => "1 run at work keeps its own".to_owned(),
+            more => format!("{more} runs at work keep their own"),
+        };
+        format!("runs that open from now on get configuration {hash}; {kept}")
     }
 
     /// Writes the configuration in force down, unless that was done.

@@ -30,15 +30,15 @@ pub enum Input {
     },
     /// After a restart: these jobs' attempts ended with the older epoch.
     AttemptsLost(Vec<JobId>),
-    /// The configuration was changed, and found right as a whole. Boxed, because it is large and
-    /// rare beside the others.
+    /// Somebody asked for the configuration to be read again.
     Reconfigured {
         /// Whom to answer.
         ticket: u64,
-        /// Who asked, as far as the window that took it knows.
-        by: String,
-        /// What new runs get.
-        configuration: Box<Configuration>,
+        /// Who asked, and why.
+        order: Order,
+        /// What new runs get, or every mistake because of which it is not taken. Boxed, because it
+        /// is large and rare beside the others.
+        configuration: Result<Box<Configuration>, String>,
     },
     /// Somebody asks.
     Asked {

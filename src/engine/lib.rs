@@ -158,9 +158,9 @@ impl Engine {
             Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
             Input::Reconfigured {
                 ticket,
-                by,
+                order,
                 configuration,
-            } => self.reconfigure(now, ticket, by, *configuration, effects),
+            } => self.reconfigure(now, ticket, &order, configuration, effects),
             Input::Tick => self.tick(now, effects),
         }
     }

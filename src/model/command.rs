@@ -37,6 +37,9 @@ pub enum Command {
         /// What is ruled.
         kind: RulingKind,
     },
+    /// The configuration is read again and taken as a whole, or refused as a whole. Whoever reads it
+    /// does so before the engine hears of it.
+    ConfigReload,
     /// Every lumi of the run that is open is declared: by default lost, which closes the run with
     /// what is here.
     RunClose {
@@ -145,6 +148,7 @@ impl Command {
             Self::RunClose { .. } => "run close",
             Self::RunReopen { .. } => "run reopen",
             Self::FileDeclareLost { .. } => "file declare-lost",
+            Self::ConfigReload => "config reload",
             Self::Jobs(asked) => match asked.verb {
                 JobVerb::Retry => "job retry",
                 JobVerb::Split(_) => "job split",
@@ -168,6 +172,7 @@ impl Command {
             | Self::RunReopen { run }
             | Self::FileDeclareLost { run, .. } => Object::Run(*run),
             Self::Jobs(asked) => Object::Job(asked.which.job?),
+            Self::ConfigReload => return None,
         })
     }
 }

@@ -7,6 +7,7 @@
 
 mod profiles;
 mod reading;
+mod reload;
 mod settings;
 mod windows;
 
@@ -20,6 +21,7 @@ use executors::{LocalExecutor, LocalLimits, LocalOptions};
 use lanes::{Sender, Wait};
 use meter::Meter;
 use model::arrival::Seen;
+use model::command::{Command, Order, Reply};
 use model::ids::{JobId, RunNumber, Token};
 use model::names::FileName;
 use ports::executor::{Executor, NewsSink};
@@ -32,6 +34,9 @@ use std::sync::Arc;
 use storage::PosixStorage;
 use store::{Database, SqlCatalogue, SqlLedger};
 use watch::WatchHandle;
+
+use reload::Reloader;
+pub use reload::Reread;
 
 /// Why an instance did not start.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +99,7 @@ pub struct Instance {
     watchers: Vec<WatchHandle>,
     server: api::ServerHandle,
     state: PathBuf,
+    reloader: Arc<Reloader>,
     ended: Arc<tokio::sync::Notify>,
 }
 
@@ -110,8 +116,12 @@ impl watch::SeenSink for SpoolToEngine {
 
 impl Instance {
     /// Starts an instance. `program` is the path of this binary: it becomes the spawner and
-    /// `{tier0}`.
-    pub fn start(mut checked: Checked, program: &Path) -> Result<Self, StartError> {
+    /// `{tier0}`; `reread` reads and checks its configuration again when somebody asks for that.
+    pub fn start(
+        mut checked: Checked,
+        program: &Path,
+        reread: Option<Reread>,
+    ) -> Result<Self, StartError> {
         make_absolute(&mut checked.config)?;
         let config = &checked.config;
         let places = &config.instance;
@@ -159,15 +169,24 @@ impl Instance {
             on_end: Box::new(move || end.notify_one()),
         })?;
         let catalogue = Arc::new(SqlCatalogue::open(&database)?);
+        let commands = agent.commands.clone();
+        let reloader = Reloader::new(checked.clone(), program, reread, commands);
+        let reloader = Arc::new(reloader);
         let streams = config.streams.iter();
+        let spools = streams.map(|stream| (stream.name.clone(), stream.folder.clone()));
         let folders = reading::Folders {
-            spools: streams
-                .map(|s| (s.name.clone(), s.folder.clone()))
-                .collect(),
+            spools: spools.collect(),
             storage: places.storage.clone(),
             turn: std::sync::Mutex::new(()),
         };
-        let parts = windows::parts(catalogue, &agent, meter, identity, folders);
+        let parts = windows::parts(
+            catalogue,
+            &agent,
+            meter,
+            identity,
+            folders,
+            reloader.clone(),
+        );
         let server = api::serve(&windows::listen(config), parts)?;
         let watchers = start_watchers(&checked, &agent, clock)?;
         Ok(Self {
@@ -175,6 +194,7 @@ impl Instance {
             watchers,
             server,
             state: places.state.clone(),
+            reloader,
             ended,
         })
     }
@@ -192,6 +212,19 @@ impl Instance {
     /// The door for commands.
     pub fn commands(&self) -> Commands {
         self.agent.commands.clone()
+    }
+
+    /// Reads the configuration again: what came of it, in words. Blocks: not for async code.
+    pub fn reload(&self, by: &str) -> String {
+        match self.reloader.reload(Order::new(Command::ConfigReload, by)) {
+            Ok(Reply::Done(done)) => done,
+            Ok(Reply::Jobs(reply)) => reply.done,
+            Ok(Reply::Would(preview)) => preview.would,
+            Ok(Reply::Refused(why)) => {
+                format!("the configuration was not taken, the one before stays in force\n{why}")
+            }
+            Err(error) => error.to_string(),
+        }
     }
 
     /// Notified when the engine has ended by itself: [`Instance::stop`] says why.

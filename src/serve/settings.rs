@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The configuration as the engine uses it. `myself` is the path of this binary.
 pub(super) fn configuration(checked: &Checked, myself: &Path) -> Configuration {
-    let mut definitions = checked.definitions.clone();
+    let mut definitions = checked.pipelines.definitions.clone();
     definitions.for_each_mut(|definition| {
         for task in &mut definition.tasks {
             let filled = task.program.iter();

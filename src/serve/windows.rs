@@ -1,14 +1,14 @@
 //! The instance's windows: what the API is given to look at, and where it listens.
 
 use super::reading::Folders;
+use super::reload::Reloader;
 use crate::config::Config;
 use agents::clock::SystemClock;
-use agents::commands::Commands;
 use agents::runtime::{AgentHandle, Status};
 use api::{ApiParts, CommandDoor, DoorError, Listen, Reach, StatusSource};
 use engine::Setup;
 use meter::Meter;
-use model::command::{Order, Reply};
+use model::command::{Command, Order, Reply};
 use model::time::Moment;
 use model::wait::{Object, Why};
 use ports::catalogue::Catalogue;
@@ -23,7 +23,6 @@ pub(super) struct Identity {
     agent: u16,
     epoch: i64,
     cores: u32,
-    config_hash: String,
     started_at: Moment,
     clock: SystemClock,
 }
@@ -34,30 +33,32 @@ impl Identity {
             agent: setup.agent.0,
             epoch: setup.epoch.0,
             cores: setup.cores,
-            config_hash: setup.configuration.hash.clone(),
             started_at: clock.now(),
             clock,
         }
     }
 }
 
-struct EngineDoor(Commands);
+struct EngineDoor(Arc<Reloader>);
 
 impl CommandDoor for EngineDoor {
     fn ask(&self, order: Order) -> Result<Reply, DoorError> {
         let tried = format!("{:?}", order.command);
-        let answer = self.0.ask(order);
+        let answer = match order.command {
+            Command::ConfigReload => self.0.reload(order),
+            _ => self.0.commands.ask(order),
+        };
         answer.map_err(|error| no_answer(tried, &error))
     }
 
     fn gates(&self) -> Result<Vec<model::ruling::GateState>, DoorError> {
-        let answer = self.0.gates();
+        let answer = self.0.commands.gates();
         answer.map_err(|error| no_answer("gates".to_owned(), &error))
     }
 
     fn why(&self, object: Object) -> Result<Option<Why>, DoorError> {
         let tried = format!("why {object}");
-        let answer = self.0.why(object);
+        let answer = self.0.commands.why(object);
         answer.map_err(|error| no_answer(tried, &error))
     }
 }
@@ -73,6 +74,7 @@ fn no_answer(tried: String, error: &agents::commands::DoorError) -> DoorError {
 
 struct Window {
     identity: Identity,
+    reloader: Arc<Reloader>,
     status: Arc<Status>,
     meter: Arc<Meter>,
 }
@@ -127,7 +129,7 @@ impl StatusSource for Window {
             pid: std::process::id(),
             started_at: identity.started_at.to_string(),
             uptime_s: now.since(identity.started_at).as_secs_f64(),
-            config_hash: identity.config_hash.clone(),
+            config_hash: self.reloader.hash(),
             rss_bytes: resident_bytes(),
             runs_live: status.runs_live.load(Ordering::Relaxed),
             jobs_live: status.jobs_live.load(Ordering::Relaxed),
@@ -162,13 +164,15 @@ pub(super) fn parts(
     meter: Arc<Meter>,
     identity: Identity,
     files: Folders,
+    reloader: Arc<Reloader>,
 ) -> ApiParts {
     ApiParts {
         catalogue,
         files: Arc::new(files),
-        commands: Arc::new(EngineDoor(agent.commands.clone())),
+        commands: Arc::new(EngineDoor(reloader.clone())),
         status: Arc::new(Window {
             identity,
+            reloader,
             status: agent.status.clone(),
             meter,
         }),

@@ -2,7 +2,7 @@
 //! harmful.
 
 use crate::world::World;
-use engine::Input;
+use engine::{Configuration, Input};
 use model::command::{Command, JobVerb, JobsAsked, Order};
 use model::ids::{JobId, RunNumber};
 use model::run::RunType;
@@ -28,6 +28,10 @@ impl World {
     /// Another configuration is taken, perhaps one of before; all stay known, as a restart would
     /// read those that runs have from their rows.
     fn reload(&mut self) -> Result<(), String> {
+        if self.random.below(4) == 0 {
+            self.story.count("wrong configuration refused");
+            return self.hand_over(Err("no key is called \"nmae\"".to_owned()));
+        }
         let at = self.random.below(self.setup.earlier.len() as u64 + 1) as usize;
         self.story.count("configuration reloaded");
         let earlier = &mut self.setup.earlier;
@@ -35,13 +39,20 @@ impl World {
             Some(other) => std::mem::swap(other, &mut self.setup.configuration),
             None => self.story.count("configuration reloaded unchanged"),
         }
-        let configuration = Box::new(self.setup.configuration.clone());
+        let configuration = self.setup.configuration.clone();
         self.story
             .tell(self.now, || format!("configuration {}", configuration.hash));
+        self.hand_over(Ok(Box::new(configuration)))
+    }
+
+    fn hand_over(
+        &mut self,
+        configuration: Result<Box<Configuration>, String>,
+    ) -> Result<(), String> {
         let ticket = self.turns;
         self.step(Input::Reconfigured {
             ticket,
-            by: "somebody".to_owned(),
+            order: Order::new(Command::ConfigReload, "somebody"),
             configuration,
         })
     }

@@ -35,6 +35,20 @@ fn open_runs_keep_the_configuration_they_were_opened_with() {
 }
 
 #[test]
+fn one_that_is_wrong_changes_nothing_and_is_not_forgotten() {
+    check(&[
+        ("take wrong", "alarm config-reload; refused: a mistake"),
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        (
+            "take birth",
+            "cleared config-reload; done: configuration birth is in force already; nothing of it \
+             has changed",
+        ),
+    ]);
+}
+
+#[test]
 fn a_configuration_may_come_back() {
     check(&[
         (

@@ -244,7 +244,7 @@ impl Play {
     }
 
     /// Takes another configuration: the one it was born with, or express alone, its task renamed and
-    /// never tried again.
+    /// never tried again; or refuses one that is `wrong`.
     fn take(&mut self, hash: &str) {
         let mut definitions = pipelines::link::load(pipelines::EMBEDDED)
             .expect("what comes with the program is right");
@@ -253,10 +253,13 @@ impl Play {
             definitions[0].tasks[0].name = "again".into();
             definitions[0].tasks[0].retry.rule.attempts = 1;
         }
-        let configuration = Box::new(Configuration::fixed(hash, definitions));
+        let configuration = match hash {
+            "wrong" => Err("a mistake".to_owned()),
+            _ => Ok(Box::new(Configuration::fixed(hash, definitions))),
+        };
         self.step(Input::Reconfigured {
             ticket: 0,
-            by: "somebody".to_owned(),
+            order: Order::new(Command::ConfigReload, "somebody"),
             configuration,
         });
     }
