@@ -29,6 +29,8 @@ mod lumi_lists;
 mod mass_profiles;
 #[path = "cases/pcl.rs"]
 mod pcl;
+#[path = "cases/prompt_release.rs"]
+mod prompt_release;
 #[path = "cases/resonance_peaks.rs"]
 mod resonance_peaks;
 #[path = "cases/retry.rs"]

@@ -6,6 +6,7 @@
 //! lumi is not complete. What becomes of it next is ours alone.
 
 use crate::judging::{Comparison, Data, Item, Outcome, count, list, text};
+use crate::prompt_release;
 use model::frontier::{Frontier, StreamStanding};
 use model::ids::{LumiNumber, RunNumber, WitnessId};
 use model::lumi::{Expected, LumiState, Received, SplitLumi};
@@ -27,7 +28,7 @@ pub(crate) fn judge(case: &Value, _: &Data) -> Vec<Item> {
         group("lumi_final_close", lumi_final_close),
         group("run_stream_fileset_close", run_stream_fileset_close),
         group("split_lumi_release", split_lumi_release),
-        group("prompt_reco_release", prompt_reco_release),
+        group("prompt_reco_release", prompt_release::item),
     ]
     .into_iter()
     .flatten()
@@ -185,12 +186,4 @@ fn split_lumi_release(item: &Value) -> Item {
     let expect = flag(&item["expect_released_to_merge"]);
     comparison.equal("released to merge", lumi.may_merge(), expect);
     comparison.item(id(item))
-}
-
-/// Which runs are locked and released for prompt reconstruction.
-fn prompt_reco_release(item: &Value) -> Item {
-    Item {
-        id: id(item).to_owned(),
-        outcome: Outcome::NotBuilt,
-    }
 }

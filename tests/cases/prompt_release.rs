@@ -25,10 +25,16 @@ pub(crate) fn item(case: &Value) -> Item {
         ..Release::ALWAYS
     };
     let now = Moment(0) + seconds(&case["now"]);
-    let mut runs: Vec<Asked> = list(&case["runs"]).iter().map(|run| ask(&rule, run, now)).collect();
+    let mut runs: Vec<Asked> = list(&case["runs"])
+        .iter()
+        .map(|run| ask(&rule, run, now))
+        .collect();
     runs.sort_by_key(|run| run.run);
     let of = |wanted: &dyn Fn(&Asked) -> bool| -> Vec<u64> {
-        runs.iter().filter(|run| wanted(run)).map(|run| u64::from(run.run.0)).collect()
+        runs.iter()
+            .filter(|run| wanted(run))
+            .map(|run| u64::from(run.run.0))
+            .collect()
     };
     let newly_locked = of(&|run| run.locked && !run.was_locked);
     let all_released = of(&|run| run.released);
@@ -52,7 +58,11 @@ pub(crate) fn item(case: &Value) -> Item {
 /// locked is not released.
 fn one_lock_a_pass(runs: &[Asked]) -> (Vec<u64>, Vec<u64>) {
     let first = runs.iter().find(|run| !run.was_locked);
-    let newly: BTreeSet<u32> = first.filter(|run| run.locked).map(|run| run.run.0).into_iter().collect();
+    let newly: BTreeSet<u32> = first
+        .filter(|run| run.locked)
+        .map(|run| run.run.0)
+        .into_iter()
+        .collect();
     let is_locked = |run: &&Asked| run.was_locked || newly.contains(&run.run.0);
     let released = runs.iter().filter(is_locked).filter(|run| run.released);
     let released = released.map(|run| u64::from(run.run.0)).collect();
