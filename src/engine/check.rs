@@ -248,50 +248,63 @@ impl Engine {
     /// any machine.
     pub fn fingerprint(&self) -> u64 {
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-        let written = (|| {
-            let configurations = &self.configurations;
-            write!(
-                hash,
-                "{}{:?}",
-                configurations.current, configurations.recorded
-            )?;
-            for work in self.runs.values() {
-                let heard = (work.heard.in_order(), work.heard.lost_files());
-                write!(hash, "{:?}{heard:?}", work.run)?;
-                write!(
-                    hash,
-                    "{:?}{:?}{:?}{:?}",
-                    work.streams, work.blocks, work.published, work.decided
-                )?;
-                for (index, task) in &work.tasks {
-                    let mut items: Vec<_> = task.items.iter().collect();
-                    items.sort_by(|a, b| (a.lumi, &a.name).cmp(&(b.lumi, &b.name)));
-                    let counts = (
-                        &task.readers,
-                        task.input_closed,
-                        task.live_jobs,
-                        task.made_jobs,
-                        task.ended,
-                    );
-                    // Where it stands in the list depends on which run came first.
-                    let path = &self.plans[*index].path;
-                    write!(hash, "{path}{items:?}{counts:?}{:?}", task.lumi_work)?;
-                }
-            }
-            write!(hash, "{:?}{:?}{:?}", self.files, self.set_aside, self.jobs)?;
-            write!(
-                hash,
-                "{:?}{:?}{:?}",
-                self.outputs, self.blocks, self.quality
-            )?;
-            write!(hash, "{:?}{:?}", self.datasets, self.contents)?;
-            write!(hash, "{:?}{:?}", self.constants, self.alarms)?;
-            write!(hash, "{:?}{:?}", self.declined, self.history)?;
-            write!(hash, "{:?}", self.rulings)?;
-            write!(hash, "{:?}{}", self.queue.jobs(), self.cores_used)
-        })();
+        let written = self.write_state(&mut hash);
         assert!(written.is_ok(), "writing into a hash cannot fail");
         hash.0
+    }
+
+    /// Where this engine and another first differ in what a restart must bring back, with what
+    /// stands around it in either; none where they agree.
+    pub fn difference(&self, other: &Self) -> Option<(String, String)> {
+        let text = |engine: &Self| {
+            let mut text = String::new();
+            let written = engine.write_state(&mut text);
+            assert!(written.is_ok(), "writing into a string cannot fail");
+            text
+        };
+        let (own, others) = (text(self), text(other));
+        let mut both = own.bytes().zip(others.bytes());
+        let at = both
+            .position(|(a, b)| a != b)
+            .or_else(|| (own.len() != others.len()).then(|| own.len().min(others.len())))?;
+        let around = |text: &str| -> String {
+            let skipped = text.char_indices().filter(|(place, _)| *place + 400 >= at);
+            skipped.map(|(_, letter)| letter).take(800).collect()
+        };
+        Some((around(&own), around(&others)))
+    }
+
+    fn write_state(&self, out: &mut impl Write) -> std::fmt::Result {
+        let configurations = &self.configurations;
+        let (current, recorded) = (&configurations.current, &configurations.recorded);
+        write!(out, "{current}{recorded:?}")?;
+        for work in self.runs.values() {
+            let heard = (work.heard.in_order(), work.heard.lost_files());
+            write!(out, "{:?}{heard:?}", work.run)?;
+            let of_run = (&work.streams, &work.blocks, &work.published, &work.decided);
+            write!(out, "{of_run:?}")?;
+            for (index, task) in &work.tasks {
+                let mut items: Vec<_> = task.items.iter().collect();
+                items.sort_by(|a, b| (a.lumi, &a.name).cmp(&(b.lumi, &b.name)));
+                let counts = (
+                    &task.readers,
+                    task.input_closed,
+                    task.live_jobs,
+                    task.made_jobs,
+                    task.ended,
+                );
+                // Where it stands in the list depends on which run came first.
+                let path = &self.plans[*index].path;
+                write!(out, "{path}{items:?}{counts:?}{:?}", task.lumi_work)?;
+            }
+        }
+        write!(out, "{:?}{:?}{:?}", self.files, self.set_aside, self.jobs)?;
+        write!(out, "{:?}{:?}{:?}", self.outputs, self.blocks, self.quality)?;
+        write!(out, "{:?}{:?}", self.datasets, self.contents)?;
+        write!(out, "{:?}{:?}", self.constants, self.alarms)?;
+        write!(out, "{:?}{:?}", self.declined, self.history)?;
+        write!(out, "{:?}", self.rulings)?;
+        write!(out, "{:?}{}", self.queue.jobs(), self.cores_used)
     }
 }
 

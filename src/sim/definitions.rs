@@ -27,6 +27,10 @@ pub(crate) const READERS: [(&str, &str); 5] = [
     ("packs", "Tracks"),
 ];
 
+/// How long an upload waits for those of earlier runs: longer than anything else waits here, so that
+/// no run is passed over that would have had its turn in an undisturbed world.
+const UPLOAD_WAIT: Span = Span::from_secs(3 * 86_400);
+
 /// Reads them.
 pub(crate) fn all() -> Vec<Definition> {
     let files: Vec<(&str, &str)> = pipelines::EMBEDDED
@@ -67,7 +71,7 @@ pub(crate) fn configurations(
             definitions: definitions.expect("a stretch begins with run 0"),
         }
     };
-    let longest = wait + BlockLimits::DEFAULT.close_after;
+    let longest = wait.max(UPLOAD_WAIT) + BlockLimits::DEFAULT.close_after;
     ("abc".chars().map(configuration).collect(), longest)
 }
 
@@ -77,6 +81,7 @@ fn varied(definitions: &[Definition], wait: Span, random: &mut Random) -> Vec<De
     for task in definitions.iter_mut().flat_map(|d| d.tasks.iter_mut()) {
         task.early = random.per_mille(700);
         task.needs.cores = random.between(1, 2) as u32;
+        task.upload_wait = UPLOAD_WAIT;
         if let Some(at_most) = &mut task.release.at_most {
             *at_most = wait;
         }

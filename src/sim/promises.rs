@@ -91,7 +91,11 @@ impl World {
         self.story.count("the law was asked");
         let mut restored = self.restored();
         if restored.fingerprint() != self.engine.fingerprint() {
-            return Err("D4: an engine restored from what was recorded is another one".to_owned());
+            let (at_work, restored) = self.engine.difference(&restored).unwrap_or_default();
+            return Err(format!(
+                "D4: an engine restored from what was recorded is another one\n\
+                 at work:  {at_work}\nrestored: {restored}"
+            ));
         }
         let mut effects = Vec::new();
         restored.step(self.now, Input::Tick, &mut effects);
