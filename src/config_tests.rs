@@ -111,7 +111,8 @@ fn a_site_lies_under_the_file() {
     let sites = folder.path().join("sites");
     std::fs::create_dir(&sites).expect("a folder for sites");
     let site = "[instance]\nname = \"there\"\nstate = \"s\"\n[executor.local]\ncores = 4\n\
-                [[stream]]\nname = \"daq\"\nfolder = \"in\"\nlabel = \"real\"\nrun_type = \"test\"\n";
+                [[stream]]\nname = \"daq\"\nfolder = \"in\"\nlabel = \"real\"\nrun_type = \"test\"\nrun = 1\n\
+                stream = \"Muons\"\n";
     std::fs::write(sites.join("a.toml"), site).expect("a site is written");
     let text = "site = \"sites/a.toml\"\n[instance]\nname = \"here\"\n\
                 [[stream]]\nname = \"daq\"\nfolder = \"own\"\n";
