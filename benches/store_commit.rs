@@ -83,6 +83,7 @@ fn run() -> Run {
         ended_at: None,
         announced: false,
         last_file_seen_at: Moment(1),
+        sliced_from: None,
         quarantined: None,
         state: RunState::Open,
     }

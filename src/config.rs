@@ -10,7 +10,7 @@ use model::ids::AgentNumber;
 use model::names::PipelineName;
 use pipelines::assembly::Over;
 use pipelines::choice::Eras;
-use pipelines::diagnosis::Diagnosis;
+use pipelines::diagnosis::{Diagnosis, Source};
 use pipelines::document::{Document, Node, Value};
 use pipelines::reader::{Keys, Reader};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ mod streams;
 mod typed;
 
 pub use store_section::StoreConfig;
-pub use streams::{Completion, StreamConfig, StreamKind, WatchHow};
+pub use streams::{Completion, Lumis, StreamConfig, StreamKind, WatchHow};
 pub use typed::{Typed, TypedSetting, TypedText};
 
 /// Beginning of the names of settings in the environment; other `TIER0_*` names mean other things
@@ -46,10 +46,14 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
         "C003",
         "An address that others can reach, without api.allow_remote = true.",
     ),
-    ("C004", "Settings of a stream that do not fit together."),
+    (
+        "C004",
+        "Settings of a stream that do not fit together, or a pattern of names that is none.",
+    ),
     (
         "C005",
-        "Two streams of one name, or with folders inside each other: files would be seen twice.",
+        "Two streams of one name, or with folders inside each other: files would be seen twice. Or \
+         a folder of the instance's own inside one of them.",
     ),
     (
         "C006",
@@ -168,8 +172,12 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "recursive",
             "label",
             "run",
+            "lumi",
             "stream",
             "run_type",
+            "lumi_timeout",
+            "run_timeout",
+            "absent_lumi",
             "completion",
             "sidecar_suffix",
             "quiet",
@@ -212,6 +220,8 @@ pub struct Layers {
     pub(crate) typed: Typed,
     /// Which source of the document is the site's file.
     site_source: Option<usize>,
+    /// Settings that lead nowhere.
+    astray: Vec<Diagnosis>,
 }
 
 /// Reads a configuration: the file if there is one, then the environment's settings, then flags.
@@ -240,8 +250,16 @@ impl Layers {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("the configuration could not be read: {error}");
-            let hint = "name a text file that exists with --config, or leave it out".to_owned();
-            vec![Diagnosis::without_place(&shown, "C001", message, hint)]
+            let hint = match error.kind() {
+                std::io::ErrorKind::InvalidData => "save it as UTF-8",
+                _ => "name a text file that exists with --config, or leave it out",
+            };
+            vec![Diagnosis::without_place(
+                &shown,
+                "C001",
+                message,
+                hint.to_owned(),
+            )]
         })?;
         // Read again later it must mean the same, wherever the program then is.
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -277,6 +295,10 @@ impl Layers {
             path: path.into_iter().map(str::to_owned).collect(),
             value: value.to_owned(),
         };
+        let misspelt: Vec<Diagnosis> = environment
+            .iter()
+            .filter_map(|(name, _)| misspelt(name))
+            .collect();
         let environment = environment.iter().filter_map(|(name, value)| {
             let path = name.strip_prefix(ENVIRONMENT_PREFIX)?;
             Some(setting(
@@ -291,7 +313,9 @@ impl Layers {
             .map(|(name, value)| setting("flags", name, name.split('.').collect(), value));
         let mut typed = Typed::new(file, base, environment.chain(flags).collect());
         typed.read_site()?;
-        Self::of(typed)
+        let mut layers = Self::of(typed)?;
+        layers.astray.extend(misspelt);
+        Ok(layers)
     }
 
     /// Layers over what was typed.
@@ -305,21 +329,18 @@ impl Layers {
             let below = Document::parse(&site.file, &site.text)?;
             site_source = Some(document.lay_upon(&below));
         }
-        let mut found = Vec::new();
+        let mut astray = Vec::new();
         for setting in &typed.settings {
             let path: Vec<&str> = setting.path.iter().map(String::as_str).collect();
             let laid = document.lay_over(&setting.origin, &setting.shown, &path, &setting.value);
-            found.extend(laid.err());
+            astray.extend(laid.err().map(|boxed| *boxed));
         }
-        if found.is_empty() {
-            Ok(Self {
-                document,
-                typed,
-                site_source,
-            })
-        } else {
-            Err(found.into_iter().map(|boxed| *boxed).collect())
-        }
+        Ok(Self {
+            document,
+            typed,
+            site_source,
+            astray,
+        })
     }
 
     /// The configuration, or every mistake in it.
@@ -332,9 +353,10 @@ impl Layers {
     /// Reads everything; nothing only where a mistake was noted.
     pub(crate) fn read<'d>(&'d self, reader: &Reader<'d>) -> Option<Config> {
         let root = reader.table(&self.document.root, "the configuration", TOP)?;
+        reader.note_all(self.astray.clone());
         refuse_unbuilt(reader, &root);
         let instance = self.read_instance(reader, section(reader, &root, "instance"));
-        let store = self.read_store(reader, section(reader, &root, "store"));
+        let store = self.read_store(reader, root.get("store"));
         let api = self.read_api(reader, section(reader, &root, "api"), &instance.state);
         let executor = root.get("executor");
         let executor = executor.and_then(|node| {
@@ -470,6 +492,21 @@ impl Layers {
         }
         config
     }
+}
+
+/// A name in the environment that was meant to be a setting and would be passed over.
+fn misspelt(name: &str) -> Option<Diagnosis> {
+    let meant = name
+        .to_ascii_uppercase()
+        .starts_with(ENVIRONMENT_PREFIX.trim_end_matches('_'));
+    if !meant || name.starts_with(ENVIRONMENT_PREFIX) {
+        return None;
+    }
+    // Nobody knows what its value is: it is not shown.
+    let source = Source::new("environment", &format!("{name}=***"));
+    let message = format!("{name} is no setting");
+    let hint = format!("a setting begins with {ENVIRONMENT_PREFIX}, as in TIER0_CFG__api__listen");
+    Some(source.diagnose(&(0..name.len()), "T002", message, hint))
 }
 
 /// The legal keys of a section.

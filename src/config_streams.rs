@@ -4,11 +4,12 @@
 //! The folders themselves are not looked at: a spool may appear after the instance.
 
 use super::{Layers, keys_of};
-use model::ids::RunNumber;
+use model::arrival::AbsentLumi;
+use model::ids::{LumiNumber, RunNumber};
 use model::names::{DataLabel, ProfileName, StreamName};
 use model::run::RunType;
 use model::time::Span;
-use pipelines::document::Node;
+use pipelines::document::{Node, Value};
 use pipelines::reader::{Keys, Reader};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,15 @@ pub enum Completion {
     },
 }
 
+/// Where files belong whose names say no lumi.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lumis {
+    /// All into this one.
+    One(LumiNumber),
+    /// Into slices of the run's time, by when they were last written.
+    Slices(Span),
+}
+
 /// One spool folder and how to read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamConfig {
@@ -75,6 +85,14 @@ pub struct StreamConfig {
     pub stream: Option<StreamName>,
     /// What a run is for where nobody says.
     pub run_type: RunType,
+    /// Lumis of files whose names have none.
+    pub lumis: Lumis,
+    /// When a lumi is complete although nobody has said so.
+    pub lumi_timeout: Option<Span>,
+    /// When a run has ended although nobody has said so.
+    pub run_timeout: Option<Span>,
+    /// What a lumi is of which nothing came, once a time-out has ended its run.
+    pub absent_lumi: AbsentLumi,
     /// What says that a file is complete.
     pub completion: Completion,
     /// Shortest time between two scans.
@@ -182,6 +200,17 @@ impl Layers {
             span("scan_interval", SCAN_INTERVAL),
             span("poll_interval", POLL_INTERVAL),
         );
+        let time_out = |key: &str| match keys.get(key) {
+            Some(node) => reader.span(node).map(Some),
+            None => Some(None),
+        };
+        let absent = [
+            ("missing", AbsentLumi::Missing),
+            ("empty", AbsentLumi::Empty),
+        ];
+        let absent_lumi = keys
+            .get("absent_lumi")
+            .and_then(|node| reader.word(node, "meaning of an absent lumi", &absent));
         let (kind, shipped) = profile?;
         let recursive = keys.get("recursive").and_then(|n| reader.flag(n));
         let stream = StreamConfig {
@@ -207,12 +236,48 @@ impl Layers {
                 .or_else(|| shipped.as_ref().map(|shipped| shipped.stream.clone()))
                 .map(|name| StreamName::new(&name)),
             run_type: run_type.unwrap_or(RunType::Physics),
+            lumis: read_lumis(reader, &keys)?,
+            lumi_timeout: time_out("lumi_timeout")?,
+            run_timeout: time_out("run_timeout")?,
+            absent_lumi: absent_lumi.unwrap_or_default(),
             completion: read_completion(reader, &keys, kind, shipped.as_ref())?,
             scan_interval: scan_interval?,
             poll_interval: poll_interval?,
         };
         check_stream(reader, &keys, &stream);
         Some(stream)
+    }
+}
+
+/// `3`, or slices of the run's time: `"time:23s"`.
+fn read_lumis<'d>(reader: &Reader<'d>, keys: &Keys<'d>) -> Option<Lumis> {
+    let Some(node) = keys.get("lumi") else {
+        return Some(Lumis::One(LumiNumber(1)));
+    };
+    let text = match &node.value {
+        Value::Text(text) | Value::Untyped(text) => text.strip_prefix("time:"),
+        _ => None,
+    };
+    let Some(text) = text else {
+        let lumi = reader.count_u32(node, 1..=u32::MAX)?;
+        return Some(Lumis::One(LumiNumber(lumi)));
+    };
+    match Span::parse(text) {
+        Ok(slice) if slice > Span::ZERO => Some(Lumis::Slices(slice)),
+        Ok(_) => {
+            reader.mistake(
+                node,
+                "T008",
+                "slices of nothing",
+                "write lumi = \"time:23s\"",
+            );
+            None
+        }
+        Err(why) => {
+            let message = format!("these are no slices of time: {why}");
+            reader.mistake(node, "T006", message, "write lumi = \"time:23s\"");
+            None
+        }
     }
 }
 
@@ -253,6 +318,21 @@ fn read_completion<'d>(
 
 /// What of one stream does not fit together.
 fn check_stream(reader: &Reader<'_>, keys: &Keys<'_>, stream: &StreamConfig) {
+    let captured = |word: &str| {
+        let pattern = stream.pattern.as_ref();
+        pattern.is_some_and(|pattern| pattern.contains(&format!("{{{word}")))
+    };
+    if let Some(node) = keys.get("lumi").filter(|_| captured("lumi")) {
+        let hint = "remove it, or {lumi} from the pattern";
+        reader.mistake(node, "C004", "names say the lumi already", hint);
+    }
+    if let Some(node) = keys
+        .get("absent_lumi")
+        .filter(|_| stream.run_timeout.is_none())
+    {
+        let message = "it counts only once a time-out has ended the run, and there is none";
+        reader.mistake(node, "C004", message, "add run_timeout, or remove it");
+    }
     let sidecar = matches!(stream.completion, Completion::Sidecar { .. });
     let mistake = |key: &str, message: &str, hint: &str| {
         reader.mistake(keys.get(key).unwrap_or(keys.node), "C004", message, hint);
@@ -267,7 +347,7 @@ fn check_stream(reader: &Reader<'_>, keys: &Keys<'_>, stream: &StreamConfig) {
             );
         }
         StreamKind::Cms => {
-            for key in ["pattern", "run", "stream"]
+            for key in ["pattern", "run", "stream", "lumi"]
                 .into_iter()
                 .filter(|key| keys.get(key).is_some())
             {
@@ -284,11 +364,7 @@ fn check_stream(reader: &Reader<'_>, keys: &Keys<'_>, stream: &StreamConfig) {
                 ("run", stream.run.is_some()),
                 ("stream", stream.stream.is_some()),
             ] {
-                let captured = stream
-                    .pattern
-                    .as_ref()
-                    .is_some_and(|p| p.contains(&format!("{{{word}")));
-                if !captured && !given {
+                if !captured(word) && !given {
                     let message = format!("nothing says which {word} its files belong to");
                     let hint = format!("put {{{word}}} into the pattern, or set {word} = ..");
                     mistake("pattern", &message, &hint);

@@ -39,6 +39,9 @@ const MUST_HAPPEN: &[&str] = &[
     "start after the record",
     "storage failed",
     "garbage collected",
+    "file read back",
+    "file unreadable for a while",
+    "file is not what was claimed",
     // What the detector does.
     "empty lumi",
     "file reported again",

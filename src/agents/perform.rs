@@ -4,12 +4,13 @@
 use crate::message::Message;
 use engine::Input;
 use lanes::{Receiver, Sender, Wait};
-use model::ids::Token;
+use model::ids::{FileId, Token};
 use model::job::ExitClass;
-use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec, CommitPlan};
+use model::units::Bytes;
+use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec, CommitPlan, Location};
 use ports::clock::Clock;
 use ports::executor::{Executor, NewsSink, Submitted};
-use ports::storage::Storage;
+use ports::storage::{ReadBack, Storage};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,12 @@ pub(crate) enum ExecutorWork {
 pub(crate) enum StorageWork {
     Store(CommitPlan),
     GoodRuns(String),
+}
+
+/// What the reader's thread is asked to do.
+pub(crate) struct Reading {
+    pub(crate) file: FileId,
+    pub(crate) location: Location,
 }
 
 /// News of attempts become inputs of the engine.
@@ -107,6 +114,24 @@ pub(crate) fn storage(
                     )));
                 }
             }
+        }
+    }
+}
+
+/// Reads files back until the lane closes: one at a time, because the disk is the detector's first.
+pub(crate) fn reader(
+    files: &Arc<dyn ReadBack>,
+    mut work: Receiver<Reading>,
+    engine: &Sender<Message, Wait>,
+) {
+    while let Ok(Some(Reading { file, location })) = work.recv(None) {
+        let read = files.read_back(&location);
+        let result = read.map(|(bytes, adler32)| (Bytes(bytes), adler32));
+        if engine
+            .send(Message::Input(Input::ReadBack { file, result }))
+            .is_err()
+        {
+            return;
         }
     }
 }

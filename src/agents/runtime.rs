@@ -5,7 +5,7 @@ use crate::batch::Batches;
 use crate::clock::SystemClock;
 use crate::commands::Commands;
 use crate::message::Message;
-use crate::perform::{self, EngineNews, ExecutorWork, StorageWork};
+use crate::perform::{self, EngineNews, ExecutorWork, Reading, StorageWork};
 use crate::writer;
 use engine::{Effect, Engine, Input, Setup};
 use lanes::{Receiver, Refuse, Refused, Sender, Wait};
@@ -18,7 +18,7 @@ use model::work::AttemptNews;
 use parking_lot::Mutex;
 use ports::clock::Clock;
 use ports::executor::{Executor, NewsSink};
-use ports::storage::Storage;
+use ports::storage::{ReadBack, Storage};
 use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -62,6 +62,8 @@ pub struct Parts {
     pub executor: MakeExecutor,
     /// Where outputs live.
     pub storage: Arc<dyn Storage>,
+    /// Reads files back.
+    pub files: Arc<dyn ReadBack>,
     /// The agent's clock.
     pub clock: SystemClock,
     /// Where hops are measured.
@@ -173,6 +175,12 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         })?);
     }
 
+    let (reader_sender, reader_lane) = lanes::refuse(WORK_LANE);
+    let (answers, files) = (answer_sender.clone(), parts.files);
+    let reader_thread = performer("reader", &answer_sender, move || {
+        perform::reader(&files, reader_lane, &answers);
+    })?;
+
     let (batch_sender, batch_lane) = lanes::refuse(1);
     let (answers, stalled) = (answer_sender.clone(), status.store_stalled.clone());
     let ledger = parts.ledger;
@@ -190,6 +198,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         writer: batch_sender,
         executor: executor_sender,
         storage,
+        reader: reader_sender,
         next_storage: 0,
         waiting_work: VecDeque::new(),
         held_news: BTreeMap::new(),
@@ -207,9 +216,10 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         let run = std::panic::AssertUnwindSafe(|| runtime.run());
         let result = std::panic::catch_unwind(run).unwrap_or(Err(AgentError::Bug));
         // The lanes of the performers are closed now; they end what they run and come home.
-        for thread in storage_threads
-            .into_iter()
-            .chain([executor_thread, writer_thread])
+        for thread in
+            storage_threads
+                .into_iter()
+                .chain([executor_thread, reader_thread, writer_thread])
         {
             if thread.join().is_err() {
                 on_end();
@@ -257,6 +267,7 @@ fn performer(
 enum Work {
     Executor(ExecutorWork),
     Storage(StorageWork),
+    Reading(Reading),
 }
 
 struct Runtime {
@@ -266,6 +277,7 @@ struct Runtime {
     writer: Sender<Batch, Refuse>,
     executor: Sender<ExecutorWork, Refuse>,
     storage: Vec<Sender<StorageWork, Refuse>>,
+    reader: Sender<Reading, Refuse>,
     next_storage: usize,
     waiting_work: VecDeque<Work>,
     /// News of attempts whose own record is not durable yet (D3).
@@ -425,6 +437,9 @@ impl Runtime {
                 Effect::Record(fact) => self.batches.record(fact),
                 Effect::Start(spec) => self.start(spec),
                 Effect::Store(plan) => self.do_storage(StorageWork::Store(plan)),
+                Effect::ReadBack(file, location) => {
+                    self.give(Work::Reading(Reading { file, location }));
+                }
                 Effect::Prepare(plan, count) => {
                     self.do_executor(ExecutorWork::Prepare(plan, count));
                 }
@@ -473,7 +488,7 @@ impl Runtime {
             Effect::Observe(observation) => self.observe(&observation),
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),
             Effect::GoodRuns(text) => self.do_storage(StorageWork::GoodRuns(text)),
-            Effect::Record(_) | Effect::Store(_) | Effect::Prepare(..) => {}
+            Effect::Record(_) | Effect::Store(_) | Effect::ReadBack(..) | Effect::Prepare(..) => {}
         }
     }
 
@@ -527,6 +542,14 @@ impl Runtime {
                 Ok(()) => None,
                 Err(Refused::Closed(_)) => {
                     self.lost_performer = Some("executor");
+                    None
+                }
+            },
+            Work::Reading(work) => match self.reader.offer(work) {
+                Err(Refused::Full { value, .. }) => Some(Work::Reading(value)),
+                Ok(()) => None,
+                Err(Refused::Closed(_)) => {
+                    self.lost_performer = Some("reader");
                     None
                 }
             },

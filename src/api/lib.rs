@@ -27,8 +27,8 @@ pub use server::{Listen, Reach, ServeError, ServerHandle, serve};
 use model::command::{Order, Reply};
 use model::time::Moment;
 use model::wait::{Object, Why};
-use model::work::Location;
 use ports::catalogue::Catalogue;
+use ports::storage::ReadBack;
 use std::sync::Arc;
 use view::health::SystemView;
 use view::latency::LatencyView;
@@ -43,14 +43,7 @@ pub struct ApiParts {
     /// Knows how the instance fares.
     pub status: Arc<dyn StatusSource>,
     /// Reads files back.
-    pub files: Arc<dyn FileSource>,
-}
-
-/// Reads files back where they lie.
-pub trait FileSource: Send + Sync {
-    /// Size in bytes and adler32 of a file as it is now, or why it cannot be read. May take as long
-    /// as reading does; how many are read at once is bounded here.
-    fn read_back(&self, location: &Location) -> Result<(u64, u32), String>;
+    pub files: Arc<dyn ReadBack>,
 }
 
 /// Where commands are handed to the engine.

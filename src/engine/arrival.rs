@@ -1,16 +1,17 @@
 //! Arrival: what a watcher saw becomes an accepted file, a duplicate that changes nothing, or
 //! something set aside with a reason. Events and scans meet here in one idempotent step (D10).
 
+use crate::commands::LUMIS_MAX;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::arrival::{Arrival, Refusal, Seen, SetAside};
 use model::fact::Fact;
-use model::file::File;
-use model::ids::FileId;
+use model::file::{Content, File};
+use model::ids::{FileId, LumiNumber};
 use model::job::InputId;
 use model::names::DataLabel;
 use model::run::StartedBy;
-use model::time::Moment;
+use model::time::{Moment, Span};
 use model::units::Events;
 use pipelines::splitting::Item;
 
@@ -21,7 +22,7 @@ impl Engine {
             Seen::RunBegin(begin) => self.run_begins(now, &begin, effects),
             Seen::LumiEnd(end) => self.lumi_ends(now, &end, effects),
             Seen::RunEnd(end) => self.run_ends(now, &end, effects),
-            Seen::SetAside(item) => self.put_aside(item, effects),
+            Seen::SetAside(item) => self.put_aside(now, item, effects),
         }
     }
 
@@ -33,10 +34,12 @@ impl Engine {
             }
             return;
         }
+        let says = self.completions.get(&arrival.profile).copied();
+        let says = says.unwrap_or_default();
         self.open_run(
             now,
             arrival.run,
-            None,
+            says.run_type,
             arrival.label,
             StartedBy::FirstFile,
             effects,
@@ -46,20 +49,47 @@ impl Engine {
             self.refuse_label(now, &arrival, label, effects);
             return;
         }
+        let arrival = match says.lumi_slice {
+            Some(slice) => self.in_its_slice(arrival, slice),
+            None => arrival,
+        };
+        if arrival.lumi.0 > LUMIS_MAX {
+            self.refuse_lumi(now, &arrival, effects);
+            return;
+        }
         let id = FileId(self.ids.take());
         let run = &self.runs[&arrival.run].run;
         let late = run.state.is_closed();
         let part = run.part + u32::from(late);
+        let content = Content::of(&arrival);
         let file = File {
             id,
             arrival,
             late,
             part,
+            content,
         };
         self.file_names.insert(key, id);
         effects.push(Effect::Record(Fact::FileIs(file.clone())));
         self.account_file(now, &file, effects);
         self.files.insert(id, file);
+    }
+
+    /// The file in the slice of its run's time in which it was last written. What is older than the
+    /// first file belongs to the first slice.
+    fn in_its_slice(&mut self, mut arrival: Arrival, slice: Span) -> Arrival {
+        let work = self
+            .runs
+            .get_mut(&arrival.run)
+            .expect("it was opened above");
+        if work.run.sliced_from.is_none() {
+            work.run.sliced_from = Some(arrival.mtime);
+            self.changed_runs.insert(arrival.run);
+        }
+        let from = work.run.sliced_from.unwrap_or(arrival.mtime);
+        let slices = (arrival.mtime.0 - from.0).max(0) / slice.0.max(1);
+        arrival.lumi = LumiNumber(u32::try_from(slices + 1).unwrap_or(u32::MAX));
+        arrival
     }
 
     /// Counts an accepted file to its lumi and hands it to the tasks that read its stream. A late
@@ -132,13 +162,29 @@ impl Engine {
         }
     }
 
-    pub(crate) fn put_aside(&mut self, item: SetAside, effects: &mut Vec<Effect>) {
+    /// Sets an item aside. The first of its kind in a spool raises an alarm: a thousand of them are
+    /// one cause.
+    pub(crate) fn put_aside(&mut self, now: Moment, item: SetAside, effects: &mut Vec<Effect>) {
         let key = (item.profile.clone(), item.name.clone(), item.refusal);
         if self.set_aside.contains_key(&key) {
             return;
         }
+        // A name with other content has an alarm of its own, for each.
+        if item.refusal != Refusal::NameConflict {
+            self.tell_set_aside(now, &item, effects);
+        }
         effects.push(Effect::Record(Fact::SetAsideIs(item.clone())));
         self.set_aside.insert(key, item);
+    }
+
+    fn tell_set_aside(&mut self, now: Moment, item: &SetAside, effects: &mut Vec<Effect>) {
+        let alarm = format!("set-aside/{}/{}", item.profile, item.refusal.code());
+        let text = format!(
+            "{} A run or lumi may wait for what it says; `tier0 file set-aside` lists all that was \
+             set aside.",
+            item.detail
+        );
+        self.alarm(now, alarm, Severity::Medium, text, effects);
     }
 
     fn refuse_conflict(
@@ -166,7 +212,22 @@ impl Engine {
         let key = format!("name-conflict/{}/{}", arrival.profile, arrival.name);
         self.alarm(now, key, Severity::High, detail.clone(), effects);
         self.put_aside(
+            now,
             set_aside(arrival, Refusal::NameConflict, detail, now),
+            effects,
+        );
+    }
+
+    /// A lumi so far out would make every lumi before it one that is missing.
+    fn refuse_lumi(&mut self, now: Moment, arrival: &Arrival, effects: &mut Vec<Effect>) {
+        let detail = format!(
+            "{} belongs to lumi {}, and a run has at most {LUMIS_MAX}. Look at its name and, where \
+             lumis are slices of time, at when it was written; write it again under a right name.",
+            arrival.name, arrival.lumi
+        );
+        self.put_aside(
+            now,
+            set_aside(arrival, Refusal::NumberOutOfRange, detail, now),
             effects,
         );
     }
@@ -184,6 +245,7 @@ impl Engine {
             arrival.name, arrival.label, arrival.run, arrival.profile
         );
         self.put_aside(
+            now,
             set_aside(arrival, Refusal::LabelConflict, detail, now),
             effects,
         );

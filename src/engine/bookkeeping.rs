@@ -55,6 +55,7 @@ impl Engine {
             announced: started_by == StartedBy::Command,
             part: FIRST_PART,
             last_file_seen_at: now,
+            sliced_from: None,
             quarantined: None,
             state: RunState::Open,
         };

@@ -26,7 +26,10 @@ impl Engine {
         let said = effects.len();
         let declares = matches!(
             order.command,
-            Command::RunClose { .. } | Command::RunReopen { .. } | Command::FileDeclareLost { .. }
+            Command::RunStop { .. }
+                | Command::RunClose { .. }
+                | Command::RunReopen { .. }
+                | Command::FileDeclareLost { .. }
         );
         let reply = match &order.command {
             // Previewed, counted and written down where jobs are changed.

@@ -156,7 +156,8 @@ impl Engine {
         })
     }
 
-    /// Ends a run. Lumis that nobody announced are declared to hold what is here.
+    /// Ends a run. Where the detector says nothing of lumis, those of which something came are
+    /// declared to hold what is here; the others are waited for until somebody declares them.
     fn plan_stop(&self, number: RunNumber, last_lumi: u32) -> Result<Plan, Reply> {
         if last_lumi > LUMIS_MAX {
             return Err(Reply::Refused(format!(
@@ -182,26 +183,15 @@ impl Engine {
                  {beyond} or more"
             )));
         }
-        let silent = (1..=last_lumi)
-            .map(LumiNumber)
-            .filter(|lumi| !work.heard.is_spoken_of(*lumi));
-        let ranges = crate::cutting::ranges(silent.map(|lumi| (lumi, lumi)));
         let mut plan = Plan {
             would: format!("run {number} ends with lumi {last_lumi}"),
             count: 1,
             objects: vec![format!("run/{number}")],
             ..Plan::default()
         };
-        for (first, last) in ranges {
-            let what = span(first, last);
-            plan.objects
-                .push(format!("{what} of every stream: holds what is here"));
-            plan.says.push(Says::Lumis {
-                first,
-                last,
-                stream: None,
-                expected: Expected::Declared,
-            });
+        let is_spoken_of = |lumi: u32| work.heard.is_spoken_of(LumiNumber(lumi));
+        if !(1..=last_lumi).any(is_spoken_of) {
+            work.declare_what_came(last_lumi, &mut plan);
         }
         plan.says.push(Says::End {
             last_lumi,
@@ -423,6 +413,45 @@ impl Plan {
 }
 
 impl RunWork {
+    /// Lumis of each stream of which something came hold what is here; the others are named.
+    fn declare_what_came(&self, last_lumi: u32, plan: &mut Plan) {
+        let mut absent = Vec::new();
+        for (name, stream) in &self.streams {
+            let came = |lumi: &LumiNumber| stream.lumis.contains_key(lumi);
+            let (here, missing): (Vec<_>, Vec<_>) = (1..=last_lumi).map(LumiNumber).partition(came);
+            for (first, last) in crate::cutting::ranges(here.into_iter().map(|lumi| (lumi, lumi))) {
+                let what = span(first, last);
+                plan.objects
+                    .push(format!("{what} of {name}: holds what is here"));
+                plan.says.push(Says::Lumis {
+                    first,
+                    last,
+                    stream: Some(name.clone()),
+                    expected: Expected::Declared,
+                });
+            }
+            let ranges = crate::cutting::ranges(missing.into_iter().map(|lumi| (lumi, lumi)));
+            absent.extend(
+                ranges
+                    .into_iter()
+                    .map(|(first, last)| format!("{} of {name}", span(first, last))),
+            );
+        }
+        if !absent.is_empty() {
+            let named = absent
+                .iter()
+                .take(LUMIS_NAMED_MAX)
+                .cloned()
+                .collect::<Vec<_>>();
+            plan.would.push_str(&format!(
+                "; nothing of {} is here, which is waited for: `tier0 run close {} --as empty` or \
+                 `--as lost` ends that",
+                named.join(", "),
+                self.run.number
+            ));
+        }
+    }
+
     /// Whether the run's end is not known, or disputed.
     fn end_is_open(&self) -> bool {
         !matches!(self.heard.end(), End::Known { .. }) || self.end_dispute().is_some()

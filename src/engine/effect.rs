@@ -3,11 +3,11 @@
 
 use model::command::Reply;
 use model::fact::Fact;
-use model::ids::{RunNumber, Token};
+use model::ids::{FileId, RunNumber, Token};
 use model::job::Stamps;
 use model::names::TaskPath;
 use model::time::Span;
-use model::work::{AttemptPlan, AttemptSpec, CommitPlan};
+use model::work::{AttemptPlan, AttemptSpec, CommitPlan, Location};
 use std::sync::Arc;
 
 /// One thing to do. Unless said otherwise it waits until the facts of its batch are durable (D1).
@@ -22,6 +22,8 @@ pub enum Effect {
     /// Put outputs in place. Need not wait: the names are unique, and only a row makes them visible
     /// (D9).
     Store(CommitPlan),
+    /// Read a file back: its size and adler32 as they are. Need not wait: it changes nothing.
+    ReadBack(FileId, Location),
     /// A run has begun: start so many workers of this task ahead.
     Prepare(Arc<AttemptPlan>, u32),
     /// No run is open any more: nothing needs to be kept ready.

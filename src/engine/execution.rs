@@ -126,6 +126,7 @@ impl Engine {
             job.recipe = Some(recipe);
         }
         effects.push(Effect::Start(spec));
+        self.verify_inputs(id, effects);
     }
 
     fn attempt_spec(&self, job: &Job, index: usize) -> AttemptSpec {
@@ -577,6 +578,7 @@ impl Engine {
                 self.free_cores(*id);
             }
             self.reports.remove(id);
+            self.unproven.remove(id);
             let ended = Ended {
                 class: ExitClass::Lost,
                 code: None,

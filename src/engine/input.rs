@@ -4,8 +4,9 @@
 use crate::setup::Configuration;
 use model::arrival::Seen;
 use model::command::Order;
-use model::ids::{JobId, Token};
+use model::ids::{FileId, JobId, Token};
 use model::names::FileName;
+use model::units::Bytes;
 use model::work::{AttemptNews, CommitFailure, StoredOutput};
 
 /// One thing that has happened.
@@ -27,6 +28,13 @@ pub enum Input {
         token: Token,
         /// The outputs in the order of the plan.
         result: Result<Vec<StoredOutput>, CommitFailure>,
+    },
+    /// A file was read back.
+    ReadBack {
+        /// Which.
+        file: FileId,
+        /// Its size and adler32 as they are, or why they cannot be known now.
+        result: Result<(Bytes, u32), String>,
     },
     /// After a restart: these jobs' attempts ended with the older epoch.
     AttemptsLost(Vec<JobId>),

@@ -27,6 +27,7 @@ pub mod dispatch;
 mod execution;
 mod harvests;
 mod outputs;
+mod verification;
 mod routes;
 mod history;
 mod constants;
@@ -102,6 +103,10 @@ pub struct Engine {
     /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the
     /// attempt is made again.
     reports: BTreeMap<JobId, Box<AttemptReport>>,
+    /// Files that are being read back, and attempts whose win waits for it. No rows either: jobs
+    /// that are made again ask again.
+    reading: BTreeSet<FileId>,
+    unproven: BTreeMap<JobId, verification::Winner>,
     /// Tasks to look at, and objects whose new value must be recorded, at the end of the batch.
     look_at: BTreeSet<(RunNumber, usize)>,
     conclude: BTreeSet<RunNumber>,
@@ -139,6 +144,8 @@ impl Engine {
             queue: Queue::default(),
             timers: Timers::default(),
             reports: BTreeMap::new(),
+            reading: BTreeSet::new(),
+            unproven: BTreeMap::new(),
             look_at: BTreeSet::new(),
             conclude: BTreeSet::new(),
             changed_jobs: BTreeSet::new(),
@@ -154,6 +161,7 @@ impl Engine {
             Input::Seen(seen) => self.seen(now, seen, effects),
             Input::News { token, news } => self.news(now, token, news, effects),
             Input::Stored { token, result } => self.stored(now, token, result, effects),
+            Input::ReadBack { file, result } => self.was_read(now, file, result, effects),
             Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
             Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
             Input::Reconfigured {
@@ -206,6 +214,7 @@ impl Engine {
                     self.look_at.insert((run, task));
                 }
                 timers::Timer::Overdue(run) => self.overdue(now, run, effects),
+                timers::Timer::ReadBack(file) => self.read_again(file, effects),
                 timers::Timer::BlockAge(block) => {
                     self.close_block(now, block, Closing::Aged, effects);
                 }

@@ -89,7 +89,7 @@ impl Engine {
             return;
         };
         match result {
-            Ok(stored) => self.win(now, token.job, &report, &stored, effects),
+            Ok(stored) => self.win_verified(now, token, report, stored, effects),
             Err(failure) => {
                 self.attempt_failed(now, token.job, failure.class, &failure.message, effects);
             }
@@ -97,7 +97,7 @@ impl Engine {
     }
 
     /// The attempt wins: outputs, job and all that follows become facts of one batch.
-    fn win(
+    pub(crate) fn win(
         &mut self,
         now: Moment,
         id: JobId,

@@ -1,6 +1,6 @@
 //! What shall happen by itself: one ordered set, from which the next wake-up is read.
 
-use model::ids::{BlockId, JobId, RunNumber};
+use model::ids::{BlockId, FileId, JobId, RunNumber};
 use model::time::Moment;
 use std::collections::BTreeSet;
 
@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Look(RunNumber, usize),
     /// Something of a run may be overdue.
     Overdue(RunNumber),
+    /// A file that could not be read back may be readable now.
+    ReadBack(FileId),
     /// A block has been open for as long as a block may be.
     BlockAge(BlockId),
 }

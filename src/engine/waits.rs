@@ -424,8 +424,12 @@ impl Engine {
                 (WaitKind::Program, reason, Some(since), None)
             }
             JobState::Committing { since, .. } => {
-                let reason = "its outputs are being put in place".to_owned();
-                (WaitKind::Outputs, reason, Some(since), None)
+                let reason = if self.unproven.contains_key(&job.id) {
+                    "what it read is being compared with what its sender claims"
+                } else {
+                    "its outputs are being put in place"
+                };
+                (WaitKind::Outputs, reason.to_owned(), Some(since), None)
             }
             JobState::Failed { class, .. } => {
                 let said = job.last_error.as_deref().unwrap_or("nothing was said");

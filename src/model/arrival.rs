@@ -115,8 +115,9 @@ pub struct RunEnd {
     pub label: DataLabel,
 }
 
-/// When a lumi or a run of a stream profile may be called complete without anybody having said so:
-/// only where the profile names a time-out. What then closes says that a time-out closed it.
+/// What a stream profile says of its lumis and runs: what their files' names leave open, and when
+/// they may be called complete without anybody having said so. That is only where the profile names
+/// a time-out, and what then closes says that a time-out closed it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
     /// A lumi of a stream is complete when no file of it was seen for so long.
@@ -125,6 +126,11 @@ pub struct Completion {
     pub run_timeout: Option<Span>,
     /// What a lumi is of which nothing came.
     pub absent_lumi: AbsentLumi,
+    /// A run's time is cut into lumis of this length, from when its first file was written; files
+    /// belong to the one in which they were last written, whatever their names say.
+    pub lumi_slice: Option<Span>,
+    /// What a run is for that one of its files opens.
+    pub run_type: Option<RunType>,
 }
 
 /// What a lumi is of which nothing came, once a time-out has ended its run.

@@ -163,6 +163,9 @@ pub struct Run {
     pub part: u32,
     /// When the last file of the run was seen.
     pub last_file_seen_at: Moment,
+    /// Where lumis that are slices of the run's time begin, once there is one.
+    #[serde(default)]
+    pub sliced_from: Option<Moment>,
     /// Why nothing more of it is published or certified, if an invariant was found broken.
     #[serde(default)]
     pub quarantined: Option<String>,

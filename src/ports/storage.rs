@@ -1,8 +1,16 @@
 //! Where outputs live: put in place once, under names that are never used again (D9).
 
 use model::names::FileName;
-use model::work::{CommitFailure, CommitPlan, StoredOutput};
+use model::work::{CommitFailure, CommitPlan, Location, StoredOutput};
 use std::path::PathBuf;
+
+/// Files read back for whoever asks whether they still are what was recorded.
+pub trait ReadBack: Send + Sync {
+    /// Size in bytes and adler32 of a file as they are now, or what was tried, why it failed and what
+    /// to do. May take as long as reading does; how many are read at once is bounded here. Never
+    /// follows a link.
+    fn read_back(&self, location: &Location) -> Result<(u64, u32), String>;
+}
 
 /// A storage of outputs.
 pub trait Storage: Send + Sync {

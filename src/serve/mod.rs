@@ -25,7 +25,7 @@ use model::command::{Command, Order, Reply};
 use model::ids::{JobId, RunNumber, Token};
 use model::names::FileName;
 use ports::executor::{Executor, NewsSink};
-use ports::storage::Storage;
+use ports::storage::{ReadBack, Storage};
 use ports::store::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -138,8 +138,11 @@ impl Instance {
         let rows = ledger.restore()?;
         let clock = SystemClock::start(standing.moment);
         let configuration = settings::configuration(&checked, program);
+        let completions = config.streams.iter();
+        let completions =
+            completions.map(|stream| (stream.name.clone(), profiles::completion_of(stream)));
         let setup = Setup {
-            completions: std::collections::BTreeMap::new(),
+            completions: completions.collect(),
             agent: places.agent,
             epoch: standing.epoch,
             earlier: settings::earlier(&rows, &configuration.hash, program)?,
@@ -156,6 +159,13 @@ impl Instance {
         let identity = windows::Identity::of(&setup, clock);
         let ended = Arc::new(tokio::sync::Notify::new());
         let end = ended.clone();
+        let streams = config.streams.iter();
+        let spools = streams.map(|stream| (stream.name.clone(), stream.folder.clone()));
+        let files: Arc<dyn ReadBack> = Arc::new(reading::Folders {
+            spools: spools.collect(),
+            storage: places.storage.clone(),
+            turn: std::sync::Mutex::new(()),
+        });
         let agent = agents::runtime::start(Parts {
             setup,
             standing,
@@ -163,6 +173,7 @@ impl Instance {
             ledger: Box::new(ledger),
             executor: Box::new(move |sink| start_local(local, sink)),
             storage,
+            files: files.clone(),
             clock,
             meter: meter.clone(),
             good_runs: places.state.join("good-runs.json"),
@@ -172,21 +183,7 @@ impl Instance {
         let commands = agent.commands.clone();
         let reloader = Reloader::new(checked.clone(), program, reread, commands);
         let reloader = Arc::new(reloader);
-        let streams = config.streams.iter();
-        let spools = streams.map(|stream| (stream.name.clone(), stream.folder.clone()));
-        let folders = reading::Folders {
-            spools: spools.collect(),
-            storage: places.storage.clone(),
-            turn: std::sync::Mutex::new(()),
-        };
-        let parts = windows::parts(
-            catalogue,
-            &agent,
-            meter,
-            identity,
-            folders,
-            reloader.clone(),
-        );
+        let parts = windows::parts(catalogue, &agent, meter, identity, files, reloader.clone());
         let server = api::serve(&windows::listen(config), parts)?;
         let watchers = start_watchers(&checked, &agent, clock)?;
         Ok(Self {

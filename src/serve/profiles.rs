@@ -1,6 +1,7 @@
 //! A stream of the configuration becomes a profile of the watcher.
 
-use crate::config::{Completion, StreamConfig, StreamKind, WatchHow};
+use crate::config::{Completion, Lumis, StreamConfig, StreamKind, WatchHow};
+use model::arrival;
 use watch::{FileCompletion, How, NamePattern, Profile};
 
 /// The watcher's profile for a configured stream, or what does not fit together.
@@ -24,6 +25,9 @@ pub(super) fn profile_of(stream: &StreamConfig) -> Result<Profile, String> {
     if stream.run.is_some() {
         profile.run = stream.run;
     }
+    if let Lumis::One(lumi) = stream.lumis {
+        profile.lumi = lumi;
+    }
     if stream.stream.is_some() {
         profile.stream.clone_from(&stream.stream);
     }
@@ -37,4 +41,18 @@ pub(super) fn profile_of(stream: &StreamConfig) -> Result<Profile, String> {
     };
     profile.check()?;
     Ok(profile)
+}
+
+/// What the engine is told of a configured stream's lumis and runs.
+pub(super) fn completion_of(stream: &StreamConfig) -> arrival::Completion {
+    arrival::Completion {
+        lumi_timeout: stream.lumi_timeout,
+        run_timeout: stream.run_timeout,
+        absent_lumi: stream.absent_lumi,
+        lumi_slice: match stream.lumis {
+            Lumis::Slices(slice) => Some(slice),
+            Lumis::One(_) => None,
+        },
+        run_type: Some(stream.run_type),
+    }
 }

@@ -3,9 +3,9 @@
 //! In: where a file lies. Out: its size and checksum as they are now. Must never follow a link, and
 //! never read more than one file at a time: whoever asks can wait, detectors cannot.
 
-use api::FileSource;
 use model::names::ProfileName;
 use model::work::Location;
+use ports::storage::ReadBack;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub(super) struct Folders {
     pub(super) turn: Mutex<()>,
 }
 
-impl FileSource for Folders {
+impl ReadBack for Folders {
     fn read_back(&self, location: &Location) -> Result<(u64, u32), String> {
         let (folder, name) = match location {
             Location::Storage { name } => (&self.storage, name),

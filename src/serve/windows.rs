@@ -1,6 +1,5 @@
 //! The instance's windows: what the API is given to look at, and where it listens.
 
-use super::reading::Folders;
 use super::reload::Reloader;
 use crate::config::Config;
 use agents::clock::SystemClock;
@@ -13,6 +12,7 @@ use model::time::Moment;
 use model::wait::{Object, Why};
 use ports::catalogue::Catalogue;
 use ports::clock::Clock;
+use ports::storage::ReadBack;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use view::health::{ExecutorView, SystemView};
@@ -163,12 +163,12 @@ pub(super) fn parts(
     agent: &AgentHandle,
     meter: Arc<Meter>,
     identity: Identity,
-    files: Folders,
+    files: Arc<dyn ReadBack>,
     reloader: Arc<Reloader>,
 ) -> ApiParts {
     ApiParts {
         catalogue,
-        files: Arc::new(files),
+        files,
         commands: Arc::new(EngineDoor(reloader.clone())),
         status: Arc::new(Window {
             identity,

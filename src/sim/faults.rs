@@ -51,6 +51,8 @@ pub(crate) struct Faults {
     pub(crate) conflict: u64,
     /// Something that cannot be taken lies in the spool, per file.
     pub(crate) unreadable: u64,
+    /// A file is not what its sender claims, per file; harsh, and for good.
+    pub(crate) corrupt: u64,
     /// A file too many for its lumi, per run; harsh.
     pub(crate) surplus: u64,
     /// A file of the other label, per run.
@@ -95,6 +97,7 @@ impl Faults {
             resent: rate(200),
             conflict: rate(100),
             unreadable: rate(100),
+            corrupt: rate(30),
             surplus: rate(150),
             wrong_label: rate(400),
             command: rate(60),
@@ -105,6 +108,7 @@ impl Faults {
         if !harsh {
             (faults.permanent, faults.missing_output, faults.mismatch) = (0, 0, 0);
             (faults.surplus, faults.early_stop, faults.output_twice) = (0, 0, 0);
+            faults.corrupt = 0;
             (faults.postponed, faults.any_order) = (0, false);
         }
         faults

@@ -7,6 +7,7 @@ use crate::tables::Tables;
 use crate::world::World;
 use engine::{Effect, Input};
 use model::dataset::Route;
+use model::file::Content;
 use model::ids::{JobId, LumiNumber, RunNumber};
 use model::job::{InputId, JobState};
 use model::names::{DataLabel, TagName};
@@ -71,6 +72,7 @@ impl World {
         if self.random.below(CHECK_EVERY) == 0 {
             self.check_engine()?;
             self.check_closed_runs()?;
+            self.check_verified()?;
         }
         if self.random.below(LAW_EVERY) == 0 {
             self.check_law()?;
@@ -142,6 +144,7 @@ impl World {
         self.storage.check(&self.store.tables)?;
         self.check_files()?;
         self.check_labels()?;
+        self.check_verified()?;
         self.check_live()?;
         if !self.faults.harsh {
             self.check_coverage()?;
@@ -220,6 +223,28 @@ impl World {
                     return Err(format!("liveness: run {} is {word}: {reason}", plan.number));
                 }
                 None => return Err(format!("liveness: run {} waits for nothing", plan.number)),
+            }
+        }
+        Ok(())
+    }
+
+    /// D10: what is published rests on files that are what their senders claim.
+    fn check_verified(&self) -> Result<(), String> {
+        let tables = &self.store.tables;
+        for output in tables.outputs.values() {
+            let inputs = &tables.jobs[&output.job].inputs;
+            let unsure = inputs.iter().find(|input| match input {
+                InputId::File(id) => !matches!(
+                    tables.files[id].content,
+                    Content::Verified | Content::Unclaimed
+                ),
+                InputId::Output(_) => false,
+            });
+            if let Some(input) = unsure {
+                return Err(format!(
+                    "D10: {} rests on {input:?}, which nobody found to be right",
+                    output.name
+                ));
             }
         }
         Ok(())

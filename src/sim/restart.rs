@@ -77,7 +77,7 @@ impl World {
                     }
                     old
                 }
-                Event::Committed(..) | Event::Wake => false,
+                Event::Committed(..) | Event::Read(..) | Event::Wake => false,
             };
             if stays {
                 self.events.insert(number, (at, event));
@@ -103,10 +103,16 @@ impl World {
     pub(crate) fn heal(&mut self) {
         self.healed = true;
         self.healed_at = self.now;
-        let any_order = self.faults.any_order;
-        self.faults = Faults {
-            harsh: self.faults.harsh,
+        let Faults {
+            harsh,
             any_order,
+            corrupt,
+            ..
+        } = self.faults;
+        self.faults = Faults {
+            harsh,
+            any_order,
+            corrupt,
             ..Faults::default()
         };
         let mut held = std::mem::take(&mut self.held_back);

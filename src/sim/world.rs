@@ -10,16 +10,17 @@ use crate::definitions::configurations;
 use crate::detector::{Detector, Kind, Sighting};
 use crate::executor::{Executor, Storage};
 use crate::faults::Faults;
-use crate::random::{Random, mix};
+use crate::random::{Random, mix, mix_text};
 use crate::store::{Batch, Committed, Store};
 use crate::story::Story;
 use crate::tables::Tables;
 use engine::{Effect, Engine, Input, Setup};
-use model::arrival::Seen;
+use model::arrival::{Checksum, Seen};
 use model::fact::Fact;
-use model::ids::{AgentNumber, Epoch, Token};
+use model::ids::{AgentNumber, Epoch, FileId, Token};
 use model::run::RunType;
 use model::time::{Moment, Span};
+use model::units::Bytes;
 use model::wait::WaitKind;
 use model::work::{AttemptNews, AttemptSpec};
 use pipelines::definition::Definition;
@@ -45,6 +46,7 @@ pub(crate) enum Event {
         Result<Vec<model::work::StoredOutput>, model::work::CommitFailure>,
         &'static str,
     ),
+    Read(FileId, Result<(Bytes, u32), String>),
     Committed(Epoch, i64),
     Wake,
     Heal,
@@ -218,6 +220,10 @@ impl World {
                 self.story.count(what);
                 self.step(Input::Stored { token, result })
             }
+            Event::Read(file, result) => {
+                self.story.count("file read back");
+                self.step(Input::ReadBack { file, result })
+            }
             Event::Committed(epoch, number) => self.committed(epoch, number),
             Event::Wake => {
                 self.wakes_at = None;
@@ -326,9 +332,31 @@ impl World {
                 let event = Event::Stored(plan.token, answer.result, answer.what);
                 self.at(self.now + answer.after, event);
             }
+            Effect::ReadBack(file, _) => {
+                let after = Span::from_millis(self.random.between(1, 400) as i64);
+                let result = self.read_back(file);
+                self.at(self.now + after, Event::Read(file, result));
+            }
             other => self.forming.held.push(other),
         }
         Ok(())
+    }
+
+    /// What a reader finds in a file of the spool: what its sender claims, or an error that passes.
+    fn read_back(&mut self, file: FileId) -> Result<(Bytes, u32), String> {
+        if self.random.per_mille(self.faults.unreadable) {
+            self.story.count("file unreadable for a while");
+            return Err("reading it back: input/output error; look at the disk".to_owned());
+        }
+        let arrival = &self.shadow.files[&file].arrival;
+        let Some(Checksum::Adler32(claimed)) = arrival.checksum else {
+            return Err("nothing is claimed of it".to_owned());
+        };
+        let corrupt = mix_text(arrival.name.as_str()) % 1_000 < self.faults.corrupt;
+        if corrupt {
+            self.story.count("file is not what was claimed");
+        }
+        Ok((arrival.bytes, claimed ^ u32::from(corrupt)))
     }
 
     /// The number that the forming batch will have.
@@ -515,6 +543,7 @@ fn told(event: &Event) -> String {
         Event::News(token, _, what) => format!("attempt {token} {what}"),
         Event::Stored(token, _, what) => format!("outputs of {token}: {what}"),
         Event::Committed(epoch, number) => format!("batch {number} of epoch {epoch} is committed"),
+        Event::Read(file, result) => format!("file {file} is read back: {result:?}"),
         Event::Wake => "wake".to_owned(),
         Event::Heal => "the faults end".to_owned(),
     }

@@ -106,6 +106,7 @@ pub(crate) fn run(key: u8, value: u16) -> Run {
         announced: false,
         part: 1 + u32::from(key),
         last_file_seen_at: at(value),
+        sliced_from: None,
         quarantined: value.is_multiple_of(5).then(|| "a lumi twice".to_owned()),
         state,
     }

@@ -269,6 +269,7 @@ mod tests {
                 announced: false,
                 part: 1,
                 last_file_seen_at: Moment(0),
+                sliced_from: None,
                 quarantined: None,
                 state,
             };

@@ -163,11 +163,12 @@ pub(crate) fn sidecar(bytes: &[u8]) -> Result<Sidecar, RecordError> {
     })
 }
 
-/// Reads an end-of-lumi record: the events that every stream must account for.
-pub(crate) fn lumi_end(bytes: &[u8]) -> Result<u64, RecordError> {
+/// Reads an end-of-lumi record: the events that every stream must account for, and the files that
+/// were written.
+pub(crate) fn lumi_end(bytes: &[u8]) -> Result<(u64, u64), RecordError> {
     let values = Values::read(bytes, 4, "NEvents, NFiles, TotalEvents, NLostEvents")?;
     let events = values.count(0, "NEvents")?;
-    values.count(1, "NFiles")?;
+    let files = values.count(1, "NFiles")?;
     let (total, lost) = (
         values.count(2, "TotalEvents")?,
         values.count(3, "NLostEvents")?,
@@ -177,7 +178,7 @@ pub(crate) fn lumi_end(bytes: &[u8]) -> Result<u64, RecordError> {
             "NLostEvents is {lost}, more than TotalEvents, {total}"
         )));
     }
-    Ok(events)
+    Ok((events, files))
 }
 
 /// Reads an end-of-run record: events of the run and its last lumi.
@@ -380,10 +381,13 @@ mod tests {
 
     #[test]
     fn end_and_begin_records_are_read() {
-        assert_eq!(lumi_end(text(&["90", "3", "100", "10"]).as_bytes()), Ok(90));
+        assert_eq!(
+            lumi_end(text(&["90", "3", "100", "10"]).as_bytes()),
+            Ok((90, 3))
+        );
         assert_eq!(
             lumi_end(text(&["90", "3", "100", "10", "77"]).as_bytes()),
-            Ok(90)
+            Ok((90, 3))
         );
         assert_eq!(
             run_end(text(&["900", "30", "9", "11"]).as_bytes()),

@@ -138,7 +138,7 @@ impl Spool {
                 })
             }
             Record::LumiEnd => {
-                let events = self.read_record(place, mark, since, cms::lumi_end)?;
+                let (events, files) = self.read_record(place, mark, since, cms::lumi_end)?;
                 let lumi = captured
                     .lumi
                     .expect("the pattern of this record has a lumi");
@@ -148,7 +148,11 @@ impl Spool {
                     instance: Instance::ONLY,
                     run,
                     lumi,
-                    expected: Expected::Events(events),
+                    // Files without sidecars say nothing of events: only their number can match.
+                    expected: match self.profile.kind {
+                        Kind::Cms => Expected::Events(events),
+                        Kind::Generic => Expected::Files(files),
+                    },
                     label: self.profile.label,
                 })
             }

@@ -114,15 +114,20 @@ struct World {
 
 impl World {
     fn step(&mut self, input: Input) -> Vec<(Token, Vec<model::work::PlannedOutput>)> {
-        let (mut effects, mut plans) = (Vec::new(), Vec::new());
+        let (mut effects, mut plans, mut read) = (Vec::new(), Vec::new(), Vec::new());
         self.engine.step(self.now, input, &mut effects);
         for effect in effects {
             match effect {
                 Effect::Record(fact) => self.recorded.take(&fact),
                 Effect::Start(spec) => self.under_way.push(spec),
                 Effect::Store(plan) => plans.push((plan.token, plan.outputs)),
+                Effect::ReadBack(file, _) => read.push(file),
                 _ => {}
             }
+        }
+        for file in read {
+            let result = Ok(self.recorded.claimed(file));
+            plans.extend(self.step(Input::ReadBack { file, result }));
         }
         plans
     }

@@ -5,7 +5,7 @@
 use model::arrival::{Arrival, Checksum, Counts, LumiEnd, RunEnd, Seen};
 use model::command::{Command, Order};
 use model::fact::Fact;
-use model::ids::{AgentNumber, Epoch, LumiNumber, RunNumber};
+use model::ids::{AgentNumber, Epoch, FileId, LumiNumber, RunNumber};
 use model::job::ExitClass;
 use model::lumi::Expected;
 use model::names::{DataLabel, FileName, ProfileName, StreamName};
@@ -38,6 +38,8 @@ struct World {
     now: Moment,
     ledger: Ledger,
     started: VecDeque<AttemptSpec>,
+    /// What readers find in files.
+    claims: BTreeMap<FileId, (Bytes, u32)>,
 }
 
 impl World {
@@ -58,6 +60,7 @@ impl World {
             now: Moment(1_798_761_600_000_000_000),
             ledger: Ledger::default(),
             started: VecDeque::new(),
+            claims: BTreeMap::new(),
         }
     }
 
@@ -86,14 +89,26 @@ impl World {
     }
 
     fn step(&mut self, input: Input) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let (mut effects, mut read) = (Vec::new(), Vec::new());
         self.engine.step(self.now, input, &mut effects);
         for effect in &effects {
             match effect {
-                Effect::Record(fact) => self.ledger.take(fact),
+                Effect::Record(fact) => {
+                    if let Fact::FileIs(file) = fact
+                        && let Some(Checksum::Adler32(claimed)) = file.arrival.checksum
+                    {
+                        self.claims.insert(file.id, (file.arrival.bytes, claimed));
+                    }
+                    self.ledger.take(fact);
+                }
                 Effect::Start(spec) => self.started.push_back(spec.clone()),
+                Effect::ReadBack(file, _) => read.push(*file),
                 _ => {}
             }
+        }
+        for file in read {
+            let result = Ok(self.claims[&file]);
+            effects.extend(self.step(Input::ReadBack { file, result }));
         }
         effects
     }

@@ -27,9 +27,10 @@ use model::wait::{Object, Wait, WaitKind, Why};
 use model::witness::{Instance, Says, Source, Witness};
 use model::work::Location;
 use ports::catalogue::{Catalogue, Page, RunCounts};
+use ports::storage::ReadBack;
 use ports::store::StoreError;
 use std::sync::Mutex;
-use tier0_api::{CommandDoor, DoorError, FileSource, StatusSource};
+use tier0_api::{CommandDoor, DoorError, StatusSource};
 use view::health::SystemView;
 use view::latency::LatencyView;
 
@@ -59,6 +60,7 @@ fn run(number: u32, label: DataLabel) -> Run {
         announced: false,
         part: 1,
         last_file_seen_at: at(90),
+        sliced_from: None,
         quarantined: None,
         state: RunState::Closed { at: at(100) },
     }
@@ -313,7 +315,7 @@ impl CommandDoor for Door {
 /// Has one file of nine bytes in the spool and nothing else.
 pub(crate) struct Folder;
 
-impl FileSource for Folder {
+impl ReadBack for Folder {
     fn read_back(&self, location: &Location) -> Result<(u64, u32), String> {
         match location {
             Location::Spool { .. } => Ok((9, 0x11e6_0398)),

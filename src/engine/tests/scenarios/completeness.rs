@@ -75,7 +75,12 @@ fn a_disputed_end_is_settled_with_a_stop() {
         ),
         (
             "stop 1 3",
-            "done: run 1 ends with lumi 3; cleared end-disputed/1; start express#2 attempt 1 on 1; run 1 physics closed",
+            "done: run 1 ends with lumi 3; cleared end-disputed/1; run 1 physics ending",
+        ),
+        (
+            "close 1 as=here",
+            "shifter did run close to run/1; done: run 1: 2 are declared here: lumi/1/Muons/2-3; \
+             start express#2 attempt 1 on 1; run 1 physics closed",
         ),
     ]);
 }

@@ -184,7 +184,7 @@ fn a_split_lumi_is_merged_when_all_its_pieces_have_ended() {
             ("restart", ""),
             (
                 "retry p#2",
-                "cleared job-failed/p#2; done: job 6 is ready again; start p#2 attempt 2 on 1 \
+                "cleared job-failed/p#2; done: job 7 is ready again; start p#2 attempt 2 on 1 \
                  lumis 1-1",
             ),
             ("holds", ""),
@@ -226,7 +226,7 @@ fn a_lumi_larger_than_a_file_goes_to_the_error_dataset() {
             ("restart", ""),
             (
                 "ok p#2 bytes=45",
-                "+RAW; alarm error-dataset/12; alarm error-dataset/13; RAW closed with 200; start \
+                "+RAW; alarm error-dataset/14; alarm error-dataset/15; RAW closed with 200; start \
                  p#3 attempt 1 on 1 lumis 1-1; start p#4 attempt 1 on 1 lumis 1-1; p#2 done",
             ),
             ("ok p#3", "+MERGED; p#3 done"),
@@ -265,7 +265,7 @@ fn an_output_that_is_large_enough_passes_the_merge_by() {
             ("ok p#3", "p#3 done"),
             (
                 "ok p#4",
-                "+MERGED; MERGED closed with 200; start p#5 attempt 1 on 1 lumis 2-2; p#4 done",
+                "+MERGED; MERGED closed with 100; start p#5 attempt 1 on 1 lumis 2-2; p#4 done",
             ),
             ("ok p#5", "p#5 done; run 1 physics finished"),
         ],

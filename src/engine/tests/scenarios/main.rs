@@ -13,6 +13,7 @@ mod constants;
 mod failures;
 mod flow;
 mod lumis;
+mod pathologies;
 mod play;
 mod retries;
 #[path = "../shelf/mod.rs"]

@@ -13,39 +13,37 @@
 //! `by=I/N` (data acquisition instance I of N); `message` (not a record); `ls=A-B`, `as=WORD`,
 //! `count=N`, `dry` for orders; `bytes=SIZE` behind `ok` is the size of the outputs.
 //!
-//! `restart` makes another engine of what was recorded, `holds` tells what tasks wait for.
+//! `corrupt FILE` makes a file's content other than its sender claims; `restart` makes another
+//! engine of what was recorded, `holds` tells what tasks wait for,
+//! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
+//! `datasets RUN` which hold something of it.
 //!
 //! Every input is followed by a tick; files are of the stream `Muons` unless they say another.
 
+mod telling;
+mod words;
+
 use crate::shelf::Shelf;
-use model::account::UnitAccount;
-use model::arrival::{
-    AbsentLumi, Arrival, Checksum, Completion, Counts, LumiEnd, RunBegin, RunEnd, Seen,
-};
-use model::command::{
-    Command, Declared, Intent, JobFilter, JobVerb, JobsAsked, Order, Reply, SplitInto,
-};
-use model::conditions::{CandidateConstant, MeasuredQuantity};
-use model::dataset::{BlockState, Closing};
-use model::fact::Fact;
+use model::arrival::{AbsentLumi, Completion, LumiEnd, RunBegin, RunEnd, Seen};
+use model::command::{Command, Declared, Intent, JobFilter, JobVerb, JobsAsked, Order, SplitInto};
 use model::ids::{AgentNumber, AttemptNumber, Epoch, JobId, LumiNumber, RunNumber, Token};
-use model::job::{ExitClass, Job, JobState};
+use model::job::ExitClass;
 use model::lumi::Expected;
-use model::names::{DataLabel, DatasetName, FileName, ProfileName, StreamName, TagName, TaskPath};
-use model::quality::TestAnswer;
+use model::names::{DataLabel, FileName, ProfileName, StreamName, TaskPath};
 use model::resource::Needs;
 use model::ruling::RulingKind;
 use model::run::RunType;
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 use model::wait::Object;
-use model::witness::{Instance, Source};
 use model::work::{
-    AttemptNews, AttemptReport, AttemptSpec, CommitFailure, ReportedOutput, StoredOutput,
+    AttemptNews, AttemptReport, AttemptSpec, CommitFailure, Location, ReportedOutput, StoredOutput,
 };
 use pipelines::definition::Definition;
-use std::collections::BTreeMap;
+use pipelines::variants::Definitions;
+use std::collections::{BTreeMap, BTreeSet};
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, Setup};
+use words::{candidate, file, instance, of_stream, source, test, units, word};
 
 /// The configuration that the engine is born with.
 const BIRTH: &str = "birth";
@@ -62,6 +60,10 @@ pub(crate) struct Play {
     names: BTreeMap<JobId, String>,
     needs: BTreeMap<JobId, Needs>,
     said: Vec<String>,
+    /// Kinds of what was announced and not asked for yet.
+    messages: Vec<String>,
+    /// Files whose content is not what their sender claims.
+    corrupt: BTreeSet<String>,
     /// Whether starts say which lumis and events a job is for.
     shows_parts: bool,
 }
@@ -77,6 +79,7 @@ impl Play {
             lumi_timeout: Some(Span::from_secs(10)),
             run_timeout: Some(Span::from_secs(60)),
             absent_lumi,
+            ..Completion::default()
         };
         let completions = BTreeMap::from([(ProfileName::new("spool"), completion)]);
         Self::with(pipelines::EMBEDDED, 8, completions)
@@ -113,11 +116,23 @@ impl Play {
         cores: u32,
         completions: BTreeMap<ProfileName, Completion>,
     ) -> Self {
+        Self::by_run(Definitions::fixed(definitions), cores, completions)
+    }
+
+    /// With definitions that depend on the run.
+    pub(crate) fn by_run(
+        definitions: Definitions,
+        cores: u32,
+        completions: BTreeMap<ProfileName, Completion>,
+    ) -> Self {
         let setup = Setup {
             completions,
             agent: AgentNumber(0),
             epoch: Epoch(2),
-            configuration: Configuration::fixed(BIRTH, definitions),
+            configuration: Configuration {
+                definitions,
+                ..Configuration::fixed(BIRTH, Vec::new())
+            },
             earlier: Vec::new(),
             cores,
             default_run_type: RunType::Physics,
@@ -132,6 +147,8 @@ impl Play {
             names: BTreeMap::new(),
             needs: BTreeMap::new(),
             said: Vec::new(),
+            messages: Vec::new(),
+            corrupt: BTreeSet::new(),
             shows_parts: false,
         }
     }
@@ -162,6 +179,28 @@ impl Play {
                 wait.reason
             )
         }));
+    }
+
+    /// What a job will probably use.
+    fn estimate(&mut self, name: &str) {
+        let rows = self.shelf.rows();
+        let job = rows.jobs.iter().find(|job| job.id == self.jobs[name]);
+        let words = job.and_then(|job| job.estimate).map_or_else(
+            || "nobody knows".to_owned(),
+            |e| {
+                let (wall, disk) = (e.wall.as_secs_f64(), e.disk.0);
+                format!("{wall} s, {disk} bytes of disk, {} cores", e.cores)
+            },
+        );
+        self.said.push(words);
+    }
+
+    /// Datasets that hold outputs of a run.
+    fn datasets(&mut self, run: RunNumber) {
+        let outputs = self.shelf.rows().outputs.into_iter();
+        let of_run = outputs.filter(|output| output.run == run);
+        let names: BTreeSet<String> = of_run.map(|output| output.dataset.to_string()).collect();
+        self.said.extend(names);
     }
 
     pub(crate) fn broken(&self) -> Vec<Broken> {
@@ -214,8 +253,14 @@ impl Play {
                 instance: instance(&words),
                 label,
             })),
+            "corrupt" => {
+                self.corrupt.insert(words[1].to_owned());
+            }
             "restart" => self.restart(),
             "holds" => self.holds(),
+            "estimate" => self.estimate(words[1]),
+            "messages" => self.said.append(&mut self.messages),
+            "datasets" => self.datasets(run()),
             "wait" => self.now = self.now + Span::from_secs(i64::from(number(1))),
             "start" => self.ask(Command::RunStart {
                 run: run(),
@@ -494,9 +539,24 @@ impl Play {
         }
     }
 
+    /// What follows from an input. Files are read back at once, and are what was claimed unless the
+    /// table says otherwise.
     fn effects(&mut self, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.engine.step(self.now, input, &mut effects);
+        let read: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::ReadBack(file, location) => Some((*file, location.clone())),
+                _ => None,
+            })
+            .collect();
+        for (file, location) in read {
+            let (bytes, claimed) = self.shelf.claimed(file);
+            let corrupt = self.corrupt.iter().any(|name| is_at(&location, name));
+            let result = Ok((bytes, claimed ^ u32::from(corrupt)));
+            effects.extend(self.effects(Input::ReadBack { file, result }));
+        }
         effects
     }
 
@@ -505,296 +565,8 @@ impl Play {
             self.tell(effect);
         }
     }
-
-    fn tell(&mut self, effect: Effect) {
-        let words = match effect {
-            Effect::Record(fact) => {
-                self.shelf.take(&fact);
-                self.fact(&fact)
-            }
-            Effect::Start(spec) => {
-                let name = self.names.get(&spec.token.job).cloned();
-                let name = name
-                    .unwrap_or_else(|| self.name(spec.token.job, spec.plan.task.pipeline.as_str()));
-                let constants: Vec<String> = spec
-                    .constants
-                    .iter()
-                    .map(|c| format!("{} since {}", c.tag, c.since))
-                    .collect();
-                let with = if constants.is_empty() {
-                    String::new()
-                } else {
-                    format!(" with {}", constants.join(" and "))
-                };
-                let attempt = spec.token.attempt;
-                let files = spec.inputs.len();
-                let more = match self.needs.insert(spec.token.job, spec.needs) {
-                    Some(before) if before != spec.needs => {
-                        let needs = spec.needs;
-                        format!(", {} and {}", needs.memory, needs.wall)
-                    }
-                    _ => String::new(),
-                };
-                let parts = if self.shows_parts {
-                    parts(&spec)
-                } else {
-                    String::new()
-                };
-                self.specs.insert(name.clone(), spec);
-                Some(format!(
-                    "start {name} attempt {attempt} on {files}{parts}{with}{more}"
-                ))
-            }
-            Effect::Reply {
-                reply: Reply::Done(text),
-                ..
-            } => Some(format!("done: {text}")),
-            Effect::Reply {
-                reply: Reply::Jobs(reply),
-                ..
-            } => {
-                let why = reply.skipped.iter().map(|skipped| &*skipped.why);
-                let words: Vec<&str> = [&*reply.done].into_iter().chain(why).collect();
-                Some(format!("done: {}", words.join("; ")))
-            }
-            Effect::Cancel(token) => Some(format!("end {}", self.names[&token.job])),
-            Effect::Reply {
-                reply: Reply::Refused(text),
-                ..
-            } => Some(format!("refused: {text}")),
-            Effect::Reply {
-                reply: Reply::Would(preview),
-                ..
-            } => Some(format!(
-                "would {}: {}",
-                preview.would,
-                preview.objects.join(", ")
-            )),
-            _ => None,
-        };
-        self.said.extend(words);
-    }
-
-    fn name(&mut self, job: JobId, pipeline: &str) -> String {
-        let before = self
-            .jobs
-            .keys()
-            .filter(|name| name.starts_with(&format!("{pipeline}#")))
-            .count();
-        let name = format!("{pipeline}#{}", before + 1);
-        self.jobs.insert(name.clone(), job);
-        self.names.insert(job, name.clone());
-        name
-    }
-
-    /// A fact in words; none for those that say nothing to people.
-    fn fact(&mut self, fact: &Fact) -> Option<String> {
-        Some(match fact {
-            Fact::FileIs(file) if file.late => format!("late {}", file.arrival.name),
-            Fact::FileIs(file) => format!("file {}", file.arrival.name),
-            Fact::SetAsideIs(item) => format!("set aside {}: {}", item.name, item.refusal.code()),
-            Fact::ConfigurationIs(row) if row.hash == BIRTH => return None,
-            Fact::ConfigurationIs(row) => format!("configuration {}", row.hash),
-            Fact::RunIs(run) if run.quarantined.is_some() => {
-                format!("run {} {} quarantined", run.number, run.state.word())
-            }
-            Fact::RunIs(run) if run.part > 1 => {
-                let word = run.state.word();
-                format!(
-                    "run {} {} {word} part {}",
-                    run.number, run.run_type, run.part
-                )
-            }
-            Fact::RunIs(run) => format!("run {} {} {}", run.number, run.run_type, run.state.word()),
-            Fact::AuditIs(audit) if !audit.reason.is_empty() => {
-                format!("{} did {} to {}", audit.by, audit.verb, audit.object)
-            }
-            Fact::JobIs(job) => return self.job(job),
-            Fact::OutputIs(output) if output.block.is_none() => {
-                format!("unpublished {}", tier(&output.dataset))
-            }
-            Fact::OutputIs(output) => format!("+{}", tier(&output.dataset)),
-            Fact::BlockIs(block) => {
-                let BlockState::Closed { closing, .. } = block.state else {
-                    return None;
-                };
-                let why = match closing {
-                    Closing::Complete => String::new(),
-                    Closing::Full | Closing::Aged => format!(" {}", closing.as_str()),
-                };
-                format!("{} closed{why} with {}", tier(&block.dataset), block.events)
-            }
-            Fact::DecisionIs(d) => format!("{} of run {}: {}", d.tag, d.run, d.outcome.as_str()),
-            Fact::IovIs(iov) => format!("{} since {}", iov.tag, iov.since),
-            Fact::QualityIs(quality) => {
-                let (run, verdict) = (quality.run, quality.verdict.as_str());
-                match &quality.refused {
-                    None => format!("run {run} {verdict}: {:?}", quality.certified),
-                    Some(_) => format!("run {run} {verdict}, not certified"),
-                }
-            }
-            Fact::AlarmIs(alarm) if alarm.cleared_at.is_some() => {
-                format!("cleared {}", self.key(&alarm.key))
-            }
-            Fact::AlarmIs(alarm) => format!("alarm {}", self.key(&alarm.key)),
-            _ => return None,
-        })
-    }
-
-    /// An alarm's key with the job's name for its number.
-    fn key(&self, key: &str) -> String {
-        let (front, last) = key.rsplit_once('/').unwrap_or(("", key));
-        let job = last.parse().ok().and_then(|id| self.names.get(&JobId(id)));
-        job.map_or_else(|| key.to_owned(), |name| format!("{front}/{name}"))
-    }
-
-    fn job(&mut self, job: &Job) -> Option<String> {
-        let name = match self.names.get(&job.id) {
-            Some(name) => name.clone(),
-            None => self.name(job.id, job.task.pipeline.as_str()),
-        };
-        Some(match job.state {
-            JobState::Failed { class, .. } => format!("{name} failed: {}", class.as_str()),
-            JobState::Ready { not_before, .. } if not_before > self.now => {
-                format!("{name} pauses {}", not_before.since(self.now))
-            }
-            JobState::Ready { .. } => format!("{name} ready"),
-            JobState::Done { .. } if job.provisional => format!("{name} done provisionally"),
-            JobState::Done { .. } => format!("{name} done"),
-            JobState::Parked { reason, .. } => format!("{name} parked: {}", reason.as_str()),
-            JobState::Superseded { .. } => format!("{name} split"),
-            JobState::Cancelled { .. } => format!("{name} cancelled"),
-            JobState::Sent { .. } | JobState::Running { .. } | JobState::Committing { .. } => {
-                return None;
-            }
-        })
-    }
 }
 
-/// Which lumis, and of one input which events, a job is for.
-fn parts(spec: &AttemptSpec) -> String {
-    let lumis = spec.inputs.iter().flat_map(|input| &input.lumis);
-    let lumis: Vec<String> = lumis
-        .map(|(first, last)| format!("{first}-{last}"))
-        .collect();
-    let events = spec
-        .inputs
-        .iter()
-        .find_map(|i| Some((i.first_event?, i.last_event?)));
-    let events = events.map_or(String::new(), |(a, b)| format!(" events {a}-{b}"));
-    format!(" lumis {}{events}", lumis.join(" "))
-}
-
-/// What stands behind a prefix among the words.
-fn word<'a>(words: &[&'a str], prefix: &str) -> Option<&'a str> {
-    words.iter().find_map(|word| word.strip_prefix(prefix))
-}
-
-fn source(words: &[&str]) -> Source {
-    if words.contains(&"message") {
-        Source::Message
-    } else {
-        Source::Record
-    }
-}
-
-fn instance(words: &[&str]) -> Instance {
-    word(words, "by=").map_or(Instance::ONLY, |text| {
-        let (number, of) = text.split_once('/').expect("I/N");
-        Instance {
-            number: number.parse().expect("a number"),
-            of: of.parse().expect("a number"),
-        }
-    })
-}
-
-fn of_stream(seen: Seen, words: &[&str]) -> Seen {
-    match (seen, word(words, "of=")) {
-        (Seen::File(arrival), Some(stream)) => Seen::File(Arrival {
-            stream: StreamName::new(stream),
-            ..arrival
-        }),
-        (seen, _) => seen,
-    }
-}
-
-fn file(run: RunNumber, lumi: u32, name: &str, events: u32, label: DataLabel, at: Moment) -> Seen {
-    let empty = events == 0;
-    Seen::File(Arrival {
-        profile: ProfileName::new("spool"),
-        name: FileName::new(name),
-        run,
-        lumi: LumiNumber(lumi),
-        stream: StreamName::new("Muons"),
-        label,
-        bytes: Bytes(u64::from(events) * 10),
-        inode: 1,
-        mtime: at,
-        counts: Some(Counts {
-            processed: u64::from(events),
-            accepted: u64::from(events),
-            errors: 0,
-        }),
-        checksum: Some(Checksum::Adler32(events)),
-        empty,
-        seen_at: at,
-    })
-}
-
-/// The end of a dataset's name: what it holds, and whether it is simulated.
-fn tier(dataset: &DatasetName) -> String {
-    let parts: Vec<&str> = dataset.as_str().split('/').skip(3).collect();
-    parts.join("/")
-}
-
-/// `beamspot=5/100`: five thousandths of its unit, measured from a hundred, with an error of one
-/// thousandth.
-fn candidate(word: &str) -> Option<CandidateConstant> {
-    let (tag, measured) = word
-        .split_once('=')
-        .filter(|(tag, _)| !["tests", "slices", "bytes"].contains(tag))?;
-    let (value, n) = measured.split_once('/')?;
-    Some(CandidateConstant {
-        tag: TagName::new(tag),
-        n: n.parse().expect("a count"),
-        quantities: vec![MeasuredQuantity {
-            name: "x_cm".to_owned(),
-            value_nano: value.parse::<i64>().expect("a value") * 1_000_000,
-            error_nano: 1_000_000,
-        }],
-        not_applicable: None,
-        payload: word.to_owned(),
-        hash: format!("{word:0>64}"),
-    })
-}
-
-/// `slices=9/12`: nine of twelve time slices are here.
-fn units(word: &str) -> Option<UnitAccount> {
-    let (present, expected) = word.strip_prefix("slices=")?.split_once('/')?;
-    let (present, expected): (u64, u64) = (
-        present.parse().expect("a count"),
-        expected.parse().expect("a count"),
-    );
-    Some(UnitAccount {
-        units: "time slices".to_owned(),
-        expected,
-        present,
-        absent: expected - present,
-        partial: 0,
-        repeated: 0,
-        out_of_order: 0,
-        absent_ranges: Vec::new(),
-        partial_ranges: Vec::new(),
-        note: String::new(),
-    })
-}
-
-fn test(status: &str) -> TestAnswer {
-    TestAnswer {
-        name: "contents".to_owned(),
-        histogram: "mass".to_owned(),
-        status: status.parse().expect("a status"),
-        value_ppm: 1_000_000,
-        message: String::new(),
-    }
+fn is_at(location: &Location, file: &str) -> bool {
+    matches!(location, Location::Spool { name, .. } if name.as_str() == file)
 }

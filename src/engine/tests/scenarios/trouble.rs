@@ -33,7 +33,30 @@ fn a_name_with_other_content_is_set_aside() {
             "alarm name-conflict/spool/a; set aside a: name-conflict",
         ),
         ("file 1 1 a 101", ""),
-        ("file 1 1 b 100 sim", "set aside b: label-conflict"),
+        (
+            "file 1 1 b 100 sim",
+            "alarm set-aside/spool/label-conflict; set aside b: label-conflict",
+        ),
+        ("file 1 1 c 100 sim", "set aside c: label-conflict"),
+    ]);
+}
+
+#[test]
+fn nothing_is_published_of_a_file_that_is_not_what_its_sender_claims() {
+    check(&[
+        ("corrupt a", ""),
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("file 1 2 b 100", "file b"),
+        (
+            "lumi 1 1 100",
+            "start express#1 attempt 1 on 1; corrupt a; alarm file-corrupt/spool/a",
+        ),
+        ("lumi 1 2 100", "start express#2 attempt 1 on 1"),
+        (
+            "ok express#1",
+            "alarm job-failed/express#1; express#1 failed: input",
+        ),
+        ("ok express#2", "+ALCA; +DQM; +RECO; express#2 done"),
     ]);
 }
 
@@ -86,7 +109,16 @@ fn a_run_is_stopped_with_what_is_here() {
         ),
         (
             "stop 1 3",
-            "done: run 1 ends with lumi 3; start express#1 attempt 1 on 1; run 1 physics closed",
+            "done: run 1 ends with lumi 3; nothing of lumi 1 of Muons, lumi 3 of Muons is here, \
+             which is waited for: `tier0 run close 1 --as empty` or `--as lost` ends that; start \
+             express#1 attempt 1 on 1; run 1 physics ending",
+        ),
+        ("stop 1 3", "done: run 1 was already ending"),
+        ("file 1 3 b 100", "file b"),
+        (
+            "close 1 as=here",
+            "shifter did run close to run/1; done: run 1: 2 are declared here: lumi/1/Muons/1, \
+             lumi/1/Muons/3; start express#2 attempt 1 on 1; run 1 physics closed",
         ),
         ("stop 1 3", "done: run 1 was already closed"),
         (
@@ -100,8 +132,8 @@ fn a_run_is_stopped_with_what_is_here() {
             "done: run 1 (cosmics, real) is open; run 1 cosmics open",
         ),
         (
-            "stop 1 3",
-            "done: run 1 ends with lumi 3; beamspot of run 1: abandoned; scale of run 1: \
+            "stop 1 0",
+            "done: run 1 ends with lumi 0; beamspot of run 1: abandoned; scale of run 1: \
              abandoned; run 1 not-run, not certified; run 1 cosmics finished",
         ),
     ]);

@@ -1,17 +1,32 @@
 //! A store for tests of the engine: keeps the last value of everything recorded and gives it back as rows.
 
+use model::arrival::Checksum;
 use model::fact::Fact;
+use model::ids::FileId;
 use model::rows::Rows;
+use model::units::Bytes;
+use std::collections::BTreeMap;
 
 /// Everything that was recorded, in its order.
 #[derive(Default)]
 pub(crate) struct Shelf {
     facts: Vec<Fact>,
+    claims: BTreeMap<FileId, (Bytes, u32)>,
 }
 
 impl Shelf {
     pub(crate) fn take(&mut self, fact: &Fact) {
+        if let Fact::FileIs(file) = fact
+            && let Some(Checksum::Adler32(claimed)) = file.arrival.checksum
+        {
+            self.claims.insert(file.id, (file.arrival.bytes, claimed));
+        }
         self.facts.push(fact.clone());
+    }
+
+    /// What a reader finds in a file that is what its sender claims.
+    pub(crate) fn claimed(&self, file: FileId) -> (Bytes, u32) {
+        self.claims[&file]
     }
 
     /// What a restart reads: of each object its last value, sorted by key.

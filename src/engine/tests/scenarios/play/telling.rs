@@ -1,0 +1,206 @@
+//! What the engine says, in words: effects and facts; and the names that jobs have in the tables.
+
+use super::{BIRTH, Play};
+use model::command::Reply;
+use model::dataset::{BlockState, Closing};
+use model::fact::Fact;
+use model::file::Content;
+use model::ids::JobId;
+use model::job::{Job, JobState};
+use model::names::DatasetName;
+use model::work::AttemptSpec;
+use tier0_engine::Effect;
+
+impl Play {
+    pub(super) fn tell(&mut self, effect: Effect) {
+        let words = match effect {
+            Effect::Record(fact) => {
+                self.shelf.take(&fact);
+                self.fact(&fact)
+            }
+            Effect::Start(spec) => {
+                let name = self.names.get(&spec.token.job).cloned();
+                let name = name
+                    .unwrap_or_else(|| self.name(spec.token.job, spec.plan.task.pipeline.as_str()));
+                let constants: Vec<String> = spec
+                    .constants
+                    .iter()
+                    .map(|c| format!("{} since {}", c.tag, c.since))
+                    .collect();
+                let with = if constants.is_empty() {
+                    String::new()
+                } else {
+                    format!(" with {}", constants.join(" and "))
+                };
+                let attempt = spec.token.attempt;
+                let files = spec.inputs.len();
+                let more = match self.needs.insert(spec.token.job, spec.needs) {
+                    Some(before) if before != spec.needs => {
+                        let needs = spec.needs;
+                        format!(", {} and {}", needs.memory, needs.wall)
+                    }
+                    _ => String::new(),
+                };
+                let parts = if self.shows_parts {
+                    parts(&spec)
+                } else {
+                    String::new()
+                };
+                self.specs.insert(name.clone(), spec);
+                Some(format!(
+                    "start {name} attempt {attempt} on {files}{parts}{with}{more}"
+                ))
+            }
+            Effect::Reply {
+                reply: Reply::Done(text),
+                ..
+            } => Some(format!("done: {text}")),
+            Effect::Reply {
+                reply: Reply::Jobs(reply),
+                ..
+            } => {
+                let why = reply.skipped.iter().map(|skipped| &*skipped.why);
+                let words: Vec<&str> = [&*reply.done].into_iter().chain(why).collect();
+                Some(format!("done: {}", words.join("; ")))
+            }
+            Effect::Cancel(token) => Some(format!("end {}", self.names[&token.job])),
+            Effect::Reply {
+                reply: Reply::Refused(text),
+                ..
+            } => Some(format!("refused: {text}")),
+            Effect::Reply {
+                reply: Reply::Would(preview),
+                ..
+            } => Some(format!(
+                "would {}: {}",
+                preview.would,
+                preview.objects.join(", ")
+            )),
+            _ => None,
+        };
+        self.said.extend(words);
+    }
+
+    fn name(&mut self, job: JobId, pipeline: &str) -> String {
+        let before = self
+            .jobs
+            .keys()
+            .filter(|name| name.starts_with(&format!("{pipeline}#")))
+            .count();
+        let name = format!("{pipeline}#{}", before + 1);
+        self.jobs.insert(name.clone(), job);
+        self.names.insert(job, name.clone());
+        name
+    }
+
+    /// A fact in words; none for those that say nothing to people.
+    fn fact(&mut self, fact: &Fact) -> Option<String> {
+        Some(match fact {
+            Fact::FileIs(file) if file.content == Content::Verified => return None,
+            Fact::FileIs(file) if matches!(file.content, Content::Differs { .. }) => {
+                format!("corrupt {}", file.arrival.name)
+            }
+            Fact::FileIs(file) if file.late => format!("late {}", file.arrival.name),
+            Fact::FileIs(file) => format!("file {}", file.arrival.name),
+            Fact::SetAsideIs(item) => format!("set aside {}: {}", item.name, item.refusal.code()),
+            Fact::ConfigurationIs(row) if row.hash == BIRTH => return None,
+            Fact::ConfigurationIs(row) => format!("configuration {}", row.hash),
+            Fact::RunIs(run) if run.quarantined.is_some() => {
+                format!("run {} {} quarantined", run.number, run.state.word())
+            }
+            Fact::RunIs(run) if run.part > 1 => {
+                let word = run.state.word();
+                format!(
+                    "run {} {} {word} part {}",
+                    run.number, run.run_type, run.part
+                )
+            }
+            Fact::RunIs(run) => format!("run {} {} {}", run.number, run.run_type, run.state.word()),
+            Fact::AuditIs(audit) if !audit.reason.is_empty() => {
+                format!("{} did {} to {}", audit.by, audit.verb, audit.object)
+            }
+            Fact::JobIs(job) => return self.job(job),
+            Fact::OutputIs(output) if output.block.is_none() => {
+                format!("unpublished {}", tier(&output.dataset))
+            }
+            Fact::OutputIs(output) => format!("+{}", tier(&output.dataset)),
+            Fact::BlockIs(block) => {
+                let BlockState::Closed { closing, .. } = block.state else {
+                    return None;
+                };
+                let why = match closing {
+                    Closing::Complete => String::new(),
+                    Closing::Full | Closing::Aged => format!(" {}", closing.as_str()),
+                };
+                format!("{} closed{why} with {}", tier(&block.dataset), block.events)
+            }
+            Fact::DecisionIs(d) => format!("{} of run {}: {}", d.tag, d.run, d.outcome.as_str()),
+            Fact::IovIs(iov) => format!("{} since {}", iov.tag, iov.since),
+            Fact::QualityIs(quality) => {
+                let (run, verdict) = (quality.run, quality.verdict.as_str());
+                match &quality.refused {
+                    None => format!("run {run} {verdict}: {:?}", quality.certified),
+                    Some(_) => format!("run {run} {verdict}, not certified"),
+                }
+            }
+            Fact::AlarmIs(alarm) if alarm.cleared_at.is_some() => {
+                format!("cleared {}", self.key(&alarm.key))
+            }
+            Fact::AlarmIs(alarm) => format!("alarm {}", self.key(&alarm.key)),
+            Fact::MessageIs(message) => {
+                self.messages.push(message.kind.clone());
+                return None;
+            }
+            _ => return None,
+        })
+    }
+
+    /// An alarm's key with the job's name for its number.
+    fn key(&self, key: &str) -> String {
+        let (front, last) = key.rsplit_once('/').unwrap_or(("", key));
+        let job = last.parse().ok().and_then(|id| self.names.get(&JobId(id)));
+        job.map_or_else(|| key.to_owned(), |name| format!("{front}/{name}"))
+    }
+
+    fn job(&mut self, job: &Job) -> Option<String> {
+        let name = match self.names.get(&job.id) {
+            Some(name) => name.clone(),
+            None => self.name(job.id, job.task.pipeline.as_str()),
+        };
+        Some(match job.state {
+            JobState::Failed { class, .. } => format!("{name} failed: {}", class.as_str()),
+            JobState::Ready { not_before, .. } if not_before > self.now => {
+                format!("{name} pauses {}", not_before.since(self.now))
+            }
+            JobState::Ready { .. } => format!("{name} ready"),
+            JobState::Done { .. } if job.provisional => format!("{name} done provisionally"),
+            JobState::Done { .. } => format!("{name} done"),
+            JobState::Parked { reason, .. } => format!("{name} parked: {}", reason.as_str()),
+            JobState::Superseded { .. } => format!("{name} split"),
+            JobState::Cancelled { .. } => format!("{name} cancelled"),
+            JobState::Sent { .. } | JobState::Running { .. } | JobState::Committing { .. } => {
+                return None;
+            }
+        })
+    }
+}
+
+/// Which lumis, and of one input which events, a job is for.
+fn parts(spec: &AttemptSpec) -> String {
+    let lumis = spec.inputs.iter().flat_map(|input| &input.lumis);
+    let lumis: Vec<String> = lumis
+        .map(|(first, last)| format!("{first}-{last}"))
+        .collect();
+    let events = spec
+        .inputs
+        .iter()
+        .find_map(|i| Some((i.first_event?, i.last_event?)));
+    let events = events.map_or(String::new(), |(a, b)| format!(" events {a}-{b}"));
+    format!(" lumis {}{events}", lumis.join(" "))
+}
+
+/// The end of a dataset's name: what it holds, and whether it is simulated.
+fn tier(dataset: &DatasetName) -> String {
+    let parts: Vec<&str> = dataset.as_str().split('/').skip(3).collect();
+    parts.join("/")
+}

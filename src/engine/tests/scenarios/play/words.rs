@@ -1,0 +1,126 @@
+//! The words behind an input, each read into what it stands for.
+
+use model::account::UnitAccount;
+use model::arrival::{Arrival, Checksum, Counts, Seen};
+use model::conditions::{CandidateConstant, MeasuredQuantity};
+use model::ids::{LumiNumber, RunNumber};
+use model::names::{DataLabel, FileName, ProfileName, StreamName, TagName};
+use model::quality::TestAnswer;
+use model::time::Moment;
+use model::units::Bytes;
+use model::witness::{Instance, Source};
+
+/// What stands behind a prefix among the words.
+pub(super) fn word<'a>(words: &[&'a str], prefix: &str) -> Option<&'a str> {
+    words.iter().find_map(|word| word.strip_prefix(prefix))
+}
+
+pub(super) fn source(words: &[&str]) -> Source {
+    if words.contains(&"message") {
+        Source::Message
+    } else {
+        Source::Record
+    }
+}
+
+pub(super) fn instance(words: &[&str]) -> Instance {
+    word(words, "by=").map_or(Instance::ONLY, |text| {
+        let (number, of) = text.split_once('/').expect("I/N");
+        Instance {
+            number: number.parse().expect("a number"),
+            of: of.parse().expect("a number"),
+        }
+    })
+}
+
+pub(super) fn of_stream(seen: Seen, words: &[&str]) -> Seen {
+    match (seen, word(words, "of=")) {
+        (Seen::File(arrival), Some(stream)) => Seen::File(Arrival {
+            stream: StreamName::new(stream),
+            ..arrival
+        }),
+        (seen, _) => seen,
+    }
+}
+
+pub(super) fn file(
+    run: RunNumber,
+    lumi: u32,
+    name: &str,
+    events: u32,
+    label: DataLabel,
+    at: Moment,
+) -> Seen {
+    let empty = events == 0;
+    Seen::File(Arrival {
+        profile: ProfileName::new("spool"),
+        name: FileName::new(name),
+        run,
+        lumi: LumiNumber(lumi),
+        stream: StreamName::new("Muons"),
+        label,
+        bytes: Bytes(u64::from(events) * 10),
+        inode: 1,
+        mtime: at,
+        counts: Some(Counts {
+            processed: u64::from(events),
+            accepted: u64::from(events),
+            errors: 0,
+        }),
+        checksum: Some(Checksum::Adler32(events)),
+        empty,
+        seen_at: at,
+    })
+}
+
+/// `beamspot=5/100`: five thousandths of its unit, measured from a hundred, with an error of one
+/// thousandth.
+pub(super) fn candidate(word: &str) -> Option<CandidateConstant> {
+    let (tag, measured) = word
+        .split_once('=')
+        .filter(|(tag, _)| !["tests", "slices", "bytes"].contains(tag))?;
+    let (value, n) = measured.split_once('/')?;
+    Some(CandidateConstant {
+        tag: TagName::new(tag),
+        n: n.parse().expect("a count"),
+        quantities: vec![MeasuredQuantity {
+            name: "x_cm".to_owned(),
+            value_nano: value.parse::<i64>().expect("a value") * 1_000_000,
+            error_nano: 1_000_000,
+        }],
+        not_applicable: None,
+        payload: word.to_owned(),
+        hash: format!("{word:0>64}"),
+    })
+}
+
+/// `slices=9/12`: nine of twelve time slices are here.
+pub(super) fn units(word: &str) -> Option<UnitAccount> {
+    let (present, expected) = word.strip_prefix("slices=")?.split_once('/')?;
+    let (present, expected): (u64, u64) = (
+        present.parse().expect("a count"),
+        expected.parse().expect("a count"),
+    );
+    Some(UnitAccount {
+        units: "time slices".to_owned(),
+        expected,
+        present,
+        absent: expected - present,
+        partial: 0,
+        repeated: 0,
+        out_of_order: 0,
+        absent_ranges: Vec::new(),
+        partial_ranges: Vec::new(),
+        note: String::new(),
+    })
+}
+
+pub(super) fn test(status: &str) -> TestAnswer {
+    TestAnswer {
+        name: "contents".to_owned(),
+        histogram: "mass".to_owned(),
+        status: status.parse().expect("a status"),
+        value_ppm: 1_000_000,
+        message: String::new(),
+    }
+}
