@@ -2,13 +2,14 @@
 //! by property tests and wherever it is cheap.
 
 mod published;
+mod state;
+mod touched;
 
 use crate::Engine;
 use model::ids::{JobId, OutputId, RunNumber};
 use model::job::{InputId, Job, JobState};
 use model::names::OutputLabel;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 /// A relation that does not hold, in words; names the promise it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,88 +224,10 @@ impl Engine {
 
     /// I14: a run is closed exactly when complete, and finished exactly when its tasks have ended.
     fn check_runs(&self, broken: &mut Vec<Broken>) {
-        for (number, work) in &self.runs {
-            let closed = work.run.state.is_closed();
-            if closed != work.is_complete() {
-                let what = format!("run {number}: closed {closed}, complete {}", !closed);
-                broken.push(Broken {
-                    invariant: "I14",
-                    what,
-                });
-            }
-            let finished = matches!(work.run.state, model::run::RunState::Finished { .. });
-            let ended = closed && work.tasks.values().all(|task| task.ended);
-            if finished != ended {
-                let what = format!("run {number}: finished {finished}, tasks ended {ended}");
-                broken.push(Broken {
-                    invariant: "I14",
-                    what,
-                });
-            }
+        let mut say = |invariant, what| broken.push(Broken { invariant, what });
+        for number in self.runs.keys() {
+            self.check_run(*number, &mut say);
         }
-    }
-
-    /// A hash of everything that a restart must bring back; the same state gives the same hash, on
-    /// any machine.
-    pub fn fingerprint(&self) -> u64 {
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-        let written = self.write_state(&mut hash);
-        assert!(written.is_ok(), "writing into a hash cannot fail");
-        hash.0
-    }
-
-    /// Where this engine and another first differ in what a restart must bring back, with what
-    /// stands around it in either; none where they agree.
-    pub fn difference(&self, other: &Self) -> Option<(String, String)> {
-        let text = |engine: &Self| {
-            let mut text = String::new();
-            let written = engine.write_state(&mut text);
-            assert!(written.is_ok(), "writing into a string cannot fail");
-            text
-        };
-        let (own, others) = (text(self), text(other));
-        let mut both = own.bytes().zip(others.bytes());
-        let at = both
-            .position(|(a, b)| a != b)
-            .or_else(|| (own.len() != others.len()).then(|| own.len().min(others.len())))?;
-        let around = |text: &str| -> String {
-            let skipped = text.char_indices().filter(|(place, _)| *place + 400 >= at);
-            skipped.map(|(_, letter)| letter).take(800).collect()
-        };
-        Some((around(&own), around(&others)))
-    }
-
-    fn write_state(&self, out: &mut impl Write) -> std::fmt::Result {
-        let configurations = &self.configurations;
-        let (current, recorded) = (&configurations.current, &configurations.recorded);
-        write!(out, "{current}{recorded:?}")?;
-        for work in self.runs.values() {
-            let heard = (work.heard.in_order(), work.heard.lost_files());
-            write!(out, "{:?}{heard:?}", work.run)?;
-            let of_run = (&work.streams, &work.blocks, &work.published, &work.decided);
-            write!(out, "{of_run:?}")?;
-            for (index, task) in &work.tasks {
-                let mut items: Vec<_> = task.items.iter().collect();
-                items.sort_by(|a, b| (a.lumi, &a.name).cmp(&(b.lumi, &b.name)));
-                let counts = (
-                    &task.readers,
-                    task.input_closed,
-                    task.live_jobs,
-                    task.made_jobs,
-                    task.ended,
-                );
-                // Where it stands in the list depends on which run came first.
-                let path = &self.plans[*index].path;
-                write!(out, "{path}{items:?}{counts:?}{:?}", task.lumi_work)?;
-            }
-        }
-        write!(out, "{:?}{:?}{:?}", self.files, self.set_aside, self.jobs)?;
-        write!(out, "{:?}{:?}{:?}", self.outputs, self.blocks, self.quality)?;
-        write!(out, "{:?}{:?}", self.datasets, self.contents)?;
-        write!(out, "{:?}{:?}", self.constants, self.alarms)?;
-        write!(out, "{:?}{:?}", self.declined, self.history)?;
-        write!(out, "{:?}", self.rulings)?;
-        write!(out, "{:?}{}", self.queue.jobs(), self.cores_used)
     }
 }
 
@@ -313,16 +236,4 @@ impl Engine {
 struct Takers {
     whole: u32,
     parts: Vec<u64>,
-}
-
-/// FNV-1a, 64 bits (draft-eastlake-fnv): no secret, the same everywhere.
-struct Fnv(u64);
-
-impl Write for Fnv {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        for byte in text.bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        Ok(())
-    }
 }

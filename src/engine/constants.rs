@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Everything known about constants, by tag as stored.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Constants {
     pub(crate) iovs: BTreeMap<TagName, Vec<Iov>>,
     pub(crate) payloads: BTreeMap<String, Arc<str>>,
@@ -58,8 +58,8 @@ impl Constants {
         Some((iov.since, iov.hash.clone(), text.clone()))
     }
 
-    /// Keeps an interval in its place, whenever it was decided: a restart reads them in this order.
-    fn keep(&mut self, iov: Iov) {
+    /// Keeps an interval in its place, whenever it was decided or read.
+    pub(crate) fn keep(&mut self, iov: Iov) {
         let iovs = self.iovs.entry(iov.tag.clone()).or_default();
         let behind = |known: &Iov| (known.since, known.sequence) <= (iov.since, iov.sequence);
         let place = iovs.partition_point(behind);

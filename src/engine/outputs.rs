@@ -253,9 +253,15 @@ impl Engine {
                 continue;
             };
             let over = task.input_closed && task.items.is_empty() && task.live_jobs == 0;
-            if task.ended || !over {
+            if task.ended || !over || self.must_wait_its_turn(number, index, now) {
                 continue;
             }
+            let Some(work) = self.runs.get_mut(&number) else {
+                return;
+            };
+            let Some(task) = work.tasks.get_mut(&index) else {
+                continue;
+            };
             task.ended = true;
             for (_, consumer) in &self.plans[index].consumers {
                 if let Some(next) = work.tasks.get_mut(consumer)

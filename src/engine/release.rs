@@ -111,6 +111,22 @@ impl Engine {
         })
     }
 
+    /// Whether a calibrating task that has nothing to do may not say so yet: that nothing is
+    /// measured is a decision like any other, and decisions are taken in the order of runs.
+    pub(crate) fn must_wait_its_turn(&self, number: RunNumber, index: usize, now: Moment) -> bool {
+        let plan = &self.plans[index];
+        !self.has_decided(number, index)
+            && self.ruling(&plan.path, number).is_none()
+            && self.waits_for_earlier_run(number, index, now).is_some()
+    }
+
+    /// Whether every constant that a task measures is decided for a run.
+    pub(crate) fn has_decided(&self, number: RunNumber, index: usize) -> bool {
+        let mut rules = self.plans[index].task.calibrates.iter();
+        let decided = self.runs.get(&number).map(|work| &work.decided);
+        rules.all(|rule| decided.is_some_and(|decided| decided.contains(&rule.tag)))
+    }
+
     /// Takes a person's ruling on a task, for one run or for all.
     pub(crate) fn rule(&mut self, ruling: Ruling, effects: &mut Vec<Effect>) -> Reply {
         let path = ruling.task.clone();

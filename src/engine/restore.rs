@@ -102,16 +102,8 @@ impl Engine {
                 .payloads
                 .insert(payload.hash, payload.text.into());
         }
-        // In the order in which they were inserted.
-        let mut iovs = rows.iovs;
-        iovs.sort_by_key(|iov| iov.sequence);
-        for iov in iovs {
-            engine
-                .constants
-                .iovs
-                .entry(iov.tag.clone())
-                .or_default()
-                .push(iov);
+        for iov in rows.iovs {
+            engine.constants.keep(iov);
         }
         engine.restore_decisions(rows.decisions);
         engine.restore_accounts();
@@ -291,11 +283,13 @@ impl Engine {
     fn restore_ends(&mut self, now: Moment) {
         let numbers: Vec<RunNumber> = self.runs.keys().copied().collect();
         for number in numbers {
-            let Some(work) = self.runs.get_mut(&number) else {
-                continue;
-            };
-            let closed = work.run.state.is_closed();
-            for index in work.plans.clone() {
+            let closed = self.runs[&number].run.state.is_closed();
+            for index in self.runs[&number].plans.clone() {
+                // What nobody measured was decided when the task ended.
+                let decided = self.has_decided(number, index);
+                let Some(work) = self.runs.get_mut(&number) else {
+                    continue;
+                };
                 let fed_out = match &self.plans[index].upstream {
                     None => closed,
                     Some((upstream, _)) => work.tasks.get(upstream).is_none_or(|task| task.ended),
@@ -304,8 +298,9 @@ impl Engine {
                     continue;
                 };
                 task.input_closed = fed_out;
-                task.ended = fed_out && task.items.is_empty() && task.live_jobs == 0;
+                task.ended = fed_out && task.items.is_empty() && task.live_jobs == 0 && decided;
             }
+            let work = &self.runs[&number];
             if !matches!(work.run.state, RunState::Finished { .. }) {
                 self.look_at
                     .extend(work.tasks.keys().map(|index| (number, *index)));

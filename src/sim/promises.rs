@@ -92,7 +92,7 @@ impl World {
     fn check_law(&mut self) -> Result<(), String> {
         self.story.count("the law was asked");
         let mut restored = self.restored();
-        if restored.fingerprint() != self.engine.fingerprint() {
+        if !restored.agrees_with(&self.engine) {
             let (at_work, restored) = self.engine.difference(&restored).unwrap_or_default();
             return Err(format!(
                 "D4: an engine restored from what was recorded is another one\n\

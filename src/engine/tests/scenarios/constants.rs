@@ -68,6 +68,32 @@ fn constants_that_nobody_proposes_are_abandoned() {
 }
 
 #[test]
+fn a_run_without_data_decides_in_its_turn() {
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("begin 2 physics", "run 2 physics open"),
+        (
+            "end 2 0",
+            "run 2 not-run, not certified; run 2 physics closed",
+        ),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("ok express#1", "+ALCA; +DQM; +RECO; express#1 done"),
+        (
+            "end 1 1",
+            "ALCA closed with 100; DQM closed with 100; RECO closed with 100; start \
+             calibration#1 attempt 1 on 1; run 1 physics closed",
+        ),
+        (
+            "ok calibration#1 beamspot=5/100 scale=7/500",
+            "+HARVEST; beamspot since 1; beamspot of run 1: update; scale since 1; scale of \
+             run 1: update; HARVEST closed with 100; beamspot of run 2: abandoned; scale of run \
+             2: abandoned; start prompt#1 attempt 1 on 1 with beamspot since 1 and scale since \
+             1; calibration#1 done; run 2 physics finished",
+        ),
+    ]);
+}
+
+#[test]
 fn runs_too_small_to_decide_are_added_up() {
     check(&[
         ("file 1 1 a 100", "file a; run 1 physics open"),
