@@ -8,8 +8,9 @@
 //! block makes is the business of the splitter that walks.
 //!
 //! After dmwm/T0:src/python/T0/JobSplitting/Repack.py. Data behind a hole can therefore overtake
-//! data in front of it, and a trickle of young files keeps a block waiting: named, bounded, and
-//! told by [`Holding`], with the remedy of declaring the lumi.
+//! data in front of it. There a trickle of young files keeps a block behind a hole waiting for as
+//! long as it lasts; here its oldest file waits twice the latency and no longer. The wait is told by
+//! [`Holding`], with the remedy of declaring the lumi.
 
 use super::{Cut, Holding, HoldingKind, Item, Tail, Window};
 use model::ids::LumiNumber;
@@ -247,12 +248,24 @@ impl<B: Blocks> Walk<'_, B> {
         youngest.unwrap_or(self.now)
     }
 
+    /// When the block's age releases it. Behind a hole its oldest file waits twice the latency at
+    /// most: young files that keep coming would renew the wait for as long as the run is taken.
+    fn old_at(&self) -> Moment {
+        let latency = self.splitter.latency();
+        let young = self.youngest() + latency + TICK;
+        let oldest = self.block.iter().map(|data| data.oldest).min();
+        match oldest.filter(|_| self.hole.is_some()) {
+            Some(oldest) => young.min(oldest + latency + latency + TICK),
+            None => young,
+        }
+    }
+
     fn is_old(&self) -> bool {
-        self.now.since(self.youngest()) > self.splitter.latency()
+        self.old_at() <= self.now
     }
 
     fn hold(&mut self) {
-        let until = self.youngest() + self.splitter.latency() + TICK;
+        let until = self.old_at();
         if let (Some(hole), Some(data)) = (self.hole, self.block.first()) {
             self.wait_for_hole(hole, data.first, data.oldest, until);
         }
