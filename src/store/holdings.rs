@@ -60,6 +60,18 @@ impl Question {
     }
 }
 
+/// Inputs of a run behind more than one published output of a dataset. What the run has consumed is
+/// read once, and the outputs of each job by their key. SQLite would rather ask for each output of
+/// the dataset what its task has consumed in all runs: the cross join keeps the order, and a
+/// condition that no index can serve keeps the key.
+pub(crate) const REPEATED_INPUTS: &str = "SELECT COUNT(*) FROM \
+    (SELECT consumed.input_kind, consumed.input, consumed.first_event \
+    FROM consumed CROSS JOIN output \
+    WHERE consumed.run = ? AND output.job = consumed.job \
+    AND COALESCE(output.dataset, '') = ? AND output.block IS NOT NULL \
+    GROUP BY consumed.input_kind, consumed.input, consumed.first_event \
+    HAVING COUNT(DISTINCT output.id) > 1) repeated";
+
 /// Adds up what several agents have of one dataset; rows come in the order of names.
 fn add_up(rows: Vec<Dataset>) -> Vec<Dataset> {
     let mut datasets: Vec<Dataset> = Vec::with_capacity(rows.len());
@@ -192,13 +204,8 @@ impl Holdings for SqlCatalogue {
     }
 
     fn repeated_inputs(&self, dataset: &str, run: RunNumber) -> Result<u64, StoreError> {
-        let sql = "SELECT COUNT(*) FROM (SELECT consumed.input_kind, consumed.input, consumed.first_event \
-                   FROM consumed JOIN output ON output.job = consumed.job \
-                   WHERE consumed.run = ? AND output.dataset = ? AND output.block IS NOT NULL \
-                   AND consumed.pipeline = output.pipeline AND consumed.task = output.task \
-                   GROUP BY consumed.input_kind, consumed.input, consumed.first_event \
-                   HAVING COUNT(DISTINCT output.id) > 1) repeated";
-        let rows = self.numbers::<1>("repeated inputs", sql, &[run.into(), dataset.into()])?;
+        let cells = [run.into(), dataset.into()];
+        let rows = self.numbers::<1>("repeated inputs", REPEATED_INPUTS, &cells)?;
         Ok(rows.first().map_or(0, |[count]| *count as u64))
     }
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::conformance::{self, Oracle, Place};
+use crate::connection::Fields;
 use crate::database::DATABASE_NAME;
 use crate::reader::SqlCatalogue;
 use crate::samples::{self, KINDS, fact};
@@ -140,6 +141,27 @@ fn on_connection(ledger: &mut SqlLedger, sql: &'static str) {
     let mut connection = ledger.take_connection("test").unwrap();
     ledger.blocking.wait(connection.command(sql)).unwrap();
     ledger.connection = Some(connection);
+}
+
+#[test]
+fn repeated_inputs_are_counted_in_one_pass_over_the_run() {
+    let place = SqlitePlace::new();
+    let mut ledger = place.handle();
+    let mut connection = ledger.take_connection("test").unwrap();
+    let sql = format!("EXPLAIN QUERY PLAN {}", crate::holdings::REPEATED_INPUTS);
+    let cells = [Cell::from(RunNumber(1)), "A".into()];
+    let step = |row: &Fields| row.text(3).map(str::to_owned);
+    let asked = connection.rows(sql, cells, step);
+    let steps = ledger.blocking.wait(asked).unwrap();
+    let reads: Vec<&str> = steps
+        .iter()
+        .filter_map(|step| step.split("INDEX ").nth(1))
+        .collect();
+    assert_eq!(
+        reads,
+        ["consumed_run (run=?)", "output_job (job=?)"],
+        "{steps:?}"
+    );
 }
 
 #[test]
