@@ -184,7 +184,7 @@ fn a_split_lumi_is_merged_when_all_its_pieces_have_ended() {
             ("restart", ""),
             (
                 "retry p#2",
-                "cleared job-failed/p#2; done: job 6 is ready again; start p#2 attempt 2 on 1 \
+                "cleared job-failed/p#2; done: job 7 is ready again; start p#2 attempt 2 on 1 \
                  lumis 1-1",
             ),
             ("holds", ""),
@@ -226,8 +226,9 @@ fn a_lumi_larger_than_a_file_goes_to_the_error_dataset() {
             ("restart", ""),
             (
                 "ok p#2 bytes=45",
-                "+RAW; alarm error-dataset/12; alarm error-dataset/13; RAW closed with 200; start \
-                 p#3 attempt 1 on 1 lumis 1-1; start p#4 attempt 1 on 1 lumis 1-1; p#2 done",
+                "+RAW; alarm error-dataset/14; alarm error-dataset/15; RAW closed with 200; \
+                 start p#3 attempt 1 on 1 lumis 1-1; start p#4 attempt 1 on 1 lumis 1-1; p#2 \
+                 done",
             ),
             ("ok p#3", "+MERGED; p#3 done"),
             ("restart", ""),
