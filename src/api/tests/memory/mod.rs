@@ -58,6 +58,7 @@ fn run(number: u32, label: DataLabel) -> Run {
         ended_at: None,
         announced: false,
         part: 1,
+        resumed: 0,
         last_file_seen_at: at(90),
         quarantined: None,
         state: RunState::Closed { at: at(100) },
@@ -140,6 +141,7 @@ impl Catalogue for Memory {
             jobs: 5,
             jobs_done: 4,
             jobs_failed: 1,
+            jobs_cancelled: 0,
         })
     }
     fn witnesses(&self, run: RunNumber) -> Result<Vec<Witness>, StoreError> {
@@ -262,7 +264,7 @@ impl Catalogue for Memory {
     }
 }
 
-/// Remembers what was asked; refuses to stop run 9, answers nothing about job 9.
+/// Remembers what was asked; refuses to stop run 9, has closed run 3, answers nothing about job 9.
 #[derive(Default)]
 pub(crate) struct Door(pub(crate) Mutex<Vec<Order>>);
 
@@ -290,6 +292,9 @@ impl CommandDoor for Door {
     }
     fn ask(&self, order: Order) -> Result<Reply, DoorError> {
         self.0.lock().unwrap().push(order.clone());
+        if matches!(order.command, Command::RunClose { run, .. } if run.0 == 3) {
+            return Ok(Reply::Done("run 3 was already closed".into()));
+        }
         if order.intent == Intent::Preview {
             return Ok(Reply::Would(Preview {
                 would: order.command.verb().into(),

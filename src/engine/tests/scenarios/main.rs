@@ -14,6 +14,7 @@ mod failures;
 mod flow;
 mod lumis;
 mod play;
+mod resuming;
 mod retries;
 #[path = "../shelf/mod.rs"]
 mod shelf;

@@ -42,17 +42,18 @@ fn a_policy_parks_a_job_and_its_run_waits() {
             ("wait 100", ""),
             (
                 "park packs#1",
-                "cleared job-parked/packs#1; alarm job-parked/packs#1; done: job 6 is parked; \
+                "cleared job-parked/packs#1; alarm job-parked/packs#1; done: job 7 is parked; \
                  packs#1 parked: person",
             ),
             (
                 "release packs#1",
-                "cleared job-parked/packs#1; done: job 6 is released; start packs#1 attempt 3 on 4",
+                "cleared job-parked/packs#1; done: job 7 is released; start packs#1 attempt 3 \
+                 on 4",
             ),
             ("fail packs#1 transient", "packs#1 pauses 1.00 s"),
             (
                 "release packs#1",
-                "done: job 6 is released; start packs#1 attempt 4 on 4",
+                "done: job 7 is released; start packs#1 attempt 4 on 4",
             ),
             (
                 "ok packs#1",
@@ -89,7 +90,7 @@ fn memory_and_time_grow_until_a_person_must_look() {
             ),
             (
                 "retry packs#1",
-                "cleared job-parked/packs#1; done: job 6 is ready again; start packs#1 \
+                "cleared job-parked/packs#1; done: job 7 is ready again; start packs#1 \
                  attempt 5 on 4",
             ),
             (
@@ -114,13 +115,13 @@ fn the_same_failure_twice_makes_smaller_jobs() {
             ("ok packs#2", "+PACK; packs#2 done"),
             (
                 "single packs#3",
-                "refused: job 9 is sent and cannot be split; end its attempt first with \
-                 `tier0 job park 9`",
+                "refused: job 11 is sent and cannot be split; end its attempt first with \
+                 `tier0 job park 11`",
             ),
             ("fail packs#3 transient", "packs#3 pauses 1.00 s"),
             (
                 "single packs#3",
-                "done: job 9 is split into 13, 14; start packs#4 attempt 1 on 1; start \
+                "done: job 11 is split into 15, 16; start packs#4 attempt 1 on 1; start \
                  packs#5 attempt 1 on 1; packs#3 split",
             ),
             ("ok packs#4", "+PACK; packs#4 done"),
@@ -167,8 +168,8 @@ fn a_person_looks_when_the_same_failure_came_twice() {
             ),
             (
                 "release packs#1",
-                "cleared job-parked/packs#1; done: job 6 is released; start packs#1 attempt \
-                 5 on 4",
+                "cleared job-parked/packs#1; done: job 7 is released; start packs#1 attempt 5 \
+                 on 4",
             ),
             (
                 "fail packs#1 site",
@@ -185,51 +186,54 @@ fn people_park_split_and_give_up_jobs() {
         &[
             (
                 "release packs#1",
-                "refused: job 6 is sent; only a parked job, or one that pauses, can be released",
+                "refused: job 7 is sent; only a parked job, or one that pauses, can be \
+                 released",
             ),
             (
                 "halve packs#1",
-                "refused: job 6 is sent and cannot be split; end its attempt first with \
-                 `tier0 job park 6`",
+                "refused: job 7 is sent and cannot be split; end its attempt first with \
+                 `tier0 job park 7`",
             ),
             (
                 "park packs#1",
-                "end packs#1; alarm job-parked/packs#1; done: job 6 is parked; packs#1 \
+                "end packs#1; alarm job-parked/packs#1; done: job 7 is parked; packs#1 \
                  parked: person",
             ),
             ("ok packs#1", ""),
             (
                 "halve packs#1",
-                "cleared job-parked/packs#1; done: job 6 is split into 9, 10; start packs#2 \
+                "cleared job-parked/packs#1; done: job 7 is split into 11, 12; start packs#2 \
                  attempt 1 on 2; start packs#3 attempt 1 on 2; packs#1 split",
             ),
             (
                 "halve packs#1",
-                "refused: job 6 is superseded and cannot be split; other jobs have its inputs",
+                "refused: job 7 is superseded and cannot be split; other jobs have its inputs",
             ),
             (
                 "retry packs#1",
-                "refused: job 6 is superseded; only a failed, cancelled or parked job can be \
+                "refused: job 7 is superseded; only a failed, cancelled or parked job can be \
                  retried",
             ),
             (
                 "cancel packs#2",
-                "end packs#2; done: job 9 is cancelled; packs#2 cancelled",
+                "end packs#2; shifter did job cancel to job/11; done: job 11 is cancelled; \
+                 packs#2 cancelled",
             ),
             ("ok packs#2", ""),
             (
                 "retry packs#2",
-                "done: job 9 is ready again; start packs#2 attempt 2 on 2",
+                "done: job 11 is ready again; start packs#2 attempt 2 on 2",
             ),
             ("ok packs#2", "+PACK; packs#2 done"),
             (
                 "park packs#2",
-                "refused: job 9 is done; only a job that is ready, sent or running can be parked",
+                "refused: job 11 is done; only a job that is ready, sent or running can be \
+                 parked",
             ),
             (
                 "cancel packs#3",
-                "end packs#3; done: job 10 is cancelled; PACK closed with 20; packs#3 \
-                 cancelled; run 1 physics finished",
+                "end packs#3; shifter did job cancel to job/12; done: job 12 is cancelled; \
+                 PACK closed with 20; packs#3 cancelled; run 1 physics finished",
             ),
         ],
     );
@@ -262,7 +266,7 @@ fn many_jobs_are_changed_by_whoever_says_how_many() {
             ),
             (
                 "jobs retry run=1 dry",
-                "would retry job 7: job/7 of packs.pack, run 1: failed",
+                "would retry job 9: job/9 of packs.pack, run 1: failed",
             ),
             (
                 "jobs retry run=1 expect=2",
@@ -271,7 +275,7 @@ fn many_jobs_are_changed_by_whoever_says_how_many() {
             ),
             (
                 "jobs split task=packs",
-                "cleared job-failed/packs#1; done: job 7 is split into 10, 11; start packs#2 \
+                "cleared job-failed/packs#1; done: job 9 is split into 13, 14; start packs#2 \
                  attempt 1 on 2; start packs#3 attempt 1 on 2; packs#1 split",
             ),
             ("jobs retry class=site", "done: 0 jobs are ready again"),
@@ -281,8 +285,14 @@ fn many_jobs_are_changed_by_whoever_says_how_many() {
                  --dry-run and ask with the count that it shows",
             ),
             (
+                "jobs cancel run=1 unasked",
+                "refused: a job that is cancelled is data given up: that is kept with its \
+                 author and reason; say both (--by NAME --reason TEXT, by= and reason= of the \
+                 request)",
+            ),
+            (
                 "jobs cancel run=1 dry",
-                "would cancel 2 jobs: job/10 of packs.pack, run 1: sent, job/11 of \
+                "would cancel 2 jobs: job/13 of packs.pack, run 1: sent, job/14 of \
                  packs.pack, run 1: sent",
             ),
             (
@@ -291,8 +301,8 @@ fn many_jobs_are_changed_by_whoever_says_how_many() {
             ),
             (
                 "jobs cancel task=packs.pack",
-                "end packs#2; end packs#3; done: 2 jobs are cancelled; packs#2 cancelled; \
-                 packs#3 cancelled",
+                "end packs#2; end packs#3; shifter did job cancel to jobs/task=packs.pack; \
+                 done: 2 jobs are cancelled; packs#2 cancelled; packs#3 cancelled",
             ),
             (
                 "jobs retry run=1 state=cancelled",
