@@ -6,6 +6,7 @@
 //! definitions are read, programs must exist. Nothing is made, nothing is started.
 
 use crate::config::{Config, Layers, PipelinesConfig, Typed, TypedText};
+use model::names::TagName;
 use pipelines::EMBEDDED;
 use pipelines::assembly::{Assembled, Look, assemble};
 use pipelines::choice::Eras;
@@ -15,6 +16,7 @@ use pipelines::document::{Document, Key, Node, Value};
 use pipelines::draft::Draft;
 use pipelines::reader::Reader;
 use sha2::Digest;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 #[path = "check_changes.rs"]
@@ -60,7 +62,7 @@ pub fn check(layers: &Layers, search: &[PathBuf]) -> Result<Checked, Vec<Diagnos
         None => layers.read_pipelines(&Reader::new(&layers.document)),
     };
     let texts = match &pipelines.folder {
-        Some(folder) => read_folder(&reader, folder),
+        Some(folder) => read_folder(&reader, layers, folder),
         None => Some(embedded()),
     };
     let documents = texts.as_deref().and_then(|texts| documents(&reader, texts));
@@ -71,6 +73,9 @@ pub fn check(layers: &Layers, search: &[PathBuf]) -> Result<Checked, Vec<Diagnos
     if let Some(config) = &config {
         places::check_named_programs(&reader, layers, config);
         places::check_files(&reader, layers, config);
+        places::check_names_of_files(&reader, layers, config);
+        places::check_own_folders(&reader, layers, config);
+        warnings.extend(places::unused_settings(layers, config));
     }
     check_names(&reader, layers, &documents);
     let mut look = |drafts: &[Draft]| {
@@ -78,6 +83,7 @@ pub fn check(layers: &Layers, search: &[PathBuf]) -> Result<Checked, Vec<Diagnos
             return Vec::new();
         };
         warnings.extend(check_streams(config, drafts));
+        warnings.extend(check_constants(config, drafts));
         places::check_programs(config, drafts, search)
     };
     let assembled = assembled(
@@ -98,6 +104,20 @@ pub fn check(layers: &Layers, search: &[PathBuf]) -> Result<Checked, Vec<Diagnos
         warnings,
     });
     reader.finish(checked)
+}
+
+/// An older configuration, as something to compare with. What it names outside itself may be gone
+/// since, and is not looked at.
+pub fn older(layers: &Layers) -> Result<Checked, Vec<Diagnosis>> {
+    let reader = Reader::new(&layers.document);
+    let texts = match layers.read_pipelines(&reader).folder {
+        Some(folder) => read_folder(&reader, layers, &folder),
+        None => Some(embedded()),
+    };
+    match texts {
+        Some(texts) => recall(layers.typed.with_definitions(texts)),
+        None => reader.finish(None),
+    }
 }
 
 /// What a run was opened with, read again from what was typed then. The file system is not looked
@@ -158,12 +178,8 @@ fn check_streams(config: &Config, drafts: &[Draft]) -> Vec<Diagnosis> {
     let Some(brought) = brought.filter(|brought| !brought.is_empty()) else {
         return Vec::new();
     };
-    let used = |draft: &&Draft| {
-        let chosen = config.pipelines.chosen.as_ref();
-        chosen.is_none_or(|names| names.contains(&draft.definition.name))
-    };
     let mut found = Vec::new();
-    for draft in drafts.iter().filter(used) {
+    for draft in used(config, drafts) {
         if let Trigger::Stream(stream) = &draft.definition.trigger
             && stream.as_str() != "*"
             && !brought.contains(&stream.as_str())
@@ -179,10 +195,44 @@ fn check_streams(config: &Config, drafts: &[Draft]) -> Vec<Diagnosis> {
     found
 }
 
-/// The definitions that come with the program.
+/// Tasks that read constants on which nobody decides: all they can get is what an earlier
+/// configuration left behind.
+fn check_constants(config: &Config, drafts: &[Draft]) -> Vec<Diagnosis> {
+    let decided: BTreeSet<&TagName> = used(config, drafts)
+        .flat_map(|draft| &draft.definition.tasks)
+        .flat_map(|task| &task.calibrates)
+        .map(|gate| &gate.tag)
+        .collect();
+    let mut found = Vec::new();
+    for draft in used(config, drafts) {
+        for task in &draft.definition.tasks {
+            for tag in task.conditions.iter().filter(|tag| !decided.contains(*tag)) {
+                let hint = match nearest(tag.as_str(), decided.iter().map(|tag| tag.as_str())) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => "use a pipeline with a gate for it, or do not read it".to_owned(),
+                };
+                let message = format!("it reads constants \"{tag}\", which no task calibrates");
+                found.push(draft.diagnose_conditions(&task.name, "P006", message, hint));
+            }
+        }
+    }
+    found
+}
+
+/// Those that the configuration uses.
+fn used<'d>(config: &Config, drafts: &'d [Draft]) -> impl Iterator<Item = &'d Draft> {
+    let chosen = config.pipelines.chosen.clone();
+    let used = move |draft: &&Draft| {
+        let chosen = chosen.as_ref();
+        chosen.is_none_or(|names| names.contains(&draft.definition.name))
+    };
+    drafts.iter().filter(used)
+}
+
+/// The definitions that come with the program, so named that nobody looks for the files.
 fn embedded() -> Vec<TypedText> {
     let own = |(file, text): &(&str, &str)| TypedText {
-        file: (*file).to_owned(),
+        file: format!("embedded/{file}"),
         text: (*text).to_owned(),
     };
     EMBEDDED.iter().map(own).collect()
@@ -201,7 +251,7 @@ fn documents(reader: &Reader<'_>, files: &[TypedText]) -> Option<Vec<Document>> 
 }
 
 /// The `*.toml` of a folder, in order of their names; nothing when one cannot be read.
-fn read_folder(reader: &Reader<'_>, folder: &Path) -> Option<Vec<TypedText>> {
+fn read_folder(reader: &Reader<'_>, layers: &Layers, folder: &Path) -> Option<Vec<TypedText>> {
     let read = || -> Result<Vec<TypedText>, (PathBuf, std::io::Error)> {
         let at = |path: &Path, error| (path.to_owned(), error);
         let mut files = Vec::new();
@@ -220,15 +270,12 @@ fn read_folder(reader: &Reader<'_>, folder: &Path) -> Option<Vec<TypedText>> {
         Ok(files)
     };
     let failed = |path: &Path, why: String| {
-        let message = format!("pipelines could not be read: {why}");
-        let hint = "let [pipelines] folder name a folder with a TOML file for each pipeline";
-        let file = path.display().to_string();
-        reader.note(Diagnosis::without_place(
-            &file,
-            "C001",
-            message,
-            hint.to_owned(),
-        ));
+        let root = &layers.document.root;
+        let at = root.get("pipelines").and_then(|node| node.get("folder"));
+        let message = format!("no pipelines could be read from {}: {why}", path.display());
+        let hint = "name a folder with a TOML file for each pipeline, or leave it out for those \
+                    that come with the program";
+        reader.mistake(at.unwrap_or(root), "C001", message, hint);
         None
     };
     match read() {
@@ -330,7 +377,7 @@ mod tests {
             "C007]: no pipeline is called \"expres\"\n --> t.toml:4:8",
             "did you mean \"express\"?",
             "C007]: no pipeline is called \"prompts\"\n --> t.toml:5:1",
-            "P006]: it waits for tag \"beamspot\", which no task calibrates\n  --> prompt.toml:",
+            "P006]: it waits for tag \"beamspot\", which no task calibrates\n  --> embedded/prompt.toml:",
         ] {
             assert!(said.contains(part), "{part} is not in:\n{said}");
         }

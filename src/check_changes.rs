@@ -2,11 +2,12 @@
 //! which run on.
 //!
 //! In come two that were checked, out come lines for people. A value that is typed differently and
-//! means the same is no change.
+//! means the same is no change; a splitter of another kind is one change, not one of each parameter.
 
 use super::Checked;
 use crate::config::Config;
 use model::ids::RunNumber;
+use pipelines::assembly::{Typed, typed_in};
 use pipelines::choice::Stretch;
 use pipelines::definition::Definition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ pub fn changes(old: &Checked, new: &Checked) -> Vec<String> {
     let sections = needing_a_restart(&old.config, &new.config);
     let mut lines: Vec<String> = sections
         .iter()
-        .map(|section| format!("{section} changes: only a restart takes that"))
+        .flat_map(|section| section_changes(section, old, new))
         .collect();
     lines.extend(program_changes(&old.config, &new.config));
     let firsts: BTreeSet<RunNumber> = old
@@ -57,6 +58,68 @@ pub fn needing_a_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     differ.map(|(section, _)| section).collect()
 }
 
+/// What is typed differently in a section that only holds from the start.
+fn section_changes(section: &str, old: &Checked, new: &Checked) -> Vec<String> {
+    const RESTART: &str = "only a restart takes that";
+    let path: Vec<&str> = section.trim_matches(['[', ']']).split('.').collect();
+    let typed = |checked: &Checked| -> Typed {
+        let layers = checked.typed.clone().layers();
+        let layers = layers.expect("what was checked can be read again");
+        let section = path
+            .iter()
+            .try_fold(&layers.document.root, |node, key| node.get(key));
+        section.map(typed_in).unwrap_or_default()
+    };
+    let line = |(key, before, after): (&str, String, String)| {
+        format!("{section} {key}: {before} -> {after}: {RESTART}")
+    };
+    let lines: Vec<String> = differences(&typed(old), &typed(new)).map(line).collect();
+    if lines.is_empty() {
+        return vec![format!(
+            "{section} changes with the folder of its file: {RESTART}"
+        )];
+    }
+    lines
+}
+
+/// Keys that are typed differently, with what is typed before and after.
+fn differences<'t>(
+    before: &'t Typed,
+    after: &'t Typed,
+) -> impl Iterator<Item = (&'t str, String, String)> {
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differ = keys
+        .into_iter()
+        .filter(|key| before.get(*key) != after.get(*key));
+    let value = |typed: Option<&String>| typed.cloned().unwrap_or("default".into());
+    differ.map(move |key| (key.as_str(), value(before.get(key)), value(after.get(key))))
+}
+
+/// With a splitter of another kind its parameters are others too: both are shown whole.
+fn with_whole_splitters(mut before: Typed, mut after: Typed) -> (Typed, Typed) {
+    let kinds = before.keys().chain(after.keys());
+    let kinds =
+        kinds.filter(|key| key.ends_with("split.by") && before.get(*key) != after.get(*key));
+    let kinds: BTreeSet<String> = kinds.cloned().collect();
+    for kind in &kinds {
+        let way = kind.trim_end_matches("by");
+        for typed in [&mut before, &mut after] {
+            let parameters: Typed = typed
+                .extract_if(.., |key, _| key.starts_with(way))
+                .collect();
+            let parameters = parameters.iter();
+            let parameters =
+                parameters.map(|(key, value)| format!("{} = {value}", &key[way.len()..]));
+            let parameters: Vec<String> = parameters.collect();
+            if !parameters.is_empty() {
+                let whole = format!("{{ {} }}", parameters.join(", "));
+                typed.insert(way.trim_end_matches('.').to_owned(), whole);
+            }
+        }
+    }
+    (before, after)
+}
+
 fn program_changes(old: &Config, new: &Config) -> Vec<String> {
     let names: BTreeSet<&String> = old.programs.keys().chain(new.programs.keys()).collect();
     let path = |config: &Config, name: &String| {
@@ -91,18 +154,11 @@ fn changes_at(old: &Checked, new: &Checked, run: RunNumber) -> Vec<String> {
         match (before.get(name), after.get(name)) {
             (Some(before), Some(after)) if before == after => {}
             (Some(_), Some(_)) => {
-                let nothing = BTreeMap::new();
-                let before = typed_before.get(name).unwrap_or(&nothing);
-                let after = typed_after.get(name).unwrap_or(&nothing);
-                let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-                for key in keys
-                    .into_iter()
-                    .filter(|key| before.get(*key) != after.get(*key))
-                {
-                    let value = |typed: Option<&String>| typed.cloned().unwrap_or("default".into());
-                    let (before, after) = (value(before.get(key)), value(after.get(key)));
-                    lines.push(format!("{name}: {key}: {before} -> {after}"));
-                }
+                let of =
+                    |typed: &BTreeMap<String, Typed>| typed.get(name).cloned().unwrap_or_default();
+                let (before, after) = with_whole_splitters(of(&typed_before), of(&typed_after));
+                let line = |(key, before, after)| format!("{name}: {key}: {before} -> {after}");
+                lines.extend(differences(&before, &after).map(line));
             }
             (None, _) => lines.push(format!("{name}: new pipeline")),
             (_, None) => lines.push(format!("{name}: pipeline no longer used")),

@@ -4,13 +4,14 @@
 //! In come the configuration and its pipelines, out come mistakes: what is not there, or not for
 //! us to read or start.
 
-use crate::config::{Config, Layers};
+use crate::config::{Completion, Config, Layers, StreamConfig};
 use pipelines::diagnosis::{Diagnosis, nearest};
 use pipelines::document::{Node, Value};
 use pipelines::draft::Draft;
 use pipelines::reader::Reader;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use watch::NamePattern;
 
 /// Programs that the configuration names must be there.
 pub(super) fn check_named_programs(reader: &Reader<'_>, layers: &Layers, config: &Config) {
@@ -33,19 +34,13 @@ pub(super) fn check_files(reader: &Reader<'_>, layers: &Layers, config: &Config)
     let root = &layers.document.root;
     for stream in &config.streams {
         if let Err(error) = std::fs::read_dir(&stream.folder) {
-            let tables = root.get("stream").map(|node| reader.one_or_more(node));
-            let named = |table: &&Node| {
-                let name = table.get("name").map(|name| &name.value);
-                matches!(name, Some(Value::Text(name)) if name == stream.name.as_str())
-            };
-            let table = tables.unwrap_or_default().iter().find(named);
-            let at = table.and_then(|table| table.get("folder"));
+            let at = typed_of(layers, stream, "folder");
             let message = format!(
                 "the spool folder {} cannot be read: {error}",
                 stream.folder.display()
             );
             let hint = "make it, or let those who run the instance read it";
-            reader.mistake(at.unwrap_or(root), "C012", message, hint);
+            reader.mistake(at, "C012", message, hint);
         }
     }
     if let Some(path) = &config.store.password_file {
@@ -56,6 +51,147 @@ pub(super) fn check_files(reader: &Reader<'_>, layers: &Layers, config: &Config)
             reader.mistake(at.unwrap_or(root), "C012", message, hint);
         }
     }
+}
+
+/// The table of a stream, where it was typed.
+fn table_of<'d>(layers: &'d Layers, stream: &StreamConfig) -> &'d Node {
+    let root = &layers.document.root;
+    let tables = match root.get("stream").map(|node| &node.value) {
+        Some(Value::List(tables)) => tables.as_slice(),
+        _ => &[],
+    };
+    let named = |table: &&Node| {
+        let name = table.get("name").map(|name| &name.value);
+        matches!(name, Some(Value::Text(name)) if name == stream.name.as_str())
+    };
+    tables.iter().find(named).unwrap_or(root)
+}
+
+/// Where a key of a stream was typed; the stream's table where it was not.
+fn typed_of<'d>(layers: &'d Layers, stream: &StreamConfig, key: &str) -> &'d Node {
+    let table = table_of(layers, stream);
+    table.get(key).unwrap_or(table)
+}
+
+/// Patterns of files' names must be ones, and sidecars must be told from the files beside them.
+pub(super) fn check_names_of_files(reader: &Reader<'_>, layers: &Layers, config: &Config) {
+    for stream in &config.streams {
+        let mistake = |key: &str, message: &str, hint: &str| {
+            reader.mistake(typed_of(layers, stream, key), "C004", message, hint);
+        };
+        let pattern = stream.pattern.as_deref().map(NamePattern::parse);
+        match &pattern {
+            Some(Err(error)) => {
+                let said = error.to_string();
+                let (message, hint) = said.rsplit_once("; ").unwrap_or((&said, "correct it"));
+                mistake("pattern", message, hint);
+            }
+            Some(Ok(pattern)) => {
+                let given = [
+                    ("run", stream.run.is_some()),
+                    ("stream", stream.stream.is_some()),
+                ];
+                for (word, _) in given
+                    .iter()
+                    .filter(|(word, given)| !given && !pattern.has(word))
+                {
+                    let message = format!("nothing says which {word} its files belong to");
+                    let hint = format!("put {{{word}}} into the pattern, or set {word} = ..");
+                    mistake("pattern", &message, &hint);
+                }
+            }
+            None => {}
+        }
+        let Completion::Sidecar { suffix } = &stream.completion else {
+            continue;
+        };
+        if !suffix.starts_with('.') || suffix.len() < 2 {
+            let message = format!("{suffix:?} is no suffix of sidecars");
+            mistake("sidecar_suffix", &message, "write it as \".jsn\"");
+        } else if stream
+            .pattern
+            .as_ref()
+            .is_some_and(|pattern| pattern.ends_with(suffix))
+        {
+            let message = format!("files and their sidecars both end in {suffix:?}");
+            mistake("pattern", &message, "give one of them another ending");
+        }
+    }
+}
+
+/// What an instance writes must not lie where it looks for new files, and no folder may be watched
+/// twice by way of links.
+pub(super) fn check_own_folders(reader: &Reader<'_>, layers: &Layers, config: &Config) {
+    let instance = &config.instance;
+    let own = [
+        ("state", &instance.state),
+        ("work", &instance.work),
+        ("storage", &instance.storage),
+    ];
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    for (position, stream) in config.streams.iter().enumerate() {
+        let spool = whole(&stream.folder);
+        let watched = |path: &Path| {
+            let path = whole(path);
+            path == spool || stream.recursive && path.starts_with(&spool)
+        };
+        // The first says it for those that lie in it by default.
+        if let Some((key, path)) = own.into_iter().find(|(_, path)| watched(path)) {
+            let section = layers.document.root.get("instance");
+            let at = section.and_then(|section| section.get(key));
+            let at = at.unwrap_or_else(|| typed_of(layers, stream, "folder"));
+            let message = format!(
+                "{key} ({}) lies in the spool folder of \"{}\": what the instance writes would be \
+                 taken for new files",
+                path.display(),
+                stream.name
+            );
+            reader.mistake(at, "C005", message, "put it beside the spool folder");
+        }
+        let typed_apart = |other: &&StreamConfig| {
+            let (a, b) = (&other.folder, &stream.folder);
+            !a.starts_with(b) && !b.starts_with(a)
+        };
+        let same = |other: &&StreamConfig| {
+            let other = whole(&other.folder);
+            other.starts_with(&spool) || spool.starts_with(other)
+        };
+        let others = config.streams[..position].iter();
+        if let Some(other) = others.filter(typed_apart).find(same) {
+            let message = format!(
+                "followed to the end, its folder ({}) and that of \"{}\" lie in each other",
+                spool.display(),
+                other.name
+            );
+            let at = typed_of(layers, stream, "folder");
+            reader.mistake(
+                at,
+                "C005",
+                message,
+                "give each stream profile its own folder",
+            );
+        }
+    }
+}
+
+/// Settings of streams that count only beside another one, which is not there.
+pub(super) fn unused_settings(layers: &Layers, config: &Config) -> Vec<Diagnosis> {
+    let mut found = Vec::new();
+    for stream in &config.streams {
+        let sidecar = matches!(stream.completion, Completion::Sidecar { .. });
+        let stable = matches!(stream.completion, Completion::SizeStable { .. });
+        for (key, counts, beside) in [
+            ("quiet", stable, "size_stable"),
+            ("sidecar_suffix", sidecar, "sidecar"),
+        ] {
+            if let Some(at) = table_of(layers, stream).get(key).filter(|_| !counts) {
+                let message = format!("{key} counts only with completion = \"{beside}\"");
+                let hint = "remove it, or change the completion";
+                found.push(layers.document.diagnose(at, "C004", message, hint));
+            }
+        }
+    }
+    found
 }
 
 /// Whether a file can be read by us and by nobody else.
@@ -81,7 +217,7 @@ pub(super) fn check_programs(
 ) -> Vec<Diagnosis> {
     let mut found = Vec::new();
     for draft in drafts {
-        for (task, word) in draft.programs() {
+        for (task, word) in draft.programs().chain(draft.other_programs()) {
             if let Some((message, hint)) = unstartable(config, word, search) {
                 found.push(draft.diagnose_program(task, "C006", message, hint));
             }

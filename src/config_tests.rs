@@ -81,6 +81,8 @@ fn a_password_never_stands_in_a_configuration() {
             found.contains(part) && found.contains("t.toml:2"),
             "{found}"
         );
+        let printed = found.contains(":word@") || found.contains("=word");
+        assert!(!printed, "{found}");
     };
     check("postgresql://a:word@db/t0", "C009");
     check("postgresql://db/t0?user=a&password=word", "C009");
@@ -161,6 +163,21 @@ fn later_layers_win() {
     assert_eq!(config.local.cores, Some(2));
     assert_eq!(config.streams[0].folder, Path::new("b"));
     assert_eq!(config.pipelines.chosen.unwrap().len(), 2);
+}
+
+#[test]
+fn settings_of_the_environment_that_lead_nowhere_are_told() {
+    let text = "[[stream]]\nname = \"daq\"\nfolder = \"a\"\nlabel = \"real\"\nprofile = \"cms\"\n";
+    for (name, part) in [
+        ("TIER0_CFG__API__listen", "did you mean \"api\"?"),
+        ("TIER0_CFG_api_listen", "is no setting"),
+        ("tier0_cfg__api__listen", "is no setting"),
+        ("TIER0_CFG__stream__dqa__folder", "did you mean \"daq\"?"),
+        ("TIER0_CFG__executor__local__cores", "this is \"x\""),
+    ] {
+        let said = read(text, &[(name, "x")], &[]).unwrap_err();
+        assert!(said.contains(part) && said.contains(name), "{said}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! secret is in it: those are named by file or environment, never typed.
 
 use super::Layers;
-use pipelines::diagnosis::Diagnosis;
+use pipelines::diagnosis::{Diagnosis, Source};
 use pipelines::document::{Document, Value};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -126,14 +126,19 @@ impl Typed {
                 let path = path.display();
                 let message = format!("the site's file {path} could not be read: {error}");
                 let hint = "name a file that exists, relative to this one";
-                Err(vec![match (node, by_setting) {
-                    (Some(node), None) => document.diagnose(node, "C001", message, hint),
-                    (_, at) => {
-                        let shown = at.map_or("", |at| self.settings[at].shown.as_str());
-                        let hint = "name a file that exists".to_owned();
-                        Diagnosis::without_place(shown, "C001", message, hint)
-                    }
-                }])
+                let Some(setting) = by_setting.map(|at| &self.settings[at]) else {
+                    let at = node.unwrap_or(&document.root);
+                    return Err(vec![document.diagnose(at, "C001", message, hint)]);
+                };
+                let shown = &setting.shown;
+                let at = shown.len() - setting.value.len()..shown.len();
+                let source = Source::new(&setting.origin, shown);
+                Err(vec![source.diagnose(
+                    &at,
+                    "C001",
+                    message,
+                    "name a file that exists",
+                )])
             }
         }
     }

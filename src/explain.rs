@@ -78,7 +78,7 @@ const FIXES: &[(&str, &str)] = &[
     (
         "P006",
         "Let exactly one task have a gate for the tag, in a pipeline that works on the same \
-         types of runs; or do not wait for it.",
+         types of runs; or neither wait for it nor read it.",
     ),
     ("P007", "Remove it; the message says what is built instead."),
     (
@@ -115,11 +115,12 @@ const FIXES: &[(&str, &str)] = &[
     (
         "C004",
         "Change or remove the setting that the message points at: a profile says some things by \
-         itself.",
+         itself, and a pattern is written as run{run:6}_ls{lumi:4}_{stream}.dat.",
     ),
     (
         "C005",
-        "Give each [[stream]] a name and a folder of its own, none inside another.",
+        "Give each [[stream]] a name and a folder of its own, none inside another; let state, work \
+         and storage lie beside them.",
     ),
     (
         "C006",

@@ -42,7 +42,7 @@ impl Default for ExpressMerge {
 /// Cuts what may be merged now.
 pub(super) fn split(rule: &ExpressMerge, window: &Window<'_>, closed: bool, now: Moment) -> Cut {
     let mut cut = Cut::default();
-    let at_end = closed && rule.tail != Tail::Age;
+    let at_end = window.at_once || (closed && rule.tail != Tail::Age);
     let is_old = |data: &LumiData| at_end || now.since(data.youngest) > rule.max_latency;
     let mut lumis = DataInOrder::of(window, closed);
     let mut open = Gathered::default();

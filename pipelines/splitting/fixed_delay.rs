@@ -22,8 +22,9 @@ pub(super) fn split(parameters: FixedDelay, window: &Window<'_>, now: Moment) ->
         return cut;
     };
     let due = window.run_ended_at.map(|ended| ended + parameters.delay);
+    let is_due = window.at_once || due.is_some_and(|due| now > due);
     match due {
-        Some(due) if now > due => cut.jobs.push(CutJob {
+        _ if is_due => cut.jobs.push(CutJob {
             items: (0..window.items.len()).collect(),
             ..CutJob::default()
         }),

@@ -192,6 +192,9 @@ pub struct Window<'a> {
     pub siblings: Option<Siblings<'a>>,
     /// The block of each input that has one; none if nobody asked.
     pub blocks: Option<&'a BTreeMap<InputId, BlockId>>,
+    /// A person has said that the task goes on now with what is here: nothing waits for its age,
+    /// for a hole in front of it, or for the rest of a split lumi.
+    pub at_once: bool,
 }
 
 /// A job that only read the window.
@@ -355,6 +358,7 @@ impl<'a> Window<'a> {
             harvested: None,
             siblings: None,
             blocks: None,
+            at_once: false,
         }
     }
 }

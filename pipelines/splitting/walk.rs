@@ -48,12 +48,19 @@ impl<'w> DataInOrder<'w> {
             window,
             closed,
             at: 0,
-            end: window.end_of_closed(closed),
+            end: if window.at_once {
+                window.items.len()
+            } else {
+                window.end_of_closed(closed)
+            },
             hidden_split: None,
         }
     }
 
     fn is_visible(&mut self, item: &Item) -> bool {
+        if self.window.at_once {
+            return true;
+        }
         if !self.window.is_whole(item, self.closed) {
             return false;
         }
@@ -87,7 +94,8 @@ impl Iterator for DataInOrder<'_> {
         while let Some(head) = items.get(self.at) {
             let lumi = head.lumi;
             // The first file speaks for a lumi that is not closed: its other files need no look.
-            if !self.window.is_closed(lumi, self.closed) {
+            let asked = self.window.at_once && self.window.split_active.contains(&lumi);
+            if !asked && !self.window.is_closed(lumi, self.closed) {
                 self.note_split(lumi);
                 self.at += items[self.at..].partition_point(|item| item.lumi == lumi);
                 continue;
@@ -236,7 +244,7 @@ impl<B: Blocks> Walk<'_, B> {
             return false;
         };
         let until = oldest + self.splitter.latency() + TICK;
-        let young = until > self.now;
+        let young = until > self.now && !self.window.at_once;
         if young {
             self.wait_for_hole(hole, behind.first, behind.oldest, until);
         }
@@ -261,7 +269,7 @@ impl<B: Blocks> Walk<'_, B> {
     }
 
     fn is_old(&self) -> bool {
-        self.old_at() <= self.now
+        self.window.at_once || self.old_at() <= self.now
     }
 
     fn hold(&mut self) {

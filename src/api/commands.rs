@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use model::command::{Command, Declared, Order, Preview, Reply};
+use model::command::{Command, Declared, Intent, Order, Preview, Reply};
 use model::ids::{LumiNumber, RunNumber};
 use model::names::{DataLabel, FileName, StreamName};
 use model::run::RunType;
@@ -142,7 +142,8 @@ fn close(run: RunNumber, body: CloseBody) -> Result<Command, Trouble> {
     let declared = match body.declared.as_deref() {
         None => Declared::Lost,
         Some(text) => Declared::parse(text).ok_or_else(|| {
-            Trouble::bad_request(format!("\"{text}\" is nothing to declare"), CLOSE_HINT)
+            let detail = format!("\"{text}\" is nothing to declare");
+            Trouble::bad_request(detail, "use lost, empty or here")
         })?,
     };
     let lumis = match (body.first_lumi, body.last_lumi) {
@@ -207,10 +208,20 @@ pub(crate) fn json<T: DeserializeOwned>(body: &[u8], hint: &str) -> Result<T, Tr
 /// Hands a command over and waits for the answer, on a thread where waiting is allowed.
 pub(crate) async fn ask(parts: ApiParts, order: Order) -> Outcome {
     let door = parts.commands.clone();
+    let (intent, hint) = (order.intent, where_to_look(&order.command));
     let reply = tokio::task::spawn_blocking(move || door.ask(order))
         .await
         .map_err(|error| Trouble::bug(error.to_string()))??;
     match reply {
+        // What is so already: an order would change nothing.
+        Reply::Done(done) if intent == Intent::Preview => {
+            let preview = PreviewView {
+                would: format!("nothing: {done}"),
+                count: 0,
+                objects: Vec::new(),
+            };
+            Ok(Json(Answer::new(parts.status.now(), preview)).into_response())
+        }
         Reply::Done(done) => {
             Ok(Json(Answer::new(parts.status.now(), ReplyView { done })).into_response())
         }
@@ -230,6 +241,30 @@ pub(crate) async fn ask(parts: ApiParts, order: Order) -> Outcome {
             };
             Ok(Json(Answer::new(parts.status.now(), preview)).into_response())
         }
-        Reply::Refused(why) => Err(Trouble::refused(why)),
+        Reply::Refused(why) => Err(Trouble::refused(why, &hint)),
     }
+}
+
+/// What shows why an order was refused.
+fn where_to_look(command: &Command) -> String {
+    let run = match command {
+        Command::RunStart { run, .. }
+        | Command::RunStop { run, .. }
+        | Command::RunClose { run, .. }
+        | Command::RunReopen { run }
+        | Command::FileDeclareLost { run, .. } => run,
+        Command::Jobs(asked) => {
+            return match asked.which.job {
+                Some(job) => format!("`tier0 job show {job}` shows how the job stands"),
+                None => "`tier0 job ls` shows how jobs stand".to_owned(),
+            };
+        }
+        Command::Rule { .. } => return "`tier0 calib show` lists the gates".to_owned(),
+        Command::ConfigReload => {
+            return "mend the configuration and reload it; `tier0 check` tells the same, and the \
+                    one before stays in force"
+                .to_owned();
+        }
+    };
+    format!("`tier0 why run/{run}` shows how the run stands")
 }

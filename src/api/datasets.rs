@@ -4,22 +4,19 @@
 //! and only what is in open blocks is added. Must never show a lumi as missing without a reason.
 
 use crate::ApiParts;
+use crate::missing;
 use crate::problem::{Outcome, Trouble};
-use crate::query::{Asked, LIMIT_MAX, OfBlocks, OfDatasets, OfLumis, Per, next_after, page, word};
+use crate::query::{Asked, OfBlocks, OfDatasets, OfLumis, Per, next_after, page, word};
 use crate::reads::{ask, each_row, list, one};
 use axum::extract::{Path, State};
 use model::dataset::{Block, Dataset, LumiContent, Output, Totals};
 use model::ids::{LumiNumber, RunNumber};
-use model::job::{Job, JobState};
-use model::lumi::{self, Expected};
-use model::witness::Says;
+use model::lumi;
 use ports::catalogue::{Catalogue, Page, WhichBlocks, WhichOutputs};
 use ports::store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use view::LumiRanges;
-use view::dataset::{BlockView, DatasetView, LumiContentView, LumisOfView, MissingLumisView};
-
-type Ranges = Vec<(LumiNumber, LumiNumber)>;
+use view::dataset::{BlockView, DatasetView, LumiContentView, LumisOfView};
 
 /// The dataset that a path names, or a problem that says where the names are.
 pub(crate) fn dataset_named(catalogue: &dyn Catalogue, name: &str) -> Result<Dataset, Trouble> {
@@ -315,13 +312,7 @@ fn run_content(
     for block in open {
         content.add(block, &mut totals);
     }
-    let expected = expected_lumis(catalogue, dataset, run)?;
-    let missing = lumi::difference(&expected, &content.lumis);
-    let missing = if missing.is_empty() {
-        Vec::new()
-    } else {
-        name_missing(catalogue, dataset, run, missing)?
-    };
+    let beside = missing::compare(catalogue, dataset, run, &content.lumis)?;
     Ok(LumiContentView {
         run: run.0,
         lumis: pairs(&content.lumis),
@@ -329,111 +320,14 @@ fn run_content(
         files: content.files,
         bytes: content.bytes.0,
         blocks: content.blocks,
-        expected: pairs(&expected),
-        missing,
+        expected: pairs(&beside.expected),
+        missing: beside.missing,
+        partial: beside.partial,
         duplicate_lumis: pairs(&content.duplicate_lumis),
         repeated_inputs: catalogue.repeated_inputs(dataset.name.as_str(), run)?,
     })
 }
 
-fn pairs(ranges: &[(LumiNumber, LumiNumber)]) -> LumiRanges {
+pub(crate) fn pairs(ranges: &[(LumiNumber, LumiNumber)]) -> LumiRanges {
     ranges.iter().map(|(a, b)| (a.0, b.0)).collect()
-}
-
-/// Lumis of the run that the dataset should hold: those with files of the stream behind it, and
-/// those that were announced with something and of which nothing has come.
-fn expected_lumis(
-    catalogue: &dyn Catalogue,
-    dataset: &Dataset,
-    run: RunNumber,
-) -> Result<Ranges, StoreError> {
-    let stream = match dataset.stream.as_str() {
-        "*" => None,
-        name => Some(name),
-    };
-    let here = catalogue.lumis_of_files(run, stream)?;
-    let met = here.iter().map(|row| (row.lumi, row.lumi));
-    let witnesses = catalogue.witnesses(run)?;
-    let announced = witnesses.iter().filter_map(|witness| match &witness.says {
-        Says::Lumis {
-            first,
-            last,
-            stream: of,
-            expected: Expected::Events(count) | Expected::Files(count),
-        } if *count > 0
-            && !witness.late
-            && (stream.is_none() || of.as_ref().is_none_or(|of| stream == Some(of.as_str()))) =>
-        {
-            Some((*first, *last))
-        }
-        _ => None,
-    });
-    let announced = lumi::difference(&lumi::union(announced), &lumi::union(met));
-    let with_files = here.iter().filter(|row| row.files > 0);
-    let lumis = with_files.map(|row| row.lumi);
-    Ok(lumi::union(lumis.map(|lumi| (lumi, lumi)).chain(announced)))
-}
-
-/// Why each missing lumi is missing.
-fn name_missing(
-    catalogue: &dyn Catalogue,
-    dataset: &Dataset,
-    run: RunNumber,
-    mut missing: Ranges,
-) -> Result<Vec<MissingLumisView>, StoreError> {
-    let mut named = Vec::new();
-    let mut name = |of: &Ranges, missing: &mut Ranges, reason: &str, job, detail: String| {
-        let left = lumi::difference(missing, of);
-        let lumis = lumi::difference(missing, &left);
-        *missing = left;
-        if !lumis.is_empty() {
-            named.push(MissingLumisView {
-                lumis: pairs(&lumis),
-                reason: reason.to_owned(),
-                job,
-                detail,
-            });
-        }
-    };
-    for job in catalogue.jobs_not_done(run, &dataset.task)? {
-        let (reason, detail) = why_not_done(&job);
-        name(&job.lumis, &mut missing, reason, Some(job.id.0), detail);
-    }
-    let withheld = WhichOutputs {
-        run: Some(run),
-        dataset: Some(dataset.name.to_string()),
-        published: Some(false),
-        ..WhichOutputs::default()
-    };
-    let page = Page {
-        after: None,
-        limit: LIMIT_MAX,
-    };
-    for output in catalogue.which_outputs(&withheld, page)? {
-        let detail = format!("{} is kept and not published", output.name);
-        let job = Some(output.job.0);
-        name(&output.lumis, &mut missing, "withheld", job, detail);
-    }
-    let rest = missing.clone();
-    let detail = format!(
-        "no job of {} has them: what it reads has not come, was not made, or failed",
-        dataset.task
-    );
-    name(&rest, &mut missing, "not-made", None, detail);
-    Ok(named)
-}
-
-fn why_not_done(job: &Job) -> (&'static str, String) {
-    let id = job.id;
-    match job.state {
-        JobState::Failed { class, .. } => {
-            let said = job.last_error.clone().unwrap_or_default();
-            let class = class.as_str();
-            (
-                "failed",
-                format!("job {id} failed for good ({class}): {said}"),
-            )
-        }
-        _ => ("at-work", format!("job {id} is {}", job.state.word())),
-    }
 }

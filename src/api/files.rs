@@ -117,7 +117,8 @@ fn known(catalogue: &dyn Catalogue, id: i64) -> Result<Known, Trouble> {
         Some(output) => Ok(Known::Output(Box::new(output))),
         None => Err(Trouble::not_found(
             format!("file {id} is not known here, neither as one of the detector nor as an output"),
-            "GET /api/v1/files and GET /api/v1/outputs list them",
+            "`tier0 file ls` lists the detector's, `tier0 file ls --state published` outputs; over \
+             HTTP GET /api/v1/files and /outputs",
         )),
     }
 }

@@ -51,7 +51,11 @@ pub(crate) async fn gate_verb(
 ) -> Outcome {
     let unknown = || unknown_verb("gate", &segment, RULE_PATHS);
     let (name, verb) = segment.split_once(':').ok_or_else(unknown)?;
-    let (pipeline, task) = name.split_once('.').ok_or_else(unknown)?;
+    let (pipeline, task) = name.split_once('.').ok_or_else(|| {
+        let detail = format!("\"{name}\" names no task");
+        let hint = "name it as PIPELINE.TASK, e.g. prompt.reco; `tier0 calib show` lists the gates";
+        Trouble::bad_request(detail, hint)
+    })?;
     let RuleBody { run } = if body.is_empty() {
         RuleBody::default()
     } else {

@@ -81,11 +81,16 @@ fn read(verb: &str, segment: &str, body: &[u8]) -> Result<(JobVerb, JobFilter), 
         [] => Which::default(),
         _ => json(body, HINT)?,
     };
-    let wrong = |what: String| Trouble::bad_request(what, HINT);
+    let wrong = |what: String, use_one: &str| Trouble::bad_request(what, use_one);
     let into = match which.into.as_deref() {
         None | Some("halves") => SplitInto::Halves,
         Some("singles") => SplitInto::Singles,
-        Some(other) => return Err(wrong(format!("\"{other}\" is no size of a split"))),
+        Some(other) => {
+            return Err(wrong(
+                format!("\"{other}\" is no size of a split"),
+                "use halves or singles",
+            ));
+        }
     };
     let verb = match verb {
         "retry" => JobVerb::Retry,
@@ -100,13 +105,18 @@ fn read(verb: &str, segment: &str, body: &[u8]) -> Result<(JobVerb, JobFilter), 
         .as_deref()
         .filter(|s| !JobState::WORDS.contains(s))
     {
-        return Err(wrong(format!("\"{state}\" is no state of a job")));
+        let use_one = format!("use one of {}", JobState::WORDS.join(", "));
+        return Err(wrong(format!("\"{state}\" is no state of a job"), &use_one));
     }
     let class = which.class.map(|text| {
-        ExitClass::parse(&text).ok_or_else(|| wrong(format!("\"{text}\" is no exit class")))
+        let use_one = "use one of transient, input, memory, time, program, site, lost";
+        ExitClass::parse(&text)
+            .ok_or_else(|| wrong(format!("\"{text}\" is no exit class"), use_one))
     });
     let fingerprint = which.fingerprint.map(|text| {
-        Fingerprint::parse(&text).ok_or_else(|| wrong(format!("\"{text}\" is no fingerprint")))
+        let shown = "`tier0 job show ID` shows those of jobs that failed: 16 hex digits";
+        Fingerprint::parse(&text)
+            .ok_or_else(|| wrong(format!("\"{text}\" is no fingerprint"), shown))
     });
     let filter = JobFilter {
         job: None,

@@ -16,6 +16,7 @@ mod files;
 mod gates;
 mod job_verbs;
 mod guard;
+mod missing;
 mod problem;
 mod query;
 mod reads;

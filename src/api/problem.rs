@@ -76,8 +76,7 @@ impl Trouble {
     }
 
     /// The engine says no.
-    pub(crate) fn refused(detail: String) -> Self {
-        let hint = "look at the object's state first; the detail says what would allow it";
+    pub(crate) fn refused(detail: String, hint: &str) -> Self {
         Self::of(Problem::new(409, "refused", "Refused", detail, hint))
     }
 

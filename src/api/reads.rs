@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use view::conditions::{DecisionView, IovView, PayloadView, tags_of};
 use view::file::SetAsideView;
 use view::health::AlarmView;
-use view::job::{AttemptView, JobDetailView, JobView};
+use view::job::{AttemptView, EstimateView, JobDetailView, JobView, UsedView};
 use view::latency::JobLatencies;
 use view::quality::{QualityView, good_runs as list_good_runs};
 use view::run::{EndView, LumiView, RunCountsView, RunDetailView, RunView};
@@ -84,6 +84,7 @@ fn run_view(catalogue: &dyn Catalogue, run: &model::run::Run) -> Result<RunView,
         jobs: counts.jobs,
         jobs_done: counts.jobs_done,
         jobs_failed: counts.jobs_failed,
+        jobs_cancelled: counts.jobs_cancelled,
     };
     Ok(RunView::of(run, counts))
 }
@@ -137,7 +138,7 @@ pub(crate) async fn run(
 pub(crate) fn no_run(run: RunNumber) -> Trouble {
     Trouble::not_found(
         format!("run {run} is not known here"),
-        "GET /api/v1/runs lists the runs",
+        "`tier0 run ls`, or GET /api/v1/runs, lists the runs",
     )
 }
 
@@ -190,12 +191,14 @@ pub(crate) async fn job(
     let id = JobId(number("job", &text)?);
     let detail = ask(&parts, move |catalogue| {
         let job = catalogue.job(id)?.ok_or_else(|| {
-            let hint = "GET /api/v1/jobs lists the jobs";
+            let hint = "`tier0 job ls`, or GET /api/v1/jobs, lists the jobs";
             Trouble::not_found(format!("job {id} is not known here"), hint)
         })?;
         let failed = catalogue.failed_attempts(id)?;
         Ok(JobDetailView {
             job: JobView::from(&job),
+            estimate: job.estimate.as_ref().map(EstimateView::from),
+            used: job.used.as_ref().map(UsedView::from),
             units: units_of(&job),
             failed_attempts: failed.iter().map(AttemptView::from).collect(),
         })
@@ -271,14 +274,14 @@ pub(crate) async fn payload(
         let detail = format!("\"{hash}\" is no sha256 in hex");
         return Err(Trouble::bad_request(
             detail,
-            "GET /api/v1/iovs shows the hashes",
+            "`tier0 calib iovs`, or GET /api/v1/iovs, shows the hashes",
         ));
     }
     let asked = hash.to_ascii_lowercase();
     let payload = ask(&parts, move |catalogue| Ok(catalogue.payload(&asked)?))
         .await?
         .ok_or_else(|| {
-            let hint = "GET /api/v1/iovs shows the hashes";
+            let hint = "`tier0 calib iovs`, or GET /api/v1/iovs, shows the hashes";
             Trouble::not_found(format!("payload {hash} is not known here"), hint)
         })?;
     Ok(one(&parts, PayloadView::from(&payload)))
@@ -413,7 +416,8 @@ pub(crate) async fn why(
         .await
         .map_err(|error| Trouble::bug(error.to_string()))??
         .ok_or_else(|| {
-            let hint = "GET /api/v1/runs, /jobs and /files list what is";
+            let hint = "`tier0 run ls`, `job ls` and `file ls`, or GET /api/v1/runs, /jobs and \
+                        /files, list what is";
             Trouble::not_found(format!("{text} is not known here"), hint)
         })?;
     Ok(one(&parts, WhyView::from(&why)))

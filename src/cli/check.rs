@@ -6,7 +6,7 @@
 
 use super::Desk;
 use super::outcome::{Exit, Failure};
-use crate::check::{Checked, changes, check};
+use crate::check::{Checked, changes, check, older};
 use crate::config::Layers;
 use crate::explain::explanations;
 use clap::Args;
@@ -74,15 +74,19 @@ impl Origin {
 
     /// Reads and checks all of it, as it is now.
     pub(super) fn checked(&self) -> Result<Checked, Vec<Diagnosis>> {
-        self.checked_with(self.file.as_deref())
-    }
-
-    fn checked_with(&self, file: Option<&Path>) -> Result<Checked, Vec<Diagnosis>> {
-        let environment: Vec<(String, String)> = std::env::vars().collect();
         let search = std::env::var_os("PATH").unwrap_or_default();
         let search: Vec<PathBuf> = std::env::split_paths(&search).collect();
-        let layers = Layers::from_file(file, &environment, &self.flags)?;
-        check(&layers, &search)
+        check(&self.layers(self.file.as_deref())?, &search)
+    }
+
+    /// Reads an older file under the same settings, as something to compare with.
+    fn older(&self, file: &Path) -> Result<Checked, Vec<Diagnosis>> {
+        older(&self.layers(Some(file))?)
+    }
+
+    fn layers(&self, file: Option<&Path>) -> Result<Layers, Vec<Diagnosis>> {
+        let environment: Vec<(String, String)> = std::env::vars().collect();
+        Layers::from_file(file, &environment, &self.flags)
     }
 }
 
@@ -92,21 +96,32 @@ pub(super) fn mistaken(found: &[Diagnosis]) -> Failure {
     Failure::Configuration(texts.join("\n"))
 }
 
+/// Mistakes as this verb tells them: on the error output, or as a document.
+fn refused(found: &[Diagnosis], what: &str, desk: &mut Desk) -> Result<Exit, Failure> {
+    if desk.common.json {
+        let mistakes: Vec<Value> = found.iter().map(document_of).collect();
+        desk.document(&json!({ "ok": false, "why": what, "mistakes": mistakes }))?;
+        return Ok(Exit::Usage);
+    }
+    let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+    Err(Failure::Usage(format!("{what}\n{}", texts.join("\n"))))
+}
+
 /// `tier0 check`.
 pub(super) fn check_all(arguments: &CheckArgs, desk: &mut Desk) -> Result<Exit, Failure> {
     let origin = Origin::of(&arguments.settings, desk);
     let checked = match origin.checked() {
         Ok(checked) => checked,
-        Err(found) if desk.common.json => {
-            let mistakes: Vec<Value> = found.iter().map(document_of).collect();
-            desk.document(&json!({ "ok": false, "mistakes": mistakes }))?;
-            return Ok(Exit::Usage);
-        }
-        Err(found) => return Err(mistaken(&found)),
+        Err(found) => return refused(&found, "the configuration cannot be used", desk),
     };
     let old = arguments.diff.as_deref();
-    let old = old.map(|path| origin.checked_with(Some(path))).transpose();
-    let old = old.map_err(|found| mistaken(&found))?;
+    let old = match old.map(|path| origin.older(path)).transpose() {
+        Ok(old) => old,
+        Err(found) => {
+            let what = "the older configuration cannot be read, so nothing is compared";
+            return refused(&found, what, desk);
+        }
+    };
     let changed = old.map(|old| changes(&old, &checked));
     let last = checked.pipelines.definitions.variants().last();
     let last = last.map(|(_, definitions)| definitions).unwrap_or_default();

@@ -10,9 +10,12 @@ use super::outcome::{Exit, Failure};
 use super::table::{Table, facts, lumis, or_dash, to_second};
 use crate::digest::digest;
 use clap::Subcommand;
+use model::ids::LumiNumber;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use view::dataset::{BlockView, DatasetView, LumiContentView, LumisOfView, OutputView};
+use view::dataset::{
+    BlockView, DatasetView, LumiContentView, LumisOfView, MissingLumisView, OutputView,
+};
 use view::lineage::DatasetLineageView;
 
 /// No list of outputs is longer.
@@ -96,7 +99,7 @@ Examples:
   tier0 dataset lumis /Muons/Express-v1/RECO
   tier0 dataset lumis /Muons/Express-v1/RECO --run 148031 --per file --json
 
-Exits with 1 when lumis are missing or were found twice.";
+Exits with 1 when lumis are missing, partly missing, or were found twice.";
 
 const LINEAGE_EXAMPLES: &str = "\
 Examples:
@@ -261,7 +264,8 @@ fn lumis_of(answer: Value, per: &str, desk: &mut Desk) -> Result<Exit, Failure> 
     }
     let runs: Vec<LumiContentView> = rows(answer.clone())?;
     let sound = |run: &LumiContentView| {
-        run.missing.is_empty() && run.duplicate_lumis.is_empty() && run.repeated_inputs == 0
+        let whole = run.missing.is_empty() && run.partial.is_empty();
+        whole && run.duplicate_lumis.is_empty() && run.repeated_inputs == 0
     };
     let exit = if runs.iter().all(sound) {
         Exit::Fine
@@ -273,17 +277,15 @@ fn lumis_of(answer: Value, per: &str, desk: &mut Desk) -> Result<Exit, Failure> 
         return Ok(exit);
     }
     let mut table = Table::new(&[
-        "RUN", "LUMIS", "EXPECTED", "MISSING", "TWICE", ">FILES", ">EVENTS",
+        "RUN", "LUMIS", "EXPECTED", "MISSING", "PARTIAL", "TWICE", ">FILES", ">EVENTS",
     ]);
     for run in &runs {
-        let missing = run.missing.iter().flat_map(|missing| &missing.lumis);
-        let mut missing: Vec<(u32, u32)> = missing.copied().collect();
-        missing.sort_unstable();
         table.row(vec![
             run.run.to_string(),
             lumis(&run.lumis),
             lumis(&run.expected),
-            lumis(&missing),
+            lumis(&all_of(&run.missing)),
+            lumis(&all_of(&run.partial)),
             lumis(&run.duplicate_lumis),
             run.files.to_string(),
             run.events.to_string(),
@@ -291,13 +293,25 @@ fn lumis_of(answer: Value, per: &str, desk: &mut Desk) -> Result<Exit, Failure> 
     }
     table.write(desk.out, "nothing is published")?;
     for run in &runs {
-        for missing in &run.missing {
+        let missing = run.missing.iter().map(|missing| ("", missing));
+        let partial = run.partial.iter().map(|partial| ("partly ", partial));
+        for (how, missing) in missing.chain(partial) {
             let (number, which) = (run.run, lumis(&missing.lumis));
             let (reason, detail) = (&missing.reason, &missing.detail);
-            writeln!(desk.out, "run {number} lumis {which}: {reason}: {detail}")?;
+            writeln!(
+                desk.out,
+                "run {number} lumis {which}: {how}{reason}: {detail}"
+            )?;
         }
     }
     Ok(exit)
+}
+
+/// Lumis for which different reasons are told, in order and each once.
+fn all_of(missing: &[MissingLumisView]) -> Vec<(u32, u32)> {
+    let lumis = missing.iter().flat_map(|missing| &missing.lumis);
+    let lumis = model::lumi::union(lumis.map(|(a, b)| (LumiNumber(*a), LumiNumber(*b))));
+    lumis.into_iter().map(|(a, b)| (a.0, b.0)).collect()
 }
 
 /// Lumis of blocks or files.

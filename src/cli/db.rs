@@ -71,7 +71,15 @@ pub(super) fn run(verb: &DbVerb, desk: &mut Desk) -> Result<Exit, Failure> {
             return Ok(Exit::Fine);
         }
         DbVerb::Migrate { .. } => {
-            database.migrate(&config.instance.state).map_err(failed)?;
+            let state = &config.instance.state;
+            std::fs::create_dir_all(state).map_err(|error| {
+                Failure::Start(format!(
+                    "making the state folder {} failed: {error}; it holds the lock that keeps two \
+                     from changing the tables at once: make it, or set instance.state",
+                    state.display()
+                ))
+            })?;
+            database.migrate(state).map_err(failed)?;
             desk.say(&format!("the tables of {database} are up to date"));
         }
     }

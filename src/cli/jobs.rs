@@ -7,6 +7,7 @@ use super::client::{rows, shape};
 use super::outcome::{Exit, Failure};
 use super::table::{Table, facts, lumis, or_dash, seconds, to_second};
 use clap::{Args, Subcommand};
+use model::units::Bytes;
 use serde_json::json;
 use view::answer::PreviewView;
 use view::job::{JobDetailView, JobView, JobsReplyView};
@@ -72,8 +73,10 @@ pub enum JobVerb {
                             tier0 job release --fingerprint 6b1f0c33a1d2e4f5 --dry-run")]
     Release(Which),
     /// Give jobs up; one attempt under way is ended, and their runs go on without them
-    #[command(after_help = "Examples:\n  tier0 job cancel 42\n  \
-                            tier0 job cancel --run 148031 --state parked --dry-run")]
+    #[command(
+        after_help = "Examples:\n  tier0 job cancel 42 --reason \"input is broken\"\n  \
+                            tier0 job cancel --run 148031 --state parked --dry-run"
+    )]
     Cancel(Which),
 }
 
@@ -104,8 +107,11 @@ pub struct Which {
     /// Do nothing unless exactly so many jobs are meant; needed to change several
     #[arg(long, value_name = "N")]
     expect_count: Option<u64>,
-    /// Why, for the audit
-    #[arg(long)]
+    /// Who asks; kept in the audit
+    #[arg(long, value_name = "NAME", env = "USER")]
+    by: Option<String>,
+    /// Why; kept in the audit, and needed to cancel
+    #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
 
@@ -165,6 +171,7 @@ fn ask(verb: &str, which: &Which, into: Option<&String>, desk: &mut Desk) -> Res
         None => format!("jobs:{verb}"),
     };
     let how = [
+        ("by", which.by.clone()),
         ("reason", which.reason.clone()),
         (
             "dry_run",
@@ -189,6 +196,10 @@ fn ask(verb: &str, which: &Which, into: Option<&String>, desk: &mut Desk) -> Res
         }
         if unsure {
             let count = preview.count;
+            if count == 0 {
+                writeln!(desk.talk, "nothing was changed: no job is meant")?;
+                return Ok(Exit::Fine);
+            }
             let again = format!("nothing was changed: ask again with --expect-count {count}");
             writeln!(desk.talk, "{again}")?;
             return Ok(Exit::Refused);
@@ -262,8 +273,10 @@ fn show(detail: &JobDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
             ("exit code", or_dash(job.exit_code)),
             ("fingerprint", marked(job)),
             ("last error", or_dash(job.last_error.as_ref())),
-            ("memory", or_dash(job.memory_bytes.map(model::units::Bytes))),
+            ("memory", or_dash(job.memory_bytes.map(Bytes))),
             ("wall time", or_dash(job.wall_s.map(seconds))),
+            ("expected", expected(detail)),
+            ("used", used(detail)),
             ("split from", or_dash(job.split_from)),
             ("replaced by", numbers(&job.replaced_by)),
             ("lumis", lumis(&job.lumis)),
@@ -281,6 +294,23 @@ fn show(detail: &JobDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
         .map(|(name, value)| (name, or_dash(value.map(seconds))));
     facts(desk.out, &hops)?;
     Ok(exit_of(std::slice::from_ref(job)))
+}
+
+/// What the job's splitter expects of it.
+fn expected(detail: &JobDetailView) -> String {
+    or_dash(detail.estimate.map(|estimate| {
+        let (memory, disk) = (Bytes(estimate.memory_bytes), Bytes(estimate.disk_bytes));
+        let (wall, cores) = (seconds(estimate.wall_s), estimate.cores);
+        format!("{wall}, {memory} of memory, {disk} of disk, {cores} cores")
+    }))
+}
+
+/// What it has used.
+fn used(detail: &JobDetailView) -> String {
+    or_dash(detail.used.map(|used| {
+        let (wall, output) = (seconds(used.wall_s), Bytes(used.output_bytes));
+        format!("{wall}, {} events read, {output} written", used.events)
+    }))
 }
 
 /// Failed and parked jobs are problems.

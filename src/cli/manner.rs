@@ -49,11 +49,13 @@ impl Manner {
             for object in &preview.objects {
                 writeln!(desk.out, "  {object}")?;
             }
-            writeln!(
-                desk.out,
-                "{} concerned; nothing was done (--expect-count {} does it only as shown)",
-                preview.count, preview.count
-            )?;
+            if preview.count > 0 {
+                writeln!(
+                    desk.out,
+                    "{} concerned; nothing was done (--expect-count {} does it only as shown)",
+                    preview.count, preview.count
+                )?;
+            }
         } else {
             let reply: ReplyView = shape(answer.clone())?;
             writeln!(desk.out, "{}", reply.done)?;

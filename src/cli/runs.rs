@@ -170,7 +170,17 @@ pub(super) fn done(answer: &serde_json::Value, desk: &mut Desk) -> Result<Exit, 
 
 fn list(runs: &[RunView], desk: &mut Desk) -> Result<Exit, Failure> {
     let mut table = Table::new(&[
-        "RUN", "TYPE", "LABEL", "STATE", ">FILES", ">EVENTS", ">JOBS", ">DONE", ">FAILED", "OPENED",
+        "RUN",
+        "TYPE",
+        "LABEL",
+        "STATE",
+        ">FILES",
+        ">EVENTS",
+        ">JOBS",
+        ">DONE",
+        ">FAILED",
+        ">CANCELLED",
+        "OPENED",
     ]);
     for run in runs {
         table.row(vec![
@@ -183,6 +193,7 @@ fn list(runs: &[RunView], desk: &mut Desk) -> Result<Exit, Failure> {
             run.counts.jobs.to_string(),
             run.counts.jobs_done.to_string(),
             run.counts.jobs_failed.to_string(),
+            run.counts.jobs_cancelled.to_string(),
             to_second(&run.opened_at),
         ]);
     }
@@ -223,13 +234,17 @@ fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
             (
                 "jobs",
                 format!(
-                    "{}, {} done, {} failed",
-                    run.counts.jobs, run.counts.jobs_done, run.counts.jobs_failed
+                    "{}, {} done, {} failed, {} cancelled",
+                    run.counts.jobs,
+                    run.counts.jobs_done,
+                    run.counts.jobs_failed,
+                    run.counts.jobs_cancelled
                 ),
             ),
         ],
     )?;
     writeln!(desk.out)?;
+    declared(detail, desk)?;
     super::datasets::table(&detail.datasets).write(desk.out, "no datasets yet")?;
     writeln!(desk.out)?;
     units(&detail.units, desk)?;
@@ -254,6 +269,44 @@ fn show(detail: &RunDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
     }
     let failed = run.counts.jobs_failed > 0;
     Ok(if failed { Exit::Problems } else { Exit::Fine })
+}
+
+/// What people have declared of the run, with who and why; nothing where nobody has.
+fn declared(detail: &RunDetailView, desk: &mut Desk) -> Result<(), Failure> {
+    const OPERATOR: &str = "operator";
+    let mut table = Table::new(&["LUMIS", "STREAM", "DECLARED", "BY", "AT", "REASON"]);
+    let mut any = false;
+    for said in detail.lumis.iter().filter(|said| said.source == OPERATOR) {
+        any = true;
+        let what = match &said.file {
+            Some(file) => format!("{} {file}", said.expected),
+            None => said.expected.clone(),
+        };
+        table.row(vec![
+            lumis(&[(said.lumi, said.last_lumi.max(said.lumi))]),
+            or_dash(said.stream.as_ref()),
+            what,
+            said.by.clone(),
+            to_second(&said.ended_at),
+            said.reason.clone(),
+        ]);
+    }
+    for end in detail.ends.iter().filter(|end| end.source == OPERATOR) {
+        any = true;
+        table.row(vec![
+            end.last_lumi.to_string(),
+            or_dash(None::<String>),
+            "last of the run".to_owned(),
+            end.by.clone(),
+            to_second(&end.at),
+            end.reason.clone(),
+        ]);
+    }
+    if any {
+        table.write(desk.out, "")?;
+        writeln!(desk.out)?;
+    }
+    Ok(())
 }
 
 /// The run's state, and whether its files lack anything that a program has missed.

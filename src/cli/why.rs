@@ -8,6 +8,7 @@ use super::client::shape;
 use super::outcome::{Exit, Failure};
 use super::table::to_second;
 use clap::Args;
+use model::wait::Object;
 use std::io::Write;
 use view::wait::{WaitView, WhyView};
 
@@ -23,6 +24,13 @@ pub struct WhyArgs {
 }
 
 pub(super) fn run(arguments: &WhyArgs, desk: &mut Desk) -> Result<Exit, Failure> {
+    if Object::parse(&arguments.object).is_none() {
+        return Err(Failure::Usage(format!(
+            "\"{}\" names no object; ask about {}",
+            arguments.object,
+            Object::FORMS
+        )));
+    }
     let client = desk.client()?;
     let answer = client.get(&format!("why/{}", arguments.object), &[])?;
     let why: WhyView = shape(answer.clone())?;

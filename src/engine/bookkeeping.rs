@@ -54,6 +54,7 @@ impl Engine {
             ended_at: None,
             announced: started_by == StartedBy::Command,
             part: FIRST_PART,
+            resumed: 0,
             last_file_seen_at: now,
             sliced_from: None,
             quarantined: None,
@@ -70,6 +71,7 @@ impl Engine {
             effects,
         );
         self.prepare_workers(number, effects);
+        self.look_for_overdue(now, number);
         true
     }
 
@@ -304,7 +306,7 @@ impl Engine {
                      are worked on. Ask the detector's experts; `tier0 run stop {number} \
                      --last-lumi N` settles it."
                 );
-                self.alarm(now, key, Severity::High, text, effects);
+                self.restate_alarm(now, key, Severity::High, text, effects);
             }
             None => self.clear_alarm(now, &key, effects),
         }
@@ -335,8 +337,9 @@ impl Engine {
             LumiState::Disputed => {
                 let what = self.runs[&number].dispute(stream, lumi);
                 let text = format!(
-                    "Lumi {lumi} of stream {stream} in run {number} is disputed: {what}. Work on it \
-                     waits. Compare `tier0 file ls --run {number}` with what the detector says; \
+                    "Lumi {lumi} of stream {stream} in run {number} is disputed: {what}. Tasks \
+                     that take whole lumis wait for it, others have what is here. Compare \
+                     `tier0 file ls --run {number}` with what the detector says; \
                      `tier0 run close {number} --stream {stream} --lumis {lumi} --as here` accepts \
                      what is here."
                 );
@@ -430,13 +433,16 @@ impl Engine {
     }
 }
 
-/// How messages name a run: each part of it once.
+/// How messages name a run: each part of it once, and once more when work is taken up again.
 fn subject_of(run: &Run) -> String {
-    if run.part == FIRST_PART {
-        format!("run {}", run.number)
-    } else {
-        format!("run {} part {}", run.number, run.part)
+    let mut subject = format!("run {}", run.number);
+    if run.part != FIRST_PART {
+        subject.push_str(&format!(" part {}", run.part));
     }
+    if run.resumed > 0 {
+        subject.push_str(&format!(" resumed {}", run.resumed));
+    }
+    subject
 }
 
 /// The key of the alarm about what was said after a run was closed.

@@ -59,6 +59,11 @@ impl Configurations {
             .expect("the one in force is known")
     }
 
+    /// Whether the one with this hash can still be worked with.
+    pub(crate) fn knows(&self, hash: &str) -> bool {
+        self.known.contains_key(hash)
+    }
+
     /// The tasks of a run, put on the list if no run had them before.
     pub(crate) fn plan(
         &mut self,

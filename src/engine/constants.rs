@@ -213,19 +213,27 @@ impl Engine {
         let number = self.jobs[&id].run;
         let rules = self.plans[index].task.calibrates.clone();
         for rule in &rules {
-            // What was decided with an earlier part of the run stands (D18).
-            let work = &self.runs[&number];
-            if work.run.part > FIRST_PART && work.decided.contains(&rule.tag) {
+            let stored = stored_tag(&rule.tag, self.runs[&number].run.label);
+            if self.is_decided_before(id, &rule.tag, &stored) {
                 continue;
             }
             let Some(candidate) = report.candidates.iter().find(|c| c.tag == rule.tag) else {
                 continue;
             };
-            let stored = stored_tag(&rule.tag, self.runs[&number].run.label);
             if !self.is_measured(number, &stored) {
                 self.judge_candidate(now, id, rule, candidate, effects);
             }
         }
+    }
+
+    /// Whether what a harvest would measure was decided with an earlier part of its run, or before
+    /// the harvest was made: that stands (D18).
+    fn is_decided_before(&self, harvest: JobId, tag: &TagName, stored: &TagName) -> bool {
+        let job = &self.jobs[&harvest];
+        let work = &self.runs[&job.run];
+        let decision = self.constants.decisions.get(&(stored.clone(), job.run));
+        let before = decision.is_some_and(|decision| decision.at <= job.stamps.made);
+        work.decided.contains(tag) && (before || work.run.part > FIRST_PART)
     }
 
     fn judge_candidate(

@@ -110,6 +110,7 @@ impl Engine {
             cost,
             oldest: task.oldest,
             harvested,
+            at_once: self.is_accepted(&plan.path, number),
             ..Window::new(number, &task.items, frontier)
         };
         split(&plan.task.splitter, &window, task.input_closed, now)

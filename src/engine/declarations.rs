@@ -257,8 +257,12 @@ impl Engine {
                 "nothing of this in run {number} is open"
             )));
         }
-        let (count, what) = (plan.count, declared.as_str());
-        plan.would = format!("run {number}: {count} are declared {what}");
+        let ends = plan
+            .says
+            .iter()
+            .any(|says| matches!(says, Says::End { .. }));
+        let lumis = plan.count - u64::from(ends);
+        plan.would = close_in_words(number, ends.then_some(last), lumis, declared);
         Ok(plan)
     }
 
@@ -310,7 +314,10 @@ impl Engine {
                 "all of them were declared lost before".to_owned(),
             ));
         }
-        plan.would = format!("run {number}: {} files are declared lost", plan.count);
+        plan.would = match plan.count {
+            1 => format!("run {number}: 1 file is declared lost"),
+            count => format!("run {number}: {count} files are declared lost"),
+        };
         Ok(plan)
     }
 
@@ -539,6 +546,19 @@ impl RunWork {
         }
         says
     }
+}
+
+/// What closing a run, or a part of it, comes to.
+fn close_in_words(number: RunNumber, last: Option<u32>, lumis: u64, declared: Declared) -> String {
+    let what = declared.as_str();
+    let lumis = match lumis {
+        0 => None,
+        1 => Some(format!("1 lumi of a stream is declared {what}")),
+        count => Some(format!("{count} lumis of streams are declared {what}")),
+    };
+    let end = last.map(|last| format!("it ends with lumi {last}"));
+    let said: Vec<String> = end.into_iter().chain(lumis).collect();
+    format!("run {number}: {}", said.join(", "))
 }
 
 fn expected(declared: Declared) -> Expected {

@@ -526,10 +526,14 @@ impl Engine {
         };
         let (number, path) = (job.run, job.task.clone());
         let error = job.last_error.clone().unwrap_or_default();
+        let until = if self.plans[index].task.calibrates.is_empty() {
+            ", also after the run has finished"
+        } else {
+            " as long as the run's constants are not decided without it"
+        };
         let text = format!(
             "{path} failed for good on run {number}: {error}. The run goes on without it. Its \
-             input is kept: while the task is at work, `tier0 job retry {id}` makes another \
-             attempt."
+             input is kept: `tier0 job retry {id}` makes another attempt{until}."
         );
         self.announce(
             now,

@@ -4,7 +4,7 @@
 use crate::Engine;
 use model::ids::RunNumber;
 use model::wait::{Object, Wait, WaitKind};
-use pipelines::splitting::HoldingKind;
+use pipelines::splitting::{HoldingKind, Splitter};
 
 impl Engine {
     /// Why a task's splitter leaves input in its window; none when it leaves none, or has not said.
@@ -12,12 +12,13 @@ impl Engine {
         let task = self.runs.get(&number)?.tasks.get(&index)?;
         let holding = task.holding.as_ref().filter(|_| !task.ended)?;
         let path = &self.plans[index].path;
+        let accept = format!("tier0 calib accept {path} --run {number}");
         let (kind, remedy) = match holding.by {
             HoldingKind::LumiHole => (
                 WaitKind::LumiHole,
                 format!(
                     "tier0 why run/{number} says what is missing; a lumi that is declared empty or \
-                     lost is no hole"
+                     lost is no hole; {accept} goes on without it"
                 ),
             ),
             HoldingKind::MoreInput => (
@@ -26,15 +27,21 @@ impl Engine {
             ),
             HoldingKind::FirstLumi => (
                 WaitKind::FirstLumi,
-                format!("max_latency in the definition of {path} is the bound"),
+                format!("{accept} merges what is here now; {path} sets the age with max_latency"),
             ),
             HoldingKind::SplitLumi => (
                 WaitKind::SplitLumi,
-                format!("tier0 job ls --run {number} shows which of its jobs have not ended"),
+                format!(
+                    "tier0 job ls --run {number} shows which of its jobs have not ended; {accept} \
+                     merges what is here without them, and the rest by itself"
+                ),
             ),
             HoldingKind::Delay => (
                 WaitKind::Delay,
-                format!("the delay in the definition of {path} is the bound"),
+                match self.plans[index].task.splitter {
+                    Splitter::FixedDelay(_) => format!("{accept} takes what is here now"),
+                    _ => format!("nothing to do: the delay in the definition of {path} ends it"),
+                },
             ),
             HoldingKind::Siblings => (
                 WaitKind::Siblings,

@@ -8,7 +8,8 @@ use crate::cutting::ranges;
 use crate::execution::common;
 use crate::{Effect, Engine};
 use model::command::{
-    Intent, JobFilter, JobVerb, JobsAsked, JobsReply, Order, Preview, Reply, SkippedJob, SplitInto,
+    Intent, JobFilter, JobVerb, JobsAsked, JobsReply, NAMELESS, Order, Preview, Reply, SkippedJob,
+    SplitInto,
 };
 use model::ids::{AttemptNumber, JobId, LumiNumber, RunNumber};
 use model::job::{InputId, Job, JobEvent, JobState, LastFailure, Lineage, Stamps};
@@ -44,6 +45,14 @@ impl Engine {
         }
         if order.intent == Intent::Preview {
             return self.would(asked, &jobs, &skipped);
+        }
+        let gives_up = asked.verb == JobVerb::Cancel && !jobs.is_empty();
+        if gives_up && (order.by == NAMELESS || order.reason.is_empty()) {
+            return Reply::Refused(
+                "a job that is cancelled is data given up: that is kept with its author and \
+                 reason; say both (--by NAME --reason TEXT, by= and reason= of the request)"
+                    .to_owned(),
+            );
         }
         let before = self.standing_of_jobs(&jobs);
         let mut made = Vec::new();
@@ -170,24 +179,9 @@ impl Engine {
         }
         let begins_again = matches!(verb, JobVerb::Retry | JobVerb::Split(_));
         if begins_again && job.state.is_terminal() {
-            return self.why_not_again(id, job.run, index);
+            return self.why_not_resumed(job, index);
         }
         None
-    }
-
-    /// Why new work for a task cannot begin, if it cannot.
-    fn why_not_again(&self, id: JobId, number: RunNumber, index: usize) -> Option<String> {
-        let task = self
-            .runs
-            .get(&number)
-            .and_then(|work| work.tasks.get(&index));
-        if task.is_some_and(|task| !task.ended) {
-            return None;
-        }
-        Some(format!(
-            "job {id} belongs to a task of run {number} that has ended, and later work rests on \
-             it; a recovery request makes it again as new work"
-        ))
     }
 
     /// Why a job cannot be replaced by smaller ones, if it cannot.
@@ -240,6 +234,9 @@ impl Engine {
         self.changed_jobs.insert(id);
         self.clear_alarm(now, &format!("job-failed/{id}"), effects);
         self.clear_alarm(now, &format!("job-parked/{id}"), effects);
+        if before.is_terminal() {
+            self.resume_task(number, index);
+        }
         self.count_live(number, index, before, after);
         match after {
             JobState::Ready { .. } => self.enqueue(id),

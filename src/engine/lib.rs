@@ -37,6 +37,7 @@ mod units;
 mod publication;
 mod commands;
 mod job_commands;
+mod resuming;
 mod declarations;
 mod restore;
 mod check;
@@ -277,6 +278,25 @@ impl Engine {
         };
         effects.push(Effect::Record(Fact::AlarmIs(alarm.clone())));
         self.alarms.insert(key, alarm);
+    }
+
+    /// Raises an alarm, or brings what a standing one says up to date.
+    fn restate_alarm(
+        &mut self,
+        now: Moment,
+        key: String,
+        severity: Severity,
+        text: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.alarms.get_mut(&key) {
+            Some(standing) if standing.text != text => {
+                standing.text = text;
+                effects.push(Effect::Record(Fact::AlarmIs(standing.clone())));
+            }
+            Some(_) => {}
+            None => self.alarm(now, key, severity, text, effects),
+        }
     }
 
     /// Clears an alarm whose cause is over.

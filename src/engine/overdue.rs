@@ -17,12 +17,20 @@ use model::witness::{End, Instance, Says, Source};
 /// A lumi that is not complete while later ones are, or the run has ended, is called missing after
 /// this time: five lumis of 23 s.
 pub(crate) const MISSING_ALARM_AFTER: Span = Span::from_secs(120);
+/// A run whose end was not announced is called silent when nothing of it has come for this time: a
+/// hundred and fifty lumis of 23 s, longer than any pause in which a detector keeps its run.
+const SILENT_ALARM_AFTER: Span = Span::from_secs(3_600);
 /// Lumis that one alarm or answer names one by one; of the rest it gives the number.
 pub(crate) const LUMIS_NAMED_MAX: usize = 10;
 
 /// The key of the alarm about a stream's missing lumis.
 pub(crate) fn key(number: RunNumber, stream: &StreamName) -> String {
     format!("lumis-missing/{number}/{stream}")
+}
+
+/// The key of the alarm about a run that is silent and has no end.
+fn silent_key(number: RunNumber) -> String {
+    format!("run-silent/{number}")
 }
 
 impl Engine {
@@ -35,6 +43,9 @@ impl Engine {
                 .flatten()
         });
         let wait = shortest.min().unwrap_or(MISSING_ALARM_AFTER);
+        if self.alarms.contains_key(&silent_key(number)) {
+            self.timers.set(now, Timer::Overdue(number));
+        }
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
@@ -75,11 +86,45 @@ impl Engine {
                 self.alarm(now, key, Severity::High, text, effects);
             }
         }
+        if let Some(due) = self.tell_of_silence(now, number, effects) {
+            next = Some(earlier(next, due));
+        }
         let work = self.runs.get_mut(&number).expect("it was found above");
         if let Some(next) = next.filter(|next| work.looks_at.is_none_or(|at| *next < at)) {
             work.looks_at = Some(next);
             self.timers.set(next, Timer::Overdue(number));
         }
+    }
+
+    /// Says that nothing has come for long of a run whose end nobody has announced; when that will
+    /// be so, if it is not yet.
+    fn tell_of_silence(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Moment> {
+        let work = &self.runs[&number];
+        let key = silent_key(number);
+        let ends = matches!(work.heard.end(), End::Unknown | End::Partly(_));
+        if work.run.state.is_closed() || !ends {
+            self.clear_alarm(now, &key, effects);
+            return None;
+        }
+        let last = work.last_sign();
+        let due = last + SILENT_ALARM_AFTER;
+        if due > now {
+            self.clear_alarm(now, &key, effects);
+            return Some(due);
+        }
+        let text = format!(
+            "Nothing of run {number} has come since {last}, and its end was not announced: it \
+             stays open, and what waits for its end waits. Ask the detector's experts whether it has \
+             ended; `tier0 run stop {number} --last-lumi {}` ends it with what is here.",
+            work.last_heard().map_or(0, |lumi| lumi.0)
+        );
+        self.alarm(now, key, Severity::Medium, text, effects);
+        None
     }
 
     fn missing_in_words(
@@ -227,6 +272,13 @@ fn earlier(one: Option<Moment>, other: Moment) -> Moment {
 }
 
 impl RunWork {
+    /// When something of the run was last heard: that it exists, a file, a statement.
+    fn last_sign(&self) -> Moment {
+        let said = self.heard.in_order().into_iter().map(|witness| witness.at);
+        let seen = self.run.last_file_seen_at.max(self.run.opened_at);
+        said.fold(seen, Moment::max)
+    }
+
     /// Lumis of a stream that are not complete although something later is known, each with since
     /// when that is so. Disputed ones have an alarm of their own.
     fn missing(&self, stream: &StreamName) -> Vec<(LumiNumber, Moment)> {

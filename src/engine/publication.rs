@@ -76,9 +76,9 @@ impl Engine {
             Some(id) if fits(&self.blocks[&id], output, &limits) => id,
             Some(full) => {
                 self.close_block(now, full, Closing::Full, effects);
-                self.open_block(now, output, &limits, effects)
+                self.open_block(now, output, index, effects)
             }
-            None => self.open_block(now, output, &limits, effects),
+            None => self.open_block(now, output, index, effects),
         };
         let block = self.blocks.get_mut(&id)?;
         debug_assert!(
@@ -96,21 +96,23 @@ impl Engine {
         &mut self,
         now: Moment,
         output: &Output,
-        limits: &BlockLimits,
+        index: usize,
         effects: &mut Vec<Effect>,
     ) -> BlockId {
+        let plan = &self.plans[index];
+        let (path, close_after) = (plan.path.clone(), plan.blocks.close_after);
         let id = BlockId(self.ids.take());
         let block = Block {
             id,
             dataset: output.dataset.clone(),
             run: output.run,
-            task: Some(output.task.clone()),
+            task: Some(path),
             files: 0,
             bytes: Bytes(0),
             events: Events(0),
             lumis: Vec::new(),
             opened_at: now,
-            closes_at: now + limits.close_after,
+            closes_at: now + close_after,
             state: BlockState::Open,
         };
         self.timers.set(block.closes_at, Timer::BlockAge(id));

@@ -60,6 +60,12 @@ impl Engine {
         stands.filter(|ruling| ruling.kind != RulingKind::Lifted)
     }
 
+    /// Whether a person has said that a task of a run goes on with what is here.
+    pub(crate) fn is_accepted(&self, task: &TaskPath, number: RunNumber) -> bool {
+        let ruling = self.ruling(task, number);
+        ruling.is_some_and(|ruling| ruling.kind == RulingKind::Accepted)
+    }
+
     fn with_facts<T>(&self, number: RunNumber, ask: impl FnOnce(&RunFacts<'_>) -> T) -> T {
         let work = &self.runs[&number];
         let verdict = self.quality.get(&number).map(|quality| quality.verdict);

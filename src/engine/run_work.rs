@@ -321,6 +321,17 @@ impl RunWork {
         })
     }
 
+    /// Whether a lumi may be one of the run's: its end is not known, or not before it. What is here
+    /// beyond it is disputed.
+    pub(crate) fn may_have(&self, lumi: LumiNumber) -> bool {
+        let End::Known { last_lumi, .. } = self.heard.end() else {
+            return true;
+        };
+        let streams = self.streams.values();
+        let mut here = streams.map(|stream| stream.lumis.contains_key(&lumi));
+        (1..=last_lumi).contains(&lumi.0) || here.any(|here| here)
+    }
+
     /// The last lumi that anything is known of.
     pub(crate) fn last_heard(&self) -> Option<LumiNumber> {
         let streams = self.streams.values();

@@ -113,7 +113,11 @@ impl Engine {
             .and_then(|work| work.streams.get(stream))
             .and_then(|stream| stream.lumis.get(&lumi));
         let Some(entry) = entry else {
-            return "nothing has come".to_owned();
+            let ended = work.filter(|work| !work.may_have(lumi));
+            return ended.and_then(|work| work.run.last_lumi).map_or_else(
+                || "nothing has come".to_owned(),
+                |last| format!("no lumi of the run, which ended with lumi {last}"),
+            );
         };
         let (state, received) = (entry.state.word(), entry.received);
         format!(
@@ -275,7 +279,7 @@ impl Engine {
     fn wait_of_lumi(&self, number: RunNumber, name: &StreamName, lumi: LumiNumber) -> Option<Wait> {
         let work = &self.runs[&number];
         let stream = work.streams.get(name)?;
-        if stream.frontier.is_closed(lumi) {
+        if stream.frontier.is_closed(lumi) || !work.may_have(lumi) {
             return None;
         }
         let entry = stream.lumis.get(&lumi);
@@ -380,10 +384,14 @@ impl Engine {
         else {
             return None;
         };
-        let remedy = format!(
-            "tier0 calib accept {} --run {number} lets it go now",
-            self.plans[index].path
-        );
+        let path = &self.plans[index].path;
+        let mut remedy = format!("tier0 calib accept {path} --run {number} lets it go now");
+        let of_run = self.rulings.contains_key(&(path.clone(), Some(number)));
+        if kind == WaitKind::Held && !of_run {
+            remedy.push_str(&format!(
+                "; tier0 calib accept {path} lets all runs go again"
+            ));
+        }
         Some(Wait {
             object: Object::Task(number, self.plans[index].path.clone()),
             run: number,
@@ -447,7 +455,10 @@ impl Engine {
             }
         };
         let remedy = match kind {
-            WaitKind::Failed => format!("tier0 job retry {id}"),
+            WaitKind::Failed => self
+                .plan_of(job)
+                .and_then(|at| self.why_not_resumed(job, at))
+                .unwrap_or_else(|| format!("tier0 job retry {id} makes another attempt")),
             WaitKind::Pause => format!("tier0 job release {id} ends the pause"),
             WaitKind::Parked => format!(
                 "tier0 job release {id} goes on, tier0 job split {id} makes smaller jobs of it, \

@@ -94,6 +94,8 @@ pub enum RunEvent {
     TasksEnded(Moment),
     /// Its late files shall be worked on, as a new part.
     Reopened,
+    /// Work that had ended is taken up again, with the data that are here.
+    Resumed,
 }
 
 impl RunState {
@@ -109,6 +111,9 @@ impl RunState {
                 at,
             }),
             (S::Closed { .. } | S::Finished { .. }, E::Reopened) => Ok(S::Ending),
+            (S::Closed { at } | S::Finished { closed_at: at, .. }, E::Resumed) => {
+                Ok(S::Closed { at: *at })
+            }
             (S::Open | S::Ending | S::Closed { .. } | S::Finished { .. }, _) => {
                 Err(IllegalStep::new("run", self, &event))
             }
@@ -161,6 +166,9 @@ pub struct Run {
     /// The part at work: each time the run is reopened, late files become the next one.
     #[serde(default = "crate::file::first_part")]
     pub part: u32,
+    /// How often it had finished and work on it was taken up again: a failed job was retried.
+    #[serde(default)]
+    pub resumed: u32,
     /// When the last file of the run was seen.
     pub last_file_seen_at: Moment,
     /// Where lumis that are slices of the run's time begin, once there is one.
@@ -194,6 +202,7 @@ mod tests {
             RunEvent::Complete(t),
             RunEvent::TasksEnded(t),
             RunEvent::Reopened,
+            RunEvent::Resumed,
         ];
         let table: Vec<String> = states
             .iter()
@@ -208,10 +217,10 @@ mod tests {
         assert_eq!(
             table,
             [
-                "open: ending - - -",
-                "ending: ending closed - -",
-                "closed: - - finished ending",
-                "finished: - - - ending",
+                "open: ending - - - -",
+                "ending: ending closed - - -",
+                "closed: - - finished ending closed",
+                "finished: - - - ending closed",
             ]
         );
     }

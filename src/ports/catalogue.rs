@@ -38,6 +38,8 @@ pub struct RunCounts {
     pub jobs_done: u64,
     /// Jobs failed for good.
     pub jobs_failed: u64,
+    /// Jobs that a person has given up.
+    pub jobs_cancelled: u64,
 }
 
 /// Which of the detector's files; what is not said is no condition.

@@ -51,7 +51,7 @@ pub(super) fn earlier(
         }
         match (again(row, myself), needed.get(hash)) {
             (Ok(configuration), _) => earlier.push(configuration),
-            // Nothing of a finished run is done any more.
+            // Only people ask for more work on a finished run, and then that is refused.
             (Err(_), None) => {}
             (Err(why), Some(run)) => {
                 let (hash, run) = (row.hash.clone(), *run);

@@ -116,9 +116,15 @@ impl Tables {
                 once(&mut self.payloads, key, payload, "a payload was rewritten")
             }
             Fact::QualityIs(quality) => {
-                // A new part is judged together with what was tested before.
+                // A new part is judged together with what was tested before, and so is a job that
+                // was retried after the verdict.
                 let parts = self.runs.get(&quality.run).map_or(1, |run| run.part);
-                if parts > 1 {
+                let before = self.quality.get(&quality.run);
+                let adds = before.is_some_and(|before| {
+                    let (known, now) = (&before.tests, &quality.tests);
+                    known.len() < now.len() && now.starts_with(known)
+                });
+                if parts > 1 || adds {
                     self.quality.insert(quality.run, quality.clone());
                     return Ok(());
                 }
@@ -172,7 +178,7 @@ impl Tables {
             RunState::Finished { .. } => 3,
         };
         let before = self.runs.insert(run.number, run.clone());
-        let same_part = |before: &Run| before.part == run.part;
+        let same_part = |before: &Run| (before.part, before.resumed) == (run.part, run.resumed);
         match before.filter(|before| same_part(before) && rank(&before.state) > rank(&run.state)) {
             Some(before) => Err(format!(
                 "run {} went back from {} to {}",

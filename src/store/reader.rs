@@ -10,7 +10,7 @@ use crate::errors::from_database;
 use crate::pool::Pool;
 use crate::read::bodies;
 use crate::rows::Cell;
-use crate::states::{self, JOB_DONE, JOB_FAILED, JOB_WORDS};
+use crate::states::{self, JOB_CANCELLED, JOB_DONE, JOB_FAILED, JOB_WORDS};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
@@ -162,6 +162,7 @@ impl Catalogue for SqlCatalogue {
                     0 => (counts.files, counts.events_in) = (rows, events),
                     JOB_DONE => counts.jobs_done += rows,
                     JOB_FAILED => counts.jobs_failed += rows,
+                    JOB_CANCELLED => counts.jobs_cancelled += rows,
                     _ => {}
                 }
                 counts.jobs += if state == 0 { 0 } else { rows };

@@ -105,6 +105,7 @@ pub(crate) fn run(key: u8, value: u16) -> Run {
         ended_at: None,
         announced: false,
         part: 1 + u32::from(key),
+        resumed: u32::from(value),
         last_file_seen_at: at(value),
         sliced_from: None,
         quarantined: value.is_multiple_of(5).then(|| "a lumi twice".to_owned()),

@@ -11,6 +11,8 @@ use model::run::RunState;
 pub(crate) const JOB_DONE: i64 = 5;
 /// The number of a job that failed for good.
 pub(crate) const JOB_FAILED: i64 = 6;
+/// The number of a job that was given up.
+pub(crate) const JOB_CANCELLED: i64 = 9;
 
 /// Words of a job's states, in the order of their numbers, which begin with 1.
 pub(crate) const JOB_WORDS: [&str; 9] = JobState::WORDS;
@@ -34,7 +36,7 @@ pub(crate) fn job(state: &JobState) -> i64 {
         JobState::Failed { .. } => JOB_FAILED,
         JobState::Parked { .. } => 7,
         JobState::Superseded { .. } => 8,
-        JobState::Cancelled { .. } => 9,
+        JobState::Cancelled { .. } => JOB_CANCELLED,
     }
 }
 

@@ -206,8 +206,9 @@ impl DatasetView {
 pub struct MissingLumisView {
     /// Which.
     pub lumis: LumiRanges,
-    /// `failed`: its job failed for good; `at-work`: its job is not done; `withheld`: done, and not
-    /// published; `not-made`: no job of the task has them.
+    /// `failed`: its job failed for good; `cancelled`: its job was given up; `at-work`: its job is
+    /// not done; `withheld`: done, and not published; `error-dataset`: too large, so set apart;
+    /// `lost`: announced, and declared lost; `not-made`: no job of the task has them.
     pub reason: String,
     /// The job, where there is one.
     pub job: Option<i64>,
@@ -234,6 +235,9 @@ pub struct LumiContentView {
     pub expected: LumiRanges,
     /// What is expected and not published, with the reason.
     pub missing: Vec<MissingLumisView>,
+    /// Lumis of which something is published and something is not, with the reason.
+    #[serde(default)]
+    pub partial: Vec<MissingLumisView>,
     /// Lumis of which a second copy came; none of those was published.
     pub duplicate_lumis: LumiRanges,
     /// Inputs behind more than one published output, counted again from the rows.

@@ -10,6 +10,7 @@ use model::command::JobsReply;
 use model::field::FieldJob;
 use model::ids::JobId;
 use model::job::{Class, FailedAttempt, InputId, Job, JobState, Stamps};
+use model::resource::{Estimate, Used};
 use model::time::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -133,10 +134,62 @@ pub struct JobDetailView {
     /// What lists show of it.
     #[serde(flatten)]
     pub job: JobView,
+    /// What it will probably use, as its splitter works out from measured history or defaults;
+    /// absent where the splitter expects nothing.
+    #[serde(default)]
+    pub estimate: Option<EstimateView>,
+    /// What it has used; absent until it is done.
+    #[serde(default)]
+    pub used: Option<UsedView>,
     /// What its program found of the units inside its input.
     pub units: Vec<UnitAccountView>,
     /// Its failed attempts with what they said.
     pub failed_attempts: Vec<AttemptView>,
+}
+
+/// What a job will probably use.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EstimateView {
+    /// Wall time.
+    pub wall_s: f64,
+    /// Memory.
+    pub memory_bytes: u64,
+    /// Scratch space.
+    pub disk_bytes: u64,
+    /// Cores.
+    pub cores: u32,
+}
+
+/// What a job has used.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UsedView {
+    /// Wall time of the winning attempt.
+    pub wall_s: f64,
+    /// Bytes of its outputs.
+    pub output_bytes: u64,
+    /// Events that its program read.
+    pub events: u64,
+}
+
+impl From<&Estimate> for EstimateView {
+    fn from(estimate: &Estimate) -> Self {
+        Self {
+            wall_s: estimate.wall.as_secs_f64(),
+            memory_bytes: estimate.memory.0,
+            disk_bytes: estimate.disk.0,
+            cores: estimate.cores,
+        }
+    }
+}
+
+impl From<&Used> for UsedView {
+    fn from(used: &Used) -> Self {
+        Self {
+            wall_s: used.wall.as_secs_f64(),
+            output_bytes: used.output.0,
+            events: used.events.0,
+        }
+    }
 }
 
 /// One failed attempt.

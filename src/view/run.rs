@@ -62,6 +62,9 @@ pub struct RunCountsView {
     pub jobs_done: u64,
     /// Jobs failed for good.
     pub jobs_failed: u64,
+    /// Jobs that a person has given up.
+    #[serde(default)]
+    pub jobs_cancelled: u64,
 }
 
 /// One run, asked for alone.
@@ -141,6 +144,9 @@ pub struct EndView {
     pub instance: Option<String>,
     /// Who said it.
     pub by: String,
+    /// Why, where a person said it.
+    #[serde(default)]
+    pub reason: String,
     /// Whether it came after the run was closed, and does not count.
     pub late: bool,
 }
@@ -234,6 +240,7 @@ impl EndView {
             source: witness.source.as_str().to_owned(),
             instance: instance_of(witness),
             by: witness.by.clone(),
+            reason: witness.reason.clone(),
             late: witness.late,
         })
     }
@@ -268,6 +275,7 @@ mod tests {
                 ended_at: None,
                 announced: false,
                 part: 1,
+                resumed: 0,
                 last_file_seen_at: Moment(0),
                 sliced_from: None,
                 quarantined: None,

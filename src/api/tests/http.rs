@@ -248,6 +248,18 @@ fn an_order_has_an_author_and_can_be_previewed() {
     for part in [r#""would":"run stop""#, r#""count":2"#, "lumi/7/Muons/1-2"] {
         assert!(answer.contains(part), "{part}: {answer}");
     }
+    let (status, _, answer) = world.ask("POST", "/api/v1/runs/3:close?dry_run=true", Some("{}"));
+    assert_eq!(status, 200, "{answer}");
+    for part in [
+        r#""would":"nothing: run 3 was already closed""#,
+        r#""count":0"#,
+    ] {
+        assert!(
+            answer.contains(part),
+            "what is so already has a preview too: {answer}"
+        );
+    }
+    world.door.0.lock().unwrap().pop();
     assert_eq!(stop("?expect_count=2").0, 200);
     assert_eq!(stop("?by=a%0Ab").0, 400, "a name is one line");
     assert_eq!(
@@ -534,6 +546,35 @@ fn every_error_is_a_problem_with_a_hint() {
     assert!(
         world.door.0.lock().unwrap().is_empty(),
         "nothing of this may reach the engine"
+    );
+}
+
+#[test]
+fn a_hint_names_what_is_legal_and_where_to_look() {
+    let world = world(&listen_on_loopback(), true, false);
+    let check = |path: &str, body: &str, part: &str| {
+        let (_, _, answer) = world.ask("POST", path, Some(body));
+        let problem: view::Problem = serde_json::from_str(&answer).unwrap();
+        assert!(problem.hint.contains(part), "{path}: {}", problem.hint);
+        assert!(!problem.hint.contains("send {"), "{path}: {}", problem.hint);
+    };
+    check("/api/v1/jobs:retry", r#"{"class":"foo"}"#, "transient");
+    check("/api/v1/jobs:retry", r#"{"state":"foo"}"#, "failed");
+    check(
+        "/api/v1/jobs:split",
+        r#"{"into":"foo"}"#,
+        "halves or singles",
+    );
+    check(
+        "/api/v1/runs/7:close",
+        r#"{"as":"foo"}"#,
+        "lost, empty or here",
+    );
+    check("/api/v1/gates/prompt:hold", "{}", "PIPELINE.TASK");
+    check(
+        "/api/v1/runs/9:stop",
+        r#"{"last_lumi":1}"#,
+        "tier0 why run/9",
     );
 }
 

@@ -59,6 +59,7 @@ fn run(number: u32, label: DataLabel) -> Run {
         ended_at: None,
         announced: false,
         part: 1,
+        resumed: 0,
         last_file_seen_at: at(90),
         sliced_from: None,
         quarantined: None,
@@ -142,6 +143,7 @@ impl Catalogue for Memory {
             jobs: 5,
             jobs_done: 4,
             jobs_failed: 1,
+            jobs_cancelled: 0,
         })
     }
     fn witnesses(&self, run: RunNumber) -> Result<Vec<Witness>, StoreError> {
@@ -264,7 +266,7 @@ impl Catalogue for Memory {
     }
 }
 
-/// Remembers what was asked; refuses to stop run 9, answers nothing about job 9.
+/// Remembers what was asked; refuses to stop run 9, has closed run 3, answers nothing about job 9.
 #[derive(Default)]
 pub(crate) struct Door(pub(crate) Mutex<Vec<Order>>);
 
@@ -292,6 +294,9 @@ impl CommandDoor for Door {
     }
     fn ask(&self, order: Order) -> Result<Reply, DoorError> {
         self.0.lock().unwrap().push(order.clone());
+        if matches!(order.command, Command::RunClose { run, .. } if run.0 == 3) {
+            return Ok(Reply::Done("run 3 was already closed".into()));
+        }
         if order.intent == Intent::Preview {
             return Ok(Reply::Would(Preview {
                 would: order.command.verb().into(),

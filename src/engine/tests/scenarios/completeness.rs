@@ -43,7 +43,7 @@ fn witnesses_that_contradict_each_other_are_a_dispute_that_a_person_settles() {
         ),
         (
             "close 1 ls=1 as=here dry",
-            "would run 1: 1 are declared here: lumi/1/Muons/1",
+            "would run 1: 1 lumi of a stream is declared here: lumi/1/Muons/1",
         ),
         (
             "close 1 ls=1 as=here count=2",
@@ -51,7 +51,8 @@ fn witnesses_that_contradict_each_other_are_a_dispute_that_a_person_settles() {
         ),
         (
             "close 1 ls=1 as=here",
-            "cleared lumi-disputed/1/Muons/1; shifter did run close to run/1; done: run 1: 1 are declared here: lumi/1/Muons/1; run 1 physics closed",
+            "cleared lumi-disputed/1/Muons/1; shifter did run close to run/1; done: run \
+                 1: 1 lumi of a stream is declared here: lumi/1/Muons/1; run 1 physics closed",
         ),
         ("close 1 ls=1 as=here", "done: run 1 was already closed"),
     ]);
@@ -68,7 +69,10 @@ fn a_disputed_end_is_settled_with_a_stop() {
             "why run/1",
             "run/1 waits for end-disputed; task/1/prompt.reco waits for conditions",
         ),
-        ("end 1 2 message", "run 1 physics ending"),
+        (
+            "end 1 2 message",
+            "alarm end-disputed/1; run 1 physics ending",
+        ),
         (
             "stop 1 2",
             "refused: run 1 has files or records of lumi 3; stop it with --last-lumi 3 or more",
@@ -79,8 +83,8 @@ fn a_disputed_end_is_settled_with_a_stop() {
         ),
         (
             "close 1 as=here",
-            "shifter did run close to run/1; done: run 1: 2 are declared here: lumi/1/Muons/2-3; \
-             start express#2 attempt 1 on 1; run 1 physics closed",
+            "shifter did run close to run/1; done: run 1: 2 lumis of streams are declared here: \
+             lumi/1/Muons/2-3; start express#2 attempt 1 on 1; run 1 physics closed",
         ),
     ]);
 }
@@ -99,7 +103,8 @@ fn a_stream_that_a_witness_names_is_waited_for() {
         ("file 1 1 t 5 of=Tracks", "file t"),
         (
             "lost 1 1 u events=4",
-            "alarm lumi-disputed/1/Muons/1; shifter did file declare-lost to run/1; done: run 1: 1 files are declared lost: u of lumi 1 of Muons",
+            "alarm lumi-disputed/1/Muons/1; shifter did file declare-lost to run/1; done: \
+                 run 1: 1 file is declared lost: u of lumi 1 of Muons",
         ),
         (
             "why run/1",
@@ -107,7 +112,8 @@ fn a_stream_that_a_witness_names_is_waited_for() {
         ),
         (
             "close 1 of=Tracks",
-            "shifter did run close to run/1; done: run 1: 1 are declared lost: lumi/1/Tracks/1",
+            "shifter did run close to run/1; done: run 1: 1 lumi of a stream is declared \
+                 lost: lumi/1/Tracks/1",
         ),
         (
             "why run/1",
@@ -144,11 +150,13 @@ fn what_is_lost_is_declared_with_author_and_later_runs_go_on() {
         ),
         (
             "close 1 dry",
-            "would run 1: 1 are declared lost: lumi/1/Muons/2",
+            "would run 1: 1 lumi of a stream is declared lost: lumi/1/Muons/2",
         ),
         (
             "close 1",
-            "shifter did run close to run/1; done: run 1: 1 are declared lost: lumi/1/Muons/2; ALCA closed with 130; DQM closed with 130; RECO closed with 130; start calibration#1 attempt 1 on 2; run 1 physics closed",
+            "shifter did run close to run/1; done: run 1: 1 lumi of a stream is declared \
+                 lost: lumi/1/Muons/2; ALCA closed with 130; DQM closed with 130; RECO closed \
+                 with 130; start calibration#1 attempt 1 on 2; run 1 physics closed",
         ),
         (
             "ok calibration#1 beamspot=5/100 scale=7/500",
@@ -173,7 +181,8 @@ fn a_named_file_is_lost_until_it_comes() {
         ),
         (
             "lost 1 1 b events=20",
-            "shifter did file declare-lost to run/1; done: run 1: 1 files are declared lost: b of lumi 1 of Muons",
+            "shifter did file declare-lost to run/1; done: run 1: 1 file is declared \
+                 lost: b of lumi 1 of Muons",
         ),
         (
             "lost 1 1 b events=20",
@@ -184,7 +193,9 @@ fn a_named_file_is_lost_until_it_comes() {
         ("why lumi/1/Muons/1", "lumi/1/Muons/1 waits for lumi-files"),
         (
             "lost 1 1 c",
-            "shifter did file declare-lost to run/1; done: run 1: 1 files are declared lost: c of lumi 1 of Muons; start express#1 attempt 1 on 2; run 1 physics closed",
+            "shifter did file declare-lost to run/1; done: run 1: 1 file is declared \
+                 lost: c of lumi 1 of Muons; start express#1 attempt 1 on 2; run 1 physics \
+                 closed",
         ),
     ]);
 }
@@ -320,7 +331,8 @@ fn time_outs_speak_only_where_the_profile_names_them() {
             ),
             (
                 "close 1 as=empty",
-                "shifter did run close to run/1; done: run 1: 1 are declared empty: lumi/1/Muons/2; run 1 physics closed",
+                "shifter did run close to run/1; done: run 1: 1 lumi of a stream is declared \
+                 empty: lumi/1/Muons/2; run 1 physics closed",
             ),
         ],
     );

@@ -129,7 +129,8 @@ fn only_a_failed_job_of_a_task_at_work_is_retried() {
         ),
         (
             "retry express#1",
-            "refused: job 4 belongs to a task of run 1 that has ended, and later work rests on it; a recovery request makes it again as new work",
+            "cleared job-failed/express#1; done: job 4 is ready again; start express#1 \
+                 attempt 3 on 1",
         ),
     ]);
 }

@@ -226,8 +226,9 @@ fn a_lumi_larger_than_a_file_goes_to_the_error_dataset() {
             ("restart", ""),
             (
                 "ok p#2 bytes=45",
-                "+RAW; alarm error-dataset/14; alarm error-dataset/15; RAW closed with 200; start \
-                 p#3 attempt 1 on 1 lumis 1-1; start p#4 attempt 1 on 1 lumis 1-1; p#2 done",
+                "+RAW; alarm error-dataset/14; alarm error-dataset/15; RAW closed with 200; \
+                 start p#3 attempt 1 on 1 lumis 1-1; start p#4 attempt 1 on 1 lumis 1-1; p#2 \
+                 done",
             ),
             ("ok p#3", "+MERGED; p#3 done"),
             ("restart", ""),
@@ -265,7 +266,7 @@ fn an_output_that_is_large_enough_passes_the_merge_by() {
             ("ok p#3", "p#3 done"),
             (
                 "ok p#4",
-                "+MERGED; MERGED closed with 100; start p#5 attempt 1 on 1 lumis 2-2; p#4 done",
+                "+MERGED; MERGED closed with 200; start p#5 attempt 1 on 1 lumis 2-2; p#4 done",
             ),
             ("ok p#5", "p#5 done; run 1 physics finished"),
         ],

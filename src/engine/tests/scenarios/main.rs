@@ -15,6 +15,7 @@ mod flow;
 mod lumis;
 mod pathologies;
 mod play;
+mod resuming;
 mod retries;
 #[path = "../shelf/mod.rs"]
 mod shelf;

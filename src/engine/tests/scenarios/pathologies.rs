@@ -179,15 +179,15 @@ fn missing_records_surplus_files_and_silent_ends_have_names_and_are_settled() {
         ("restart", ""),
         (
             "close 1 dry",
-            "would run 1: 1 are declared lost: lumi/1/Muons/2",
+            "would run 1: 1 lumi of a stream is declared lost: lumi/1/Muons/2",
         ),
         (
             "close 1",
-            "shifter did run close to run/1; done: run 1: 1 are declared lost: lumi/1/Muons/2; cleared lumis-missing/1/Muons; start express#4 attempt 1 on 1; run 1 physics closed",
+            "shifter did run close to run/1; done: run 1: 1 lumi of a stream is declared lost: lumi/1/Muons/2; cleared lumis-missing/1/Muons; start express#4 attempt 1 on 1; run 1 physics closed",
         ),
         (
             "close 2 ls=1 as=here",
-            "cleared lumi-disputed/2/Muons/1; shifter did run close to run/2; done: run 2: 1 are declared here: lumi/2/Muons/1; start express#5 attempt 1 on 2; run 2 physics closed",
+            "cleared lumi-disputed/2/Muons/1; shifter did run close to run/2; done: run 2: 1 lumi of a stream is declared here: lumi/2/Muons/1; start express#5 attempt 1 on 2; run 2 physics closed",
         ),
         (
             "stop 3 1",
@@ -213,28 +213,39 @@ fn a_run_without_an_end_keeps_no_later_run_from_prompt() {
         ("end 3 1", "run 3 physics closed"),
         (
             "ok express#2",
-            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; express#2 done",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with \
+             100; express#2 done",
         ),
         (
             "ok express#3",
-            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; express#3 done",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with \
+             100; express#3 done",
         ),
         (
             "holds",
-            "task/1/prompt.reco conditions: no decision yet on beamspot, scale; task/2/calibration.harvest earlier-run: constants of run 1 are decided first, 18.0 h at most; task/2/prompt.reco conditions: no decision yet on beamspot, scale, 48.0 h at most; task/3/calibration.harvest earlier-run: constants of run 1 are decided first, 18.0 h at most; task/3/prompt.reco conditions: no decision yet on beamspot, scale, 48.0 h at most",
+            "task/1/prompt.reco conditions: no decision yet on beamspot, scale; \
+             task/2/calibration.harvest earlier-run: constants of run 1 are decided first, 18.0 \
+             h at most; task/2/prompt.reco conditions: no decision yet on beamspot, scale, 48.0 \
+             h at most; task/3/calibration.harvest earlier-run: constants of run 1 are decided \
+             first, 18.0 h at most; task/3/prompt.reco conditions: no decision yet on beamspot, \
+             scale, 48.0 h at most",
         ),
-        ("wait 64800", ""),
+        ("wait 64800", "alarm run-silent/1"),
         (
             "wait 1",
             "start calibration#1 attempt 1 on 1; start calibration#2 attempt 1 on 1",
         ),
         (
             "ok calibration#1 beamspot=5/100 scale=7/500",
-            "+HARVEST; beamspot since 2; beamspot of run 2: update; scale since 2; scale of run 2: update; HARVEST closed with 100; start prompt#1 attempt 1 on 1 with beamspot since 2 and scale since 2; calibration#1 done",
+            "+HARVEST; beamspot since 2; beamspot of run 2: update; scale since 2; scale of run \
+             2: update; HARVEST closed with 100; start prompt#1 attempt 1 on 1 with beamspot \
+             since 2 and scale since 2; calibration#1 done",
         ),
         (
             "ok calibration#2 beamspot=5/100 scale=7/500",
-            "+HARVEST; beamspot of run 3: no-change; scale of run 3: no-change; HARVEST closed with 100; start prompt#2 attempt 1 on 1 with beamspot since 2 and scale since 2; calibration#2 done",
+            "+HARVEST; beamspot of run 3: no-change; scale of run 3: no-change; HARVEST closed \
+             with 100; start prompt#2 attempt 1 on 1 with beamspot since 2 and scale since 2; \
+             calibration#2 done",
         ),
     ]);
 }
@@ -296,7 +307,8 @@ fn a_merge_that_no_place_could_run_fails_alone() {
             ("ok p#1 bytes=2900000000", "+RAW; p#1 done"),
             (
                 "ok p#2 bytes=90000000000",
-                "+RAW; alarm quarantined/p.merge/Muons/P-v1/RAW/1/RAW-9-1.root; start p#4 attempt 1 on 1 lumis 1-1; p#2 done; p#5 failed: input",
+                "+RAW; alarm quarantined/p.merge/Muons/P-v1/RAW/1/RAW-9-1.root; start p#4 \
+                 attempt 1 on 1 lumis 1-1; p#2 done; p#5 failed: input",
             ),
             (
                 "ok p#3 bytes=2900000000",
@@ -305,8 +317,11 @@ fn a_merge_that_no_place_could_run_fails_alone() {
             ("restart", ""),
             ("wait 600", ""),
             ("ok p#4", "+MERGED; p#4 done"),
-            ("retry p#5", ""),
-            ("ok p#5", ""),
+            (
+                "retry p#5",
+                "done: job 19 is ready again; start p#5 attempt 2 on 1 lumis 2-2",
+            ),
+            ("ok p#5", "+MERGED; p#5 done"),
             (
                 "ok p#6",
                 "+MERGED; MERGED closed with 300; p#6 done; run 1 physics finished",
@@ -535,7 +550,8 @@ fn whatever_becomes_of_a_file_its_run_ends() {
             ),
             (
                 "cancel p#2",
-                "end p#2; done: job 5 is cancelled; p#2 cancelled",
+                "end p#2; shifter did job cancel to job/5; done: job 5 is cancelled; p#2 \
+                 cancelled",
             ),
             (
                 "fail p#3 lost",
@@ -557,7 +573,8 @@ fn whatever_becomes_of_a_file_its_run_ends() {
             ),
             (
                 "cancel p#4",
-                "cleared job-parked/p#4; done: job 9 is cancelled; LOOK closed with 10; p#4 cancelled; run 1 physics finished",
+                "cleared job-parked/p#4; shifter did job cancel to job/9; done: job 9 is \
+                 cancelled; LOOK closed with 10; p#4 cancelled; run 1 physics finished",
             ),
             ("restart", ""),
             ("why run/1", "run/1 waits for late-files"),

@@ -372,10 +372,15 @@ impl Play {
 
     fn ask_job(&mut self, verb: JobVerb, name: &str) {
         let job = self.jobs.get(name).copied().unwrap_or(JobId(999));
-        self.ask(Command::Jobs(JobsAsked::one(verb, job)));
+        let order = Order::new(Command::Jobs(JobsAsked::one(verb, job)), "shifter");
+        self.step(Input::Asked {
+            ticket: 1,
+            order: with_reason(order, verb),
+        });
     }
 
-    /// `VERB [run=N] [state=WORD] [class=CLASS] [task=NAME] [expect=N] [dry]`.
+    /// `VERB [run=N] [state=WORD] [class=CLASS] [task=NAME] [expect=N] [dry] [unasked]`; the last:
+    /// without a reason.
     fn ask_jobs(&mut self, words: &[&str]) {
         let value = |key: &str| {
             let values = words.iter().filter_map(|word| word.split_once('='));
@@ -406,6 +411,11 @@ impl Play {
             },
             expect_count: count("expect"),
             ..Order::new(Command::Jobs(JobsAsked { verb, which }), "shifter")
+        };
+        let order = if words.contains(&"unasked") {
+            order
+        } else {
+            with_reason(order, verb)
         };
         self.step(Input::Asked { ticket: 1, order });
     }
@@ -569,4 +579,12 @@ impl Play {
 
 fn is_at(location: &Location, file: &str) -> bool {
     matches!(location, Location::Spool { name, .. } if name.as_str() == file)
+}
+
+/// Data are given up only for a reason.
+fn with_reason(mut order: Order, verb: JobVerb) -> Order {
+    if verb == JobVerb::Cancel {
+        "it was seen".clone_into(&mut order.reason);
+    }
+    order
 }

@@ -47,7 +47,8 @@ fn a_policy_parks_a_job_and_its_run_waits() {
             ),
             (
                 "release packs#1",
-                "cleared job-parked/packs#1; done: job 7 is released; start packs#1 attempt 3 on 4",
+                "cleared job-parked/packs#1; done: job 7 is released; start packs#1 attempt 3 \
+                 on 4",
             ),
             ("fail packs#1 transient", "packs#1 pauses 1.00 s"),
             (
@@ -167,8 +168,8 @@ fn a_person_looks_when_the_same_failure_came_twice() {
             ),
             (
                 "release packs#1",
-                "cleared job-parked/packs#1; done: job 7 is released; start packs#1 attempt \
-                 5 on 4",
+                "cleared job-parked/packs#1; done: job 7 is released; start packs#1 attempt 5 \
+                 on 4",
             ),
             (
                 "fail packs#1 site",
@@ -185,7 +186,8 @@ fn people_park_split_and_give_up_jobs() {
         &[
             (
                 "release packs#1",
-                "refused: job 7 is sent; only a parked job, or one that pauses, can be released",
+                "refused: job 7 is sent; only a parked job, or one that pauses, can be \
+                 released",
             ),
             (
                 "halve packs#1",
@@ -214,7 +216,8 @@ fn people_park_split_and_give_up_jobs() {
             ),
             (
                 "cancel packs#2",
-                "end packs#2; done: job 11 is cancelled; packs#2 cancelled",
+                "end packs#2; shifter did job cancel to job/11; done: job 11 is cancelled; \
+                 packs#2 cancelled",
             ),
             ("ok packs#2", ""),
             (
@@ -224,12 +227,13 @@ fn people_park_split_and_give_up_jobs() {
             ("ok packs#2", "+PACK; packs#2 done"),
             (
                 "park packs#2",
-                "refused: job 11 is done; only a job that is ready, sent or running can be parked",
+                "refused: job 11 is done; only a job that is ready, sent or running can be \
+                 parked",
             ),
             (
                 "cancel packs#3",
-                "end packs#3; done: job 12 is cancelled; PACK closed with 20; packs#3 \
-                 cancelled; run 1 physics finished",
+                "end packs#3; shifter did job cancel to job/12; done: job 12 is cancelled; \
+                 PACK closed with 20; packs#3 cancelled; run 1 physics finished",
             ),
         ],
     );
@@ -281,6 +285,12 @@ fn many_jobs_are_changed_by_whoever_says_how_many() {
                  --dry-run and ask with the count that it shows",
             ),
             (
+                "jobs cancel run=1 unasked",
+                "refused: a job that is cancelled is data given up: that is kept with its \
+                 author and reason; say both (--by NAME --reason TEXT, by= and reason= of the \
+                 request)",
+            ),
+            (
                 "jobs cancel run=1 dry",
                 "would cancel 2 jobs: job/13 of packs.pack, run 1: sent, job/14 of \
                  packs.pack, run 1: sent",
@@ -291,8 +301,8 @@ fn many_jobs_are_changed_by_whoever_says_how_many() {
             ),
             (
                 "jobs cancel task=packs.pack",
-                "end packs#2; end packs#3; done: 2 jobs are cancelled; packs#2 cancelled; \
-                 packs#3 cancelled",
+                "end packs#2; end packs#3; shifter did job cancel to jobs/task=packs.pack; \
+                 done: 2 jobs are cancelled; packs#2 cancelled; packs#3 cancelled",
             ),
             (
                 "jobs retry run=1 state=cancelled",

@@ -110,15 +110,16 @@ fn a_run_is_stopped_with_what_is_here() {
         (
             "stop 1 3",
             "done: run 1 ends with lumi 3; nothing of lumi 1 of Muons, lumi 3 of Muons is here, \
-             which is waited for: `tier0 run close 1 --as empty` or `--as lost` ends that; start \
-             express#1 attempt 1 on 1; run 1 physics ending",
+             which is waited for: `tier0 run close 1 --as empty` or `--as lost` ends that; \
+             start express#1 attempt 1 on 1; run 1 physics ending",
         ),
         ("stop 1 3", "done: run 1 was already ending"),
         ("file 1 3 b 100", "file b"),
         (
             "close 1 as=here",
-            "shifter did run close to run/1; done: run 1: 2 are declared here: lumi/1/Muons/1, \
-             lumi/1/Muons/3; start express#2 attempt 1 on 1; run 1 physics closed",
+            "shifter did run close to run/1; done: run 1: 2 lumis of streams are declared here: \
+             lumi/1/Muons/1, lumi/1/Muons/3; start express#2 attempt 1 on 1; run 1 physics \
+             closed",
         ),
         ("stop 1 3", "done: run 1 was already closed"),
         (

@@ -48,6 +48,9 @@ impl Shelf {
                     (row.dataset.clone(), row.run)
                 }),
                 Fact::AlarmIs(alarm) => put(&mut rows.alarms, alarm, |alarm| alarm.key.clone()),
+                Fact::RulingIs(ruling) => put(&mut rows.rulings, ruling, |ruling| {
+                    (ruling.task.clone(), ruling.run)
+                }),
                 Fact::ConfigurationIs(text) => {
                     put(&mut rows.configurations, text, |text| text.hash.clone());
                 }
