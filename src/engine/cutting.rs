@@ -337,7 +337,7 @@ impl Engine {
         );
         self.alarm(
             now,
-            format!("quarantined/{path}/{name}"),
+            format!("quarantined/{id}"),
             Severity::High,
             text,
             effects,

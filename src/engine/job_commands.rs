@@ -234,6 +234,7 @@ impl Engine {
         self.changed_jobs.insert(id);
         self.clear_alarm(now, &format!("job-failed/{id}"), effects);
         self.clear_alarm(now, &format!("job-parked/{id}"), effects);
+        self.clear_alarm(now, &format!("quarantined/{id}"), effects);
         if before.is_terminal() {
             self.resume_task(number, index);
         }

@@ -103,6 +103,10 @@ impl World {
                 }
                 self.story.count("asked to stop a run early");
                 let last_lumi = self.random.below(6) as u32;
+                let mut plans = self.detector.runs.iter();
+                if plans.any(|plan| plan.number == run && plan.last_lumi < last_lumi) {
+                    self.stopped_long.insert(run);
+                }
                 Some(Command::RunStop { run, last_lumi })
             }
         }

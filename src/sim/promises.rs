@@ -12,6 +12,7 @@ use model::ids::{JobId, LumiNumber, RunNumber};
 use model::job::{InputId, JobState};
 use model::names::{DataLabel, TagName};
 use model::run::{Run, RunState, RunType};
+use model::wait::WaitKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
@@ -217,6 +218,9 @@ impl World {
             let told = waits.iter().find(|wait| wait.run == plan.number);
             match told {
                 Some(wait) if self.may_be_left(wait.kind) => {}
+                Some(wait)
+                    if wait.kind == WaitKind::LumiRecord
+                        && self.stopped_long.contains(&plan.number) => {}
                 Some(wait) => {
                     let word = run.map_or("unknown", |run| run.state.word());
                     let reason = &wait.reason;

@@ -17,7 +17,7 @@ use crate::tables::Tables;
 use engine::{Effect, Engine, Input, Setup};
 use model::arrival::{Checksum, Seen};
 use model::fact::Fact;
-use model::ids::{AgentNumber, Epoch, FileId, Token};
+use model::ids::{AgentNumber, Epoch, FileId, RunNumber, Token};
 use model::run::RunType;
 use model::time::{Moment, Span};
 use model::units::Bytes;
@@ -25,7 +25,7 @@ use model::wait::WaitKind;
 use model::work::{AttemptNews, AttemptSpec};
 use pipelines::definition::Definition;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// When every seed begins: 2027-01-01.
 const BEGINS_AT: Moment = Moment(1_798_761_600_000_000_000);
@@ -97,6 +97,9 @@ pub(crate) struct World {
     pub(crate) early_news: Vec<(i64, Event)>,
     pub(crate) spool: Vec<Seen>,
     pub(crate) held_back: Vec<Seen>,
+    /// Runs that somebody stopped with lumis that the detector never had: only a person ends the
+    /// wait for them.
+    pub(crate) stopped_long: BTreeSet<RunNumber>,
 }
 
 impl World {
@@ -153,6 +156,7 @@ impl World {
             early_news: Vec::new(),
             spool: Vec::new(),
             held_back,
+            stopped_long: BTreeSet::new(),
         };
         for Sighting { at, seen, kind } in coming {
             world.at(at, Event::Seen(seen, kind));

@@ -13,7 +13,7 @@ use model::dataset::{
 };
 use model::fact::{Consumed, Fact, OutboxMessage};
 use model::failure::Fingerprint;
-use model::file::File;
+use model::file::{Content, File};
 use model::ids::{
     AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
     WitnessId,
@@ -172,6 +172,15 @@ pub(crate) fn file(key: u8, value: u16) -> File {
         },
         late: false,
         part: 1,
+        content: match value % 4 {
+            0 => Content::Unclaimed,
+            1 => Content::Claimed,
+            2 => Content::Verified,
+            _ => Content::Differs {
+                bytes: Bytes(0),
+                adler32: u32::from(value),
+            },
+        },
     }
 }
 

@@ -5,7 +5,7 @@
 //! file in a split lumi) the items ask only what they decide on one input, and there we agree: the
 //! lumi is not complete. What becomes of it next is ours alone.
 
-use crate::judging::{Comparison, Data, Item, Outcome, count, list, text};
+use crate::judging::{Comparison, Data, Item, count, list, text};
 use crate::prompt_release;
 use model::frontier::{Frontier, StreamStanding};
 use model::ids::{LumiNumber, RunNumber, WitnessId};

@@ -7,7 +7,7 @@ use model::dataset::{
     Block, BlockState, Closing, Dataset, LumiContent, Output, Parent, Route, Totals,
 };
 use model::fact::Consumed;
-use model::file::File;
+use model::file::{Content, File};
 use model::ids::{AttemptNumber, BlockId, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use model::job::{InputId, Job};
 use model::names::{DataLabel, DatasetName, TaskPath};
@@ -48,6 +48,7 @@ pub(crate) fn file() -> File {
         },
         late: false,
         part: 1,
+        content: Content::Claimed,
     }
 }
 

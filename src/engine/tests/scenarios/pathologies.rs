@@ -130,7 +130,9 @@ fn a_trickle_behind_a_hole_waits_no_longer_than_twice_its_time() {
                 "lumi 1 1 10",
                 "cleared lumis-missing/1/Muons; start p#3 attempt 1 on 1 lumis 1-1",
             ),
-            ("end 1 5", "run 1 physics closed"),
+            ("file 1 7 g 10", "file g"),
+            ("lumi 1 7 10", ""),
+            ("accept p.pack 1", ""),
         ],
     );
 }
@@ -176,6 +178,7 @@ fn missing_records_surplus_files_and_silent_ends_have_names_and_are_settled() {
             "why run/4",
             "task/4/calibration.harvest waits for earlier-run; task/4/prompt.reco waits for conditions",
         ),
+        ("wait 3600", "alarm run-silent/3"),
         ("restart", ""),
         (
             "close 1 dry",
@@ -307,7 +310,7 @@ fn a_merge_that_no_place_could_run_fails_alone() {
             ("ok p#1 bytes=2900000000", "+RAW; p#1 done"),
             (
                 "ok p#2 bytes=90000000000",
-                "+RAW; alarm quarantined/p.merge/Muons/P-v1/RAW/1/RAW-9-1.root; start p#4 \
+                "+RAW; alarm quarantined/19; start p#4 \
                  attempt 1 on 1 lumis 1-1; p#2 done; p#5 failed: input",
             ),
             (
@@ -319,7 +322,8 @@ fn a_merge_that_no_place_could_run_fails_alone() {
             ("ok p#4", "+MERGED; p#4 done"),
             (
                 "retry p#5",
-                "done: job 19 is ready again; start p#5 attempt 2 on 1 lumis 2-2",
+                "cleared quarantined/p#5; done: job 19 is ready again; start p#5 attempt 2 on 1 \
+                 lumis 2-2",
             ),
             ("ok p#5", "+MERGED; p#5 done"),
             (
