@@ -1,7 +1,7 @@
 """The JSON schemas with which editors complete and underline configurations.
 
 `python3 config/schema.py --write` writes `config/schema.json` (an instance's configuration) and
-`pipelines/definitions/schema.json` (a pipeline); without the flag it says whether they are what it
+`pipelines/schema.json` (a pipeline); without the flag it says whether they are what it
 would write. `tests/judge/schema.py` holds both against what `tier0 check` takes and refuses, so neither
 can drift from the program. What shows only among several values (limits that contradict each other,
 names that are not there) is left to `tier0 check`.
@@ -218,7 +218,7 @@ def documents():
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {
         ROOT / "config/schema.json": head | configuration | {"$defs": SHAPES},
-        ROOT / "pipelines/definitions/schema.json": head | definition | {"$defs": SHAPES},
+        ROOT / "pipelines/schema.json": head | definition | {"$defs": SHAPES},
     }
 
 
@@ -241,7 +241,7 @@ def main():
         if "--write" in sys.argv[1:]:
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:
-            stale.append(path.name if path.parent.name == "config" else "pipelines/definitions/schema.json")
+            stale.append(path.name if path.parent.name == "config" else "pipelines/schema.json")
     if stale:
         sys.exit(f"out of date: {', '.join(stale)}; run python3 config/schema.py --write")
 

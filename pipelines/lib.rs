@@ -7,8 +7,8 @@
 //!
 //! Typed text goes `document` (a tree with places) -> `reader` (typed values, all mistakes noted)
 //! -> `draft` (one pipeline) -> `link` (all of them together); `assembly` does so for every stretch
-//! of runs, with what pipelines inherit (`overlay`) and what depends on the run (`choice`). The configuration of an instance is
-//! read with the first two as well.
+//! of runs, with what pipelines inherit (`overlay`) and what depends on the run (`choice`). The
+//! configuration of an instance is read with the first two as well.
 
 pub mod assembly;
 pub mod choice;

@@ -122,8 +122,9 @@ pub fn first_after(at: Moment, span: Span) -> Moment {
     at + span + Span(1)
 }
 
-/// When a run is locked for a task: from then on nothing new can be promised to reach it. None while
-/// nobody knows when the task will be released by itself, or when the rule has no such moment.
+/// When a run is locked for a task: from then on nothing new can be promised to reach it. None
+/// while nobody knows when the task will be released by itself, or when the rule has no such
+/// moment.
 pub fn locked_from(rule: &Release, run: &RunFacts<'_>) -> Option<Moment> {
     let by_delay = (rule.delay > Span::ZERO)
         .then(|| run.ended_at.map(|at| at + rule.delay))

@@ -2,7 +2,8 @@
 //! which run on.
 //!
 //! In come two that were checked, out come lines for people. A value that is typed differently and
-//! means the same is no change; a splitter of another kind is one change, not one of each parameter.
+//! means the same is no change; a splitter of another kind is one change, not one of each
+//! parameter.
 
 use super::Checked;
 use crate::config::Config;

@@ -1,5 +1,6 @@
 //! What a stream's profile says of lumis and runs whose files say nothing: the real program on
-//! files that only have a time, closed by the time-outs that the profile names, and by nothing else.
+//! files that only have a time, closed by the time-outs that the profile names, and by nothing
+//! else.
 //!
 //! In: files with chosen times of writing. Out: the lumis they were accounted to, and who closed
 //! what.
@@ -17,7 +18,8 @@ const WORK: &str = "[pipeline]\nname = \"look\"\ntrigger = { stream = \"files\" 
 fn house(name: &str, profile: &str) -> House {
     let config = format!(
         "[pipelines]\nfolder = \"pipelines\"\n\n[[stream]]\nname = \"drop\"\nfolder = \"spool\"\n\
-         label = \"simulated\"\npattern = \"run{{run}}_{{part}}.dat\"\nstream = \"files\"\n{profile}"
+         label = \"simulated\"\npattern = \"run{{run}}_{{part}}.dat\"\nstream = \"files\"\n\
+         {profile}"
     );
     let house = House::new(name, &config);
     house.write("pipelines/look.toml", WORK);

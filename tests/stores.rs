@@ -199,5 +199,5 @@ fn a_password_that_cannot_be_read_is_told() {
     house.launch();
     assert_eq!(house.wait().code(), Some(2), "{}", house.log());
     let log = house.log();
-    assert!(log.contains("gone") && log.contains("[store]"), "{log}");
+    assert!(log.contains("gone") && log.contains("C012"), "{log}");
 }

@@ -9,8 +9,8 @@
 //!
 //! After dmwm/T0:src/python/T0/JobSplitting/Repack.py. Data behind a hole can therefore overtake
 //! data in front of it. There a trickle of young files keeps a block behind a hole waiting for as
-//! long as it lasts; here its oldest file waits twice the latency and no longer. The wait is told by
-//! [`Holding`], with the remedy of declaring the lumi.
+//! long as it lasts; here its oldest file waits twice the latency and no longer. The wait is told
+//! by [`Holding`], with the remedy of declaring the lumi.
 
 use super::{Cut, Holding, HoldingKind, Item, Tail, Window};
 use model::ids::LumiNumber;
@@ -31,8 +31,8 @@ pub(super) struct LumiData {
     pub(super) oldest: Moment,
 }
 
-/// Lumis whose data may be worked on, in order. Some may be hidden: not all of a lumi is here, or it
-/// was split and is not done.
+/// Lumis whose data may be worked on, in order. Some may be hidden: not all of a lumi is here, or
+/// it was split and is not done.
 pub(super) struct DataInOrder<'w> {
     window: &'w Window<'w>,
     closed: bool,

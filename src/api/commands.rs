@@ -1,4 +1,5 @@
-//! Commands over HTTP: a run begins, ends, is closed or reopened, lumis and files are declared lost.
+//! Commands over HTTP: a run begins, ends, is closed or reopened, lumis and files are declared
+//! lost.
 //!
 //! In: POST requests. Out: the engine's answer, durable once it is heard. `Idempotency-Key` is
 //! accepted and needs no store of its own: every command does no more when it is asked twice. Must

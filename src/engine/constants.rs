@@ -298,8 +298,8 @@ impl Engine {
         self.decide(number, rule, decision, effects);
     }
 
-    /// A constant comes after a later run was decided and worked on with what was in force: what was
-    /// released stays, so the late one ends where that run begins.
+    /// A constant comes after a later run was decided and worked on with what was in force: what
+    /// was released stays, so the late one ends where that run begins.
     fn end_late_iov(
         &mut self,
         now: Moment,

@@ -119,8 +119,8 @@ impl Engine {
         }
         let text = format!(
             "Nothing of run {number} has come since {last}, and its end was not announced: it \
-             stays open, and what waits for its end waits. Ask the detector's experts whether it has \
-             ended; `tier0 run stop {number} --last-lumi {}` ends it with what is here.",
+             stays open, and what waits for its end waits. Ask the detector's experts whether it \
+             has ended; `tier0 run stop {number} --last-lumi {}` ends it with what is here.",
             work.last_heard().map_or(0, |lumi| lumi.0)
         );
         self.alarm(now, key, Severity::Medium, text, effects);
@@ -145,9 +145,9 @@ impl Engine {
             String::new()
         };
         format!(
-            "Stream {stream} of run {number} waits while later lumis are here or the run has ended: \
-             {}{rest}. Ask the detector's experts where it is. `tier0 why stream/{number}/{stream}` \
-             shows what is missing now; `tier0 file declare-lost --run {number} --stream {stream} \
+            "Stream {stream} of run {number} waits while later lumis are here or the run has \
+             ended: {}{rest}. Ask the detector's experts where it is. `tier0 why \
+             stream/{number}/{stream}` shows what is missing now; `tier0 file declare-lost --run {number} --stream {stream} \
              --lumis {}` gives it up.",
             each.join("; "),
             missing.first().map_or(0, |lumi| lumi.0)

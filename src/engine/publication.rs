@@ -23,8 +23,8 @@ use model::units::{Bytes, Events};
 use pipelines::definition::BlockLimits;
 use std::collections::BTreeMap;
 
-/// Pieces of data: an input and the first event of it (or the first lumi, where it is cut by lumis),
-/// with the last one. A whole input is 0 to [`ALL_EVENTS`].
+/// Pieces of data: an input and the first event of it (or the first lumi, where it is cut by
+/// lumis), with the last one. A whole input is 0 to [`ALL_EVENTS`].
 pub(crate) type Pieces = BTreeMap<(InputId, u64), u64>;
 
 /// The last event of an input that is taken whole.

@@ -1,9 +1,10 @@
 //! Releases: whether a task's jobs may exist for a run, and what a person has ruled on it (D17).
 //!
 //! The rule is data of the wing `pipelines`; here is known what it asks about. Two more things have
-//! a say: earlier runs whose constants are decided first, for a bounded time, and rulings of people,
-//! which stand above every rule. A ruling is a row: `held` keeps jobs of a task from being made (for
-//! one run, or for all), `accepted` lets them be made now, whatever the rule still waits for.
+//! a say: earlier runs whose constants are decided first, for a bounded time, and rulings of
+//! people, which stand above every rule. A ruling is a row: `held` keeps jobs of a task from being
+//! made (for one run, or for all), `accepted` lets them be made now, whatever the rule still waits
+//! for.
 
 use crate::setup::TaskPlan;
 use crate::{Effect, Engine};

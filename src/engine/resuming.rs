@@ -2,8 +2,8 @@
 //! all, although its task has ended, or its run has finished.
 //!
 //! The task and those behind it are at work again, as if they had not ended; what the job makes
-//! goes on to them as any output does. What was released or decided without it stays as it is. That a
-//! task is at work follows from its jobs, so a restart finds the same.
+//! goes on to them as any output does. What was released or decided without it stays as it is. That
+//! a task is at work follows from its jobs, so a restart finds the same.
 
 use crate::Engine;
 use model::ids::RunNumber;

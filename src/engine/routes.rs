@@ -131,8 +131,8 @@ impl Engine {
         for (failed, lumis, error) in self.missing_pieces(id, index) {
             let text = format!(
                 "Job {id} merges lumis {} of run {number} without what job {failed} would have \
-                 made of them: it failed for good ({error}). `tier0 job retry {failed}` tries it again; \
-                 its output is then merged by itself.",
+                 made of them: it failed for good ({error}). `tier0 job retry {failed}` tries \
+                 it again; its output is then merged by itself.",
                 in_words(&lumis)
             );
             let key = merged_without(failed);

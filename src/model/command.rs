@@ -37,8 +37,8 @@ pub enum Command {
         /// What is ruled.
         kind: RulingKind,
     },
-    /// The configuration is read again and taken as a whole, or refused as a whole. Whoever reads it
-    /// does so before the engine hears of it.
+    /// The configuration is read again and taken as a whole, or refused as a whole. Whoever reads
+    /// it does so before the engine hears of it.
     ConfigReload,
     /// Every lumi of the run that is open is declared: by default lost, which closes the run with
     /// what is here.

@@ -1,5 +1,5 @@
-//! The state machines of the field as tables: what WMCore calls the states of jobs and requests, and
-//! which steps it knows (dmwm/WMCore:src/python/WMCore/JobStateMachine/Transitions.py and
+//! The state machines of the field as tables: what WMCore calls the states of jobs and requests,
+//! and which steps it knows (dmwm/WMCore:src/python/WMCore/JobStateMachine/Transitions.py and
 //! WMCore/ReqMgr/DataStructs/RequestStatus.py).
 //!
 //! Jobs: ours are another machine ([`crate::job::JobState`]); its states are translated for people

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 /// Files read back for whoever asks whether they still are what was recorded.
 pub trait ReadBack: Send + Sync {
-    /// Size in bytes and adler32 of a file as they are now, or what was tried, why it failed and what
-    /// to do. May take as long as reading does; how many are read at once is bounded here. Never
-    /// follows a link.
+    /// Size in bytes and adler32 of a file as they are now, or what was tried, why it failed and
+    /// what to do. May take as long as reading does; how many are read at once is bounded here.
+    /// Never follows a link.
     fn read_back(&self, location: &Location) -> Result<(u64, u32), String>;
 }
 

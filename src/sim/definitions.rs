@@ -27,8 +27,8 @@ pub(crate) const READERS: [(&str, &str); 5] = [
     ("packs", "Tracks"),
 ];
 
-/// How long an upload waits for those of earlier runs: longer than anything else waits here, so that
-/// no run is passed over that would have had its turn in an undisturbed world.
+/// How long an upload waits for those of earlier runs: longer than anything else waits here, so
+/// that no run is passed over that would have had its turn in an undisturbed world.
 const UPLOAD_WAIT: Span = Span::from_secs(3 * 86_400);
 
 /// Reads them.

@@ -219,7 +219,7 @@ impl World {
             match told {
                 Some(wait) if self.may_be_left(wait.kind) => {}
                 Some(wait)
-                    if wait.kind == WaitKind::LumiRecord
+                    if matches!(wait.kind, WaitKind::LumiRecord | WaitKind::FirstFile)
                         && self.stopped_long.contains(&plan.number) => {}
                 Some(wait) => {
                     let word = run.map_or("unknown", |run| run.state.word());

@@ -33,7 +33,8 @@ const BEGINS_AT: Moment = Moment(1_798_761_600_000_000_000);
 const GATHER: Span = Span::from_millis(4);
 /// A turn takes so many inputs at most.
 const GATHER_MAX: u64 = 8;
-/// Longest chain of what follows from the end of the faults, without waits for constants and blocks.
+/// Longest chain of what follows from the end of the faults, without waits for constants and
+/// blocks.
 const SETTLES_WITHIN: Span = Span::from_secs(1_800);
 
 /// What will happen.
@@ -522,8 +523,8 @@ impl World {
         Engine::restore(self.setup.clone(), next_id, rows, self.now)
     }
 
-    /// Whether a wait of this kind may be left when nothing more will happen: only a person ends it,
-    /// and this seed has a cause for one.
+    /// Whether a wait of this kind may be left when nothing more will happen: only a person ends
+    /// it, and this seed has a cause for one.
     pub(crate) fn may_be_left(&self, kind: WaitKind) -> bool {
         match kind {
             WaitKind::LumiDisputed => self.has_surplus(),

@@ -1,8 +1,8 @@
 //! A run as strangers see it: short in lists, with its lumis, datasets and latencies when asked for
 //! alone.
 //!
-//! In: `model::run`, `model::witness`, counted rows. Out: [`RunView`], [`RunDetailView`]. Must never
-//! say that a run is complete when its state does not.
+//! In: `model::run`, `model::witness`, counted rows. Out: [`RunView`], [`RunDetailView`]. Must
+//! never say that a run is complete when its state does not.
 
 use crate::dataset::DatasetView;
 use crate::latency::LatencyView;

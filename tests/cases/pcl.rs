@@ -82,8 +82,8 @@ struct Upload {
     finished: bool,
 }
 
-/// One pass over the runs: late constants of finished runs first, then run by run, each held back by
-/// earlier ones as the engine's rule says.
+/// One pass over the runs: late constants of finished runs first, then run by run, each held back
+/// by earlier ones as the engine's rule says.
 fn upload(case: &Value) -> Item {
     let at = |s: i64| Moment(0) + Span::from_secs(s);
     let mut uploads: Vec<Upload> = list(&case["runs"]).iter().flat_map(uploads_of).collect();

@@ -22,7 +22,7 @@ import jsonschema
 import judging
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CONFIGURATION, DEFINITION = "config/schema.json", "pipelines/definitions/schema.json"
+CONFIGURATION, DEFINITION = "config/schema.json", "pipelines/schema.json"
 # Longer than any word is near to, so that the program lists the keys instead of guessing one.
 NOT_A_KEY = "zzzzzzzzzzzzzzzz"
 ODD = f"{NOT_A_KEY} = 1\n"

@@ -1,4 +1,5 @@
-//! What must be true of what is published: nothing twice, and every total is the sum of its outputs.
+//! What must be true of what is published: nothing twice, and every total is the sum of its
+//! outputs.
 //!
 //! Worked out from outputs and jobs alone, without anything that publication keeps for itself, so
 //! that the one can be wrong without the other.

@@ -66,7 +66,8 @@ impl Engine {
         }
     }
 
-    /// A job is in the queue exactly while it is ready and its pause is over; its row is what it is.
+    /// A job is in the queue exactly while it is ready and its pause is over; its row is what it
+    /// is.
     fn check_job(&self, recorded: &Job, say: &mut impl FnMut(&'static str, String)) {
         let id = recorded.id;
         let Some(job) = self.jobs.get(&id) else {

@@ -348,7 +348,8 @@ proptest! {
     fn whatever_is_missing_is_waited_for_by_name((meant, seen, absent) in disturbed()) {
         let expect = World::play(&meant.seen());
         let all = meant.seen();
-        let missing: Vec<&Seen> = all.iter().zip(&absent).filter_map(|(s, a)| a.then_some(s)).collect();
+        let missing = all.iter().zip(&absent).filter_map(|(s, a)| a.then_some(s));
+        let missing: Vec<&Seen> = missing.collect();
         let coming: Vec<Seen> = seen.iter().filter(|s| !missing.contains(s)).cloned().collect();
         // Of a stream that nobody ever mentions, nobody can know.
         prop_assume!(meant.streams().iter().all(|name| coming.iter().any(|s| is_of(s, name))));

@@ -1,5 +1,5 @@
-//! What goes wrong in the field, replayed: each trigger of `docs/pathologies.md` that no other table
-//! plays, with what follows from it here.
+//! What goes wrong in the field, replayed: each trigger of `docs/pathologies.md` that no other
+//! table plays, with what follows from it here.
 //!
 //! In come the same words as everywhere, out comes what the engine says. What must never be: that
 //! the trouble of one run stops another, or that a wait has no name.

@@ -288,8 +288,8 @@ impl Play {
         std::mem::take(&mut self.said).join("; ")
     }
 
-    /// Takes another configuration: the one it was born with, or express alone, its task renamed and
-    /// never tried again; or refuses one that is `wrong`.
+    /// Takes another configuration: the one it was born with, or express alone, its task renamed
+    /// and never tried again; or refuses one that is `wrong`.
     fn take(&mut self, hash: &str) {
         let mut definitions = pipelines::link::load(pipelines::EMBEDDED)
             .expect("what comes with the program is right");

@@ -1,4 +1,5 @@
-//! A store for tests of the engine: keeps the last value of everything recorded and gives it back as rows.
+//! A store for tests of the engine: keeps the last value of everything recorded and gives it back
+//! as rows.
 
 use model::arrival::Checksum;
 use model::fact::Fact;
