@@ -226,14 +226,16 @@ impl Engine {
         }
     }
 
-    /// Whether what a harvest would measure was decided with an earlier part of its run, or before
-    /// the harvest was made: that stands (D18).
+    /// Whether what a harvest would measure was decided already, by another harvest or with an
+    /// earlier part of its run: that stands (D18).
     fn is_decided_before(&self, harvest: JobId, tag: &TagName, stored: &TagName) -> bool {
         let job = &self.jobs[&harvest];
         let work = &self.runs[&job.run];
-        let decision = self.constants.decisions.get(&(stored.clone(), job.run));
-        let before = decision.is_some_and(|decision| decision.at <= job.stamps.made);
-        work.decided.contains(tag) && (before || work.run.part > FIRST_PART)
+        let decided = self
+            .constants
+            .decisions
+            .contains_key(&(stored.clone(), job.run));
+        work.decided.contains(tag) && (decided || work.run.part > FIRST_PART)
     }
 
     fn judge_candidate(

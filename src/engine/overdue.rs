@@ -147,8 +147,8 @@ impl Engine {
         format!(
             "Stream {stream} of run {number} waits while later lumis are here or the run has \
              ended: {}{rest}. Ask the detector's experts where it is. `tier0 why \
-             stream/{number}/{stream}` shows what is missing now; `tier0 file declare-lost --run {number} --stream {stream} \
-             --lumis {}` gives it up.",
+             stream/{number}/{stream}` shows what is missing now; `tier0 file declare-lost \
+             --run {number} --stream {stream} --lumis {}` gives it up.",
             each.join("; "),
             missing.first().map_or(0, |lumi| lumi.0)
         )

@@ -7,6 +7,7 @@ use dqm::certify;
 use dqm::lumis::LumiList;
 use dqm::verdict::{Status, TestResult, Verdict};
 use model::fact::Fact;
+use model::file::FIRST_PART;
 use model::ids::{JobId, OutputId, RunNumber};
 use model::job::InputId;
 use model::names::DataLabel;
@@ -53,6 +54,10 @@ impl Engine {
     ) {
         // A new part of the run is judged together with what was tested before.
         let before = self.quality.get(&number);
+        // A harvest that was made again and tested nothing leaves the verdict as it is.
+        if before.is_some() && tests.is_empty() && self.runs[&number].run.part == FIRST_PART {
+            return;
+        }
         let mut all: Vec<TestAnswer> = before.map_or_else(Vec::new, |known| known.tests.clone());
         all.extend(tests);
         let tests = all;

@@ -107,14 +107,14 @@ fn a_trickle_behind_a_hole_waits_no_longer_than_twice_its_time() {
             ("lumi 1 3 10", ""),
             (
                 "holds",
-                "task/1/p.pack lumi-hole: lumi 1 has neither data here nor is it declared empty: lumi 2 and what follows wait for it, 10.00 s at most",
+                "task/1/p.pack lumi-hole: lumi 1 has neither data here nor is it declared empty: lumi 2 and what follows wait for it, 20.00 s at most",
             ),
             ("wait 50", ""),
             ("file 1 4 d 10", "file d"),
             ("lumi 1 4 10", ""),
             (
                 "holds",
-                "task/1/p.pack lumi-hole: lumi 1 has neither data here nor is it declared empty: lumi 2 and what follows wait for it, 20.00 s at most",
+                "task/1/p.pack lumi-hole: lumi 1 has neither data here nor is it declared empty: lumi 2 and what follows wait for it, 10.00 s at most",
             ),
             ("restart", ""),
             (
@@ -132,7 +132,10 @@ fn a_trickle_behind_a_hole_waits_no_longer_than_twice_its_time() {
             ),
             ("file 1 7 g 10", "file g"),
             ("lumi 1 7 10", ""),
-            ("accept p.pack 1", ""),
+            (
+                "accept p.pack 1",
+                "done: p.pack of run 1 is accepted; start p#4 attempt 1 on 1 lumis 7-7",
+            ),
         ],
     );
 }
@@ -194,7 +197,7 @@ fn missing_records_surplus_files_and_silent_ends_have_names_and_are_settled() {
         ),
         (
             "stop 3 1",
-            "done: run 3 ends with lumi 1; run 3 physics closed",
+            "done: run 3 ends with lumi 1; cleared run-silent/3; run 3 physics closed",
         ),
         (
             "why run/3",
