@@ -64,6 +64,7 @@ pub(super) fn store_failure(store: &ports::store::StoreError, text: String) -> F
     match store {
         ports::store::StoreError::Suspect { .. } => Failure::Storage(text),
         ports::store::StoreError::Away { .. } => Failure::Unreachable(text),
+        ports::store::StoreError::Held { .. } => Failure::Refused(text),
         _ => Failure::Start(text),
     }
 }

@@ -40,7 +40,7 @@ impl StateLock {
                      (its socket is in the folder), or stop it first",
                     holder.trim()
                 );
-                return Err(StoreError::Other { tried, detail });
+                return Err(StoreError::Held { tried, detail });
             }
         }
         file.set_len(0).map_err(other)?;
