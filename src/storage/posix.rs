@@ -38,6 +38,26 @@ pub struct PosixStorage {
 /// Folders whose entries have changed and are not synced yet.
 type Unsynced = BTreeSet<PathBuf>;
 
+/// What came of a plan.
+struct Placed {
+    answer: Result<Vec<StoredOutput>, CommitFailure>,
+    /// Names that were given on the way.
+    names: Vec<PathBuf>,
+}
+
+impl Placed {
+    /// The answer; an attempt that fails leaves nothing, because its next one has other names.
+    fn settled(self) -> Result<Vec<StoredOutput>, CommitFailure> {
+        if self.answer.is_err() {
+            for name in &self.names {
+                // What cannot be removed now is found at the next start.
+                let _ = fs::remove_file(name);
+            }
+        }
+        self.answer
+    }
+}
+
 impl PosixStorage {
     /// Opens the storage at `root`, made if need be; `work` finds the folder of an attempt.
     pub fn new(root: &Path, work: Resolver) -> Result<Self, CommitFailure> {
@@ -63,7 +83,7 @@ impl PosixStorage {
         plans: &[CommitPlan],
     ) -> Vec<Result<Vec<StoredOutput>, CommitFailure>> {
         let share = plans.len().div_ceil(GROUP_THREADS).max(1);
-        let mut shares: Vec<(Vec<_>, Unsynced)> = Vec::new();
+        let mut shares: Vec<(Vec<Placed>, Unsynced)> = Vec::new();
         if plans.len() <= 1 {
             shares.push(self.place_share(plans));
         } else {
@@ -84,45 +104,38 @@ impl PosixStorage {
             .iter()
             .flat_map(|(_, folders)| folders.clone())
             .collect();
-        let mut answers: Vec<_> = shares
-            .into_iter()
-            .flat_map(|(answers, _)| answers)
-            .collect();
+        let mut placed: Vec<_> = shares.into_iter().flat_map(|(placed, _)| placed).collect();
         let failure = unsynced.iter().find_map(|folder| {
             let error = sync_folder(folder).err()?;
             Some(site("syncing the folder", folder, &error))
         });
         if let Some(failure) = failure {
             // Which names have survived is not known, so none has.
-            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
-                *answer = Err(failure.clone());
+            for placed in placed.iter_mut().filter(|placed| placed.answer.is_ok()) {
+                placed.answer = Err(failure.clone());
             }
         }
-        answers
+        placed.into_iter().map(Placed::settled).collect()
     }
 
-    fn place_share(
-        &self,
-        plans: &[CommitPlan],
-    ) -> (Vec<Result<Vec<StoredOutput>, CommitFailure>>, Unsynced) {
+    fn place_share(&self, plans: &[CommitPlan]) -> (Vec<Placed>, Unsynced) {
         let mut unsynced = Unsynced::new();
-        let answers = plans
+        let placed = plans
             .iter()
             .map(|plan| self.place_all(plan, &mut unsynced))
             .collect();
-        (answers, unsynced)
+        (placed, unsynced)
     }
 
-    fn place_all(
-        &self,
-        plan: &CommitPlan,
-        unsynced: &mut Unsynced,
-    ) -> Result<Vec<StoredOutput>, CommitFailure> {
+    fn place_all(&self, plan: &CommitPlan, unsynced: &mut Unsynced) -> Placed {
         let folder = (self.work)(plan.token);
-        plan.outputs
+        let mut names = Vec::new();
+        let answer = plan
+            .outputs
             .iter()
-            .map(|output| self.place(output, &folder, unsynced))
-            .collect()
+            .map(|output| self.place(output, &folder, unsynced, &mut names))
+            .collect();
+        Placed { answer, names }
     }
 
     /// Puts one output in place.
@@ -131,6 +144,7 @@ impl PosixStorage {
         output: &PlannedOutput,
         folder: &Path,
         unsynced: &mut Unsynced,
+        names: &mut Vec<PathBuf>,
     ) -> Result<StoredOutput, CommitFailure> {
         let (name, path) = (output.name.as_str(), output.reported.path.as_str());
         if !is_inside(name) || name.starts_with(HALF) {
@@ -189,6 +203,7 @@ impl PosixStorage {
             Err(error) => return Err(site("renaming to", &target, &error.into())),
         }
         note_parent(&target, unsynced);
+        names.push(target);
         Ok(stored)
     }
 
@@ -530,6 +545,18 @@ mod tests {
             .unwrap_err();
         assert_eq!(failure.class, ExitClass::Program, "{}", failure.message);
         assert_eq!(fs::read(rig.store("n")).unwrap(), b"another");
+    }
+
+    #[test]
+    fn an_attempt_that_fails_leaves_nothing_of_what_went_well() {
+        let rig = Rig::new();
+        fs::write(rig.work().join("a"), b"Wikipedia").unwrap();
+        let mut half = plan("a", "ds/1/RECO-7-1.dat", Some(9), Some(SUM));
+        half.outputs
+            .extend(plan("b", "ds/1/DQM-7-1.dat", None, None).outputs);
+        let failure = rig.storage.commit(&half).unwrap_err();
+        assert!(failure.message.contains("does not exist"), "{failure:?}");
+        assert!(!rig.storage.path(&"ds/1/RECO-7-1.dat".into()).exists());
     }
 
     #[test]
