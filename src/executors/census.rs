@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Rounds of looking and killing before survivors are reported; 20 ms apart, so ten seconds.
 const ROUNDS: u32 = 500;
 const ROUND_PAUSE: Duration = Duration::from_millis(20);
+/// How often, and after which pause, an empty environment is looked at again.
+pub(crate) const EMPTY_LOOKS: u32 = 3;
+pub(crate) const EMPTY_PAUSE: Duration = Duration::from_micros(300);
 /// An environment longer than this is read in part; ours stands first in none, so the part must be
 /// large.
 const ENVIRONMENT_BYTES_MAX: u64 = 2 << 20;
@@ -61,20 +64,17 @@ pub(crate) fn end_epochs(
     work_dir: &Path,
     chosen: impl Fn(Epoch) -> bool,
 ) -> Result<usize, ExecutorError> {
+    let is_chosen = |environment: &Environment| {
+        environment.get("TIER0_INSTANCE") == work_dir.to_str()
+            && environment
+                .get("TIER0_EPOCH")
+                .and_then(|text| text.parse().ok())
+                .is_some_and(|number| chosen(Epoch(number)))
+    };
     let mut ended = std::collections::BTreeSet::new();
     let mut left = Vec::new();
     for _ in 0..ROUNDS {
-        left = processes()
-            .filter(|pid| {
-                Environment::of(*pid).is_some_and(|environment| {
-                    environment.get("TIER0_INSTANCE") == work_dir.to_str()
-                        && environment
-                            .get("TIER0_EPOCH")
-                            .and_then(|text| text.parse().ok())
-                            .is_some_and(|number| chosen(Epoch(number)))
-                })
-            })
-            .collect();
+        left = matching(&is_chosen);
         if left.is_empty() {
             return Ok(ended.len());
         }
@@ -90,6 +90,27 @@ pub(crate) fn end_epochs(
         left: left.len(),
         pids: left.iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
     })
+}
+
+/// Processes with such an environment. One that is in the middle of an `execve` has none for a
+/// moment, so those without any are looked at again.
+fn matching(is_chosen: &dyn Fn(&Environment) -> bool) -> Vec<Pid> {
+    let mut unread: Vec<Pid> = processes().collect();
+    let mut found = Vec::new();
+    for look in 0..=EMPTY_LOOKS {
+        if look > 0 && !unread.is_empty() {
+            std::thread::sleep(EMPTY_PAUSE);
+        }
+        unread.retain(|pid| match Environment::of(*pid) {
+            Some(environment) if environment.is_empty() => true,
+            Some(environment) if is_chosen(&environment) => {
+                found.push(*pid);
+                false
+            }
+            _ => false,
+        });
+    }
+    found
 }
 
 /// All processes but our own.

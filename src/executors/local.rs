@@ -208,6 +208,9 @@ impl Drop for LocalExecutor {
             thread.thread().unpark();
             let _ = thread.join();
         }
+        // A spawner that was killed instead of ending what it started leaves it to us.
+        let own = self.shared.options.epoch;
+        let _ = end_epochs(&self.shared.options.work_dir, |epoch| epoch == own);
     }
 }
 

@@ -12,7 +12,7 @@
 //! and `find_alive_thread`): so one `wait4` with `__WNOTHREAD` tells whether there is any orphan at
 //! all, and `/proc` is read only when there is one.
 
-use crate::census::{self, Environment};
+use crate::census::{self, EMPTY_LOOKS, EMPTY_PAUSE, Environment};
 use crate::wire::{self, End, Force, Frames, Reply, Request, Start};
 use rustix::io::Errno;
 use rustix::process::{
@@ -35,9 +35,6 @@ use std::time::Duration;
 const ONLY_THIS_THREAD: u32 = 0x2000_0000;
 /// How often what is left is killed again once the agent is gone.
 const CLOSING_PAUSE: Duration = Duration::from_millis(1);
-/// How often, and after which pause, an empty environment is looked at again.
-const EMPTY_LOOKS: u32 = 3;
-const EMPTY_PAUSE: Duration = Duration::from_micros(300);
 
 /// Runs the spawner until its agent is gone; to be called by the first thread of a process of its
 /// own, whose standard input is the agent's socket. The one argument is the largest file in bytes
