@@ -7,6 +7,7 @@
 
 use crate::ExecutorError;
 use model::ids::Epoch;
+use ports::failpoint::{Point, pass};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Read;
@@ -37,6 +38,7 @@ pub struct EndedProcesses {
 pub fn end_older_epochs(work_dir: &Path, epoch: Epoch) -> Result<EndedProcesses, ExecutorError> {
     let absolute = std::path::absolute(work_dir).unwrap_or_else(|_| work_dir.to_path_buf());
     let processes = end_epochs(&absolute, |other| other < epoch)?;
+    pass(Point::ProcessesEnded);
     let mut folders = 0;
     let failed = |what, path: &Path| {
         let path = path.to_path_buf();
@@ -52,7 +54,9 @@ pub fn end_older_epochs(work_dir: &Path, epoch: Epoch) -> Result<EndedProcesses,
             .to_str()
             .and_then(|name| name.parse::<i64>().ok());
         if number.is_some_and(|number| Epoch(number) < epoch) {
+            pass(Point::EpochFolderFound);
             fs::remove_dir_all(entry.path()).map_err(failed("removing", &entry.path()))?;
+            pass(Point::EpochFolderRemoved);
             folders += 1;
         }
     }
@@ -79,9 +83,11 @@ pub(crate) fn end_epochs(
             return Ok(ended.len());
         }
         for pid in &left {
+            pass(Point::ProcessFound);
             ended.insert(pid.as_raw_nonzero());
             // Already gone is as good.
             let _ = kill_process(*pid, Signal::KILL);
+            pass(Point::ProcessKilled);
         }
         std::thread::sleep(ROUND_PAUSE);
     }

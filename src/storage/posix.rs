@@ -12,6 +12,7 @@ use model::job::ExitClass;
 use model::names::FileName;
 use model::units::Bytes;
 use model::work::{CommitFailure, CommitPlan, PlannedOutput, StoredOutput};
+use ports::failpoint::{Point, pass};
 use ports::storage::Storage;
 use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, open, openat2, renameat_with};
 use rustix::io::Errno;
@@ -65,6 +66,7 @@ impl PosixStorage {
         fs::create_dir_all(root.join(HALF)).map_err(tried)?;
         // Copies that a crash cut short are nobody's.
         for entry in fs::read_dir(root.join(HALF)).map_err(tried)?.flatten() {
+            pass(Point::HalfRemoved);
             fs::remove_file(entry.path()).map_err(tried)?;
         }
         Ok(Self {
@@ -135,6 +137,7 @@ impl PosixStorage {
             .iter()
             .map(|output| self.place(output, &folder, unsynced, &mut names))
             .collect();
+        pass(Point::OutputsPlaced);
         Placed { answer, names }
     }
 
@@ -172,6 +175,7 @@ impl PosixStorage {
             }
             Err(error) => return Err(site("opening", &folder.join(path), &error.into())),
         };
+        pass(Point::OutputOpened);
         let tried = |what| {
             let path = folder.join(path);
             move |error: io::Error| site(what, &path, &error)
@@ -186,7 +190,9 @@ impl PosixStorage {
             adler32,
         };
         compare(output, &stored)?;
+        pass(Point::OutputSummed);
         file.sync_data().map_err(tried("syncing"))?;
+        pass(Point::OutputSynced);
         self.make_parents(&target, unsynced)?;
         let from = open(folder, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             .map_err(|error| site("opening", folder, &error.into()))?;
@@ -202,6 +208,7 @@ impl PosixStorage {
             Err(Errno::XDEV) => self.copy(&mut file, output, &stored, &target)?,
             Err(error) => return Err(site("renaming to", &target, &error.into())),
         }
+        pass(Point::OutputRenamed);
         note_parent(&target, unsynced);
         names.push(target);
         Ok(stored)
@@ -222,8 +229,11 @@ impl PosixStorage {
         let copied = io::Seek::rewind(file)
             .and_then(|()| File::create(&half))
             .and_then(|mut copy| {
+                pass(Point::CopyBegun);
                 let sums = sum(file, Some(&mut copy))?;
+                pass(Point::CopyWhole);
                 copy.sync_data()?;
+                pass(Point::CopySynced);
                 Ok(sums)
             })
             .map_err(|error| site("copying to", &half, &error));
@@ -252,7 +262,7 @@ impl PosixStorage {
         }
         self.make_parents(parent, unsynced)?;
         match fs::create_dir(parent) {
-            Ok(()) => {}
+            Ok(()) => pass(Point::OutputFolderMade),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(site("making the folder", parent, &error)),
         }
@@ -288,7 +298,9 @@ impl PosixStorage {
                 continue;
             };
             if !is_known(&name) {
+                pass(Point::GarbageFound);
                 fs::remove_file(&path).map_err(|error| site("removing", &path, &error))?;
+                pass(Point::GarbageRemoved);
                 removed.push(name);
             }
         }
@@ -385,7 +397,9 @@ fn note_parent(path: &Path, unsynced: &mut Unsynced) {
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()?;
+    pass(Point::OutputFolderSynced);
+    Ok(())
 }
 
 fn program(output: &PlannedOutput, what: String) -> CommitFailure {
