@@ -431,7 +431,7 @@ fn an_idle_instance_is_small_and_sleeps_and_shares_its_folder_with_nobody() {
         "stop it first",
         &holder,
     ];
-    second.says(1, &parts);
+    second.says(4, &parts);
     assert!(
         house.ask(&["run", "ls"])["items"].is_array(),
         "the first is undisturbed"

@@ -1,84 +1,72 @@
-//! Twenty SIGKILLs at moments drawn over the time that the work takes undisturbed: of the server,
-//! of a warm worker, of everything at once. The data acquisition goes on meanwhile.
+//! SIGKILLs at moments drawn over the time that the work takes undisturbed: of the server, of a
+//! warm worker, of the spawner, of everything at once. The data acquisition goes on meanwhile.
 //!
-//! In: simulated data, played into the spool of a real instance; a seed from `TIER0_KILLS_SEED`, or
-//! the clock. Out: the same published content as without any kill, and nothing left over: no
-//! process, no output that nobody knows, no file of the spool unaccounted for.
+//! In: simulated data, played into the spools of real instances; a seed from `TIER0_KILLS_SEED`, or
+//! the clock; `TIER0_KILLS` for another number of kills than 200. Out: the same published content
+//! as without any kill, and nothing left over: no process, no output that nobody knows, no file of
+//! the spool unaccounted for.
 
 mod support;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use support::audit::{self, Outcome, Played};
+use support::draw::{Draw, seed, setting};
 use support::{
-    House, PATIENCE, command, descendants, files_below, items, number, say, text, tier0, until,
+    House, PATIENCE, command, descendants, files_below, items, number, say, shipped_pipelines,
+    tier0, until,
 };
 
-const RUNS: usize = 20;
-const EVENTS_PER_RUN: usize = 600;
-const SLICE_EVENTS: usize = 200;
-const KILLS: usize = 20;
-/// Of each kind of victim at least so many.
-const KILLS_OF_A_KIND: usize = 3;
-/// Kills while a job is running, at least.
-const KILLS_IN_WORK: usize = 7;
+const PLAYED: Played = Played {
+    runs: 20,
+    lumis_per_run: 3,
+    events_per_lumi: 200,
+};
+/// Datasets that the shipped pipelines make.
+const DATASETS: usize = 7;
+/// Kills of one instance; as many instances as all kills need, so many at a time.
+const KILLS_OF_ONE: usize = 20;
+const AT_A_TIME: usize = 2;
+/// Of each kind of victim at least one in so many kills.
+const ONE_OF_A_KIND_IN: usize = 7;
+/// Kills while a job is running, at least one in so many.
+const ONE_IN_WORK_IN: usize = 4;
 /// A job takes so long at least: the programs alone would be done between two kills.
 const LINGER_MS: u32 = 200;
+/// After each restart the most urgent job comes first, and may meet the next kill of a worker: each
+/// costs it an attempt, and the shipped three would be used up.
+const PATIENT_RETRIES: &str = "attempts = 100, policy = \"squared\", base = \"100ms\"";
 /// Pause after each file: so short that jobs always wait for a core.
 const PAUSE_MS: u32 = 180;
 /// From the last kill until everything is finished.
-const DEADLINE: Duration = Duration::from_secs(90);
-
-/// SplitMix64 (S. Vigna): the same seed gives the same kills.
-struct Draw(u64);
-
-impl Draw {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform below `bound`.
-    fn below(&mut self, bound: usize) -> usize {
-        (self.bits() % bound as u64) as usize
-    }
-
-    /// Uniform from 0 to `whole`.
-    fn moment(&mut self, whole: Duration) -> Duration {
-        whole.mul_f64((self.bits() >> 11) as f64 / (1u64 << 53) as f64)
-    }
-}
-
-fn seed() -> u64 {
-    if let Ok(text) = std::env::var("TIER0_KILLS_SEED") {
-        return text.parse().expect("TIER0_KILLS_SEED is a whole number");
-    }
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
-    u64::from(since.expect("the clock is past 1970").subsec_nanos())
-}
+const DEADLINE: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Victim {
     Server,
     Worker,
+    Spawner,
     Everything,
 }
 
 /// Who is killed when: moments uniform over `whole`, victims in random order.
 fn plan(draw: &mut Draw, whole: Duration) -> Vec<(Duration, Victim)> {
-    let kinds = [Victim::Server, Victim::Worker, Victim::Everything];
-    let mut victims: Vec<Victim> = kinds.iter().copied().cycle().take(KILLS).collect();
+    let kinds = [
+        Victim::Server,
+        Victim::Worker,
+        Victim::Spawner,
+        Victim::Everything,
+    ];
+    let mut victims: Vec<Victim> = kinds.iter().copied().cycle().take(KILLS_OF_ONE).collect();
     for index in (1..victims.len()).rev() {
         victims.swap(index, draw.below(index + 1));
     }
-    let mut moments: Vec<Duration> = (0..KILLS).map(|_| draw.moment(whole)).collect();
+    let mut moments: Vec<Duration> = (0..KILLS_OF_ONE).map(|_| draw.moment(whole)).collect();
     moments.sort();
     moments.into_iter().zip(victims).collect()
 }
@@ -90,17 +78,33 @@ fn house(name: &str) -> House {
                   [[stream]]\nname = \"daq\"\nfolder = \"spool\"\nprofile = \"cms\"\n\
                   label = \"simulated\"\n";
     let house = House::new(name, config);
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/definitions");
     let slow = format!("[[task]]\nparameters = {{ linger_ms = {LINGER_MS} }}\n");
-    for name in files_below(&shipped) {
-        let text = fs::read_to_string(shipped.join(&name)).expect("definitions are text");
+    for (name, text) in shipped_pipelines() {
         assert_eq!(text.matches("[[task]]\n").count(), 1, "{name}");
-        house.write(
-            &format!("pipelines/{name}"),
-            text.replace("[[task]]\n", &slow),
-        );
+        let often = "attempts = 3, policy = \"squared\", base = \"1s\"";
+        assert!(text.contains(often), "{name}");
+        let text = text
+            .replace("[[task]]\n", &slow)
+            .replace(often, PATIENT_RETRIES);
+        house.write(&format!("pipelines/{name}"), text);
     }
     house
+}
+
+/// Makes the data that all instances get.
+fn simulate(house: &House) -> std::path::PathBuf {
+    let data = house.path("sim.csv");
+    let (file, truth) = (
+        data.display().to_string(),
+        format!("{}.truth", data.display()),
+    );
+    let events = PLAYED.lumis_per_run * PLAYED.events_per_lumi;
+    let (runs, events) = (PLAYED.runs.to_string(), events.to_string());
+    let mut mc = vec!["program", "mc", "--out", &file, "--truth", &truth];
+    mc.extend(["--seed", "11", "--runs", &runs, "--events-per-run", &events]);
+    let made = tier0(&mc);
+    assert_eq!(made.code, 0, "{made:?}");
+    data
 }
 
 /// Starts the data acquisition.
@@ -108,7 +112,7 @@ fn inject(house: &House, data: &Path) -> Child {
     let mut inject = command();
     inject.arg("inject").arg("--data").arg(data);
     inject.arg("--spool").arg(house.path("spool"));
-    inject.args(["--slice-events", &SLICE_EVENTS.to_string()]);
+    inject.args(["--slice-events", &PLAYED.events_per_lumi.to_string()]);
     inject.args(["--pause-ms", &PAUSE_MS.to_string()]);
     let log = fs::File::create(house.path("inject.log")).expect("the folder is ours");
     let quiet = inject.stdout(Stdio::null()).stderr(log);
@@ -123,11 +127,6 @@ fn until_injected(house: &House, mut inject: Child) {
     assert!(status.success(), "{log}");
 }
 
-/// The digest of what is published.
-fn digest(house: &House) -> Value {
-    house.ask(&["dataset", "digest"])
-}
-
 /// Whether a job is running just now; nobody who could say so counts as no. What a worker was given
 /// less than a moment ago is still shown as sent: starts of short attempts are not told.
 fn in_work(house: &House) -> bool {
@@ -135,13 +134,14 @@ fn in_work(house: &House) -> bool {
         let jobs = house.try_ask(&["job", "ls", "--state", state]);
         jobs.is_ok_and(|jobs| !items(jobs).is_empty())
     };
-    !workers(house).is_empty() && (given("running") || given("sent"))
+    !processes(house, " program ").is_empty() && (given("running") || given("sent"))
 }
 
-fn workers(house: &House) -> Vec<Pid> {
+/// Processes of the instance whose command line has a word in it.
+fn processes(house: &House, word: &str) -> Vec<Pid> {
     let all = house.processes().into_iter();
-    let workers = all.filter(|(_, line)| line.contains(" program "));
-    workers.map(|(pid, _)| pid).collect()
+    let found = all.filter(|(_, line)| line.contains(word));
+    found.map(|(pid, _)| pid).collect()
 }
 
 /// The first run that the generator makes.
@@ -158,14 +158,21 @@ fn kill(house: &mut House, victim: Victim, draw: &mut Draw) -> bool {
         // Whoever ended a moment before is as dead.
         let _ = kill_process(pid, Signal::KILL);
     };
+    let mut one_of = |word: &str| {
+        let found = house.until("there is such a process", || {
+            let found = processes(house, word);
+            (!found.is_empty()).then(|| found[draw.below(found.len())])
+        });
+        end(found);
+    };
     match victim {
         Victim::Server => end(house.pid()),
         Victim::Worker => {
-            let worker = house.until("there is a warm worker", || {
-                let workers = workers(house);
-                (!workers.is_empty()).then(|| workers[draw.below(workers.len())])
-            });
-            end(worker);
+            one_of(" program ");
+            return busy;
+        }
+        Victim::Spawner => {
+            one_of(" spawner ");
             return busy;
         }
         Victim::Everything => {
@@ -186,198 +193,138 @@ fn kill(house: &mut House, victim: Victim, draw: &mut Draw) -> bool {
     busy
 }
 
-/// Everything in the spool is an accepted file with its sidecar, or a record that is known.
-fn check_spool(house: &House) {
-    let files = house.list(&["file", "ls"]);
-    let accepted: BTreeSet<&str> = files.iter().map(|file| text(file, "name")).collect();
-    assert_eq!(accepted.len(), files.len(), "a file was accepted twice");
-    let mut ended = BTreeSet::new();
-    for run in house.list(&["run", "ls"]) {
-        let run_number = number(&run, "run");
-        let shown = house.ask(&["run", "show", &run_number.to_string()]);
-        for lumi in shown["lumis"].as_array().expect("a run has lumis") {
-            ended.insert((run_number, number(lumi, "lumi")));
-        }
-        let (begin, end) = (text(&run, "started_by"), number(&run, "last_lumi"));
-        assert_eq!((begin, end), ("record", 3), "{run}");
-    }
-    let mut counts = BTreeMap::new();
-    for name in files_below(&house.path("spool")) {
-        let base = name.rsplit('/').next().expect("a name has a last part");
-        let words: Vec<&str> = base.split(['_', '.']).collect();
-        let digits = |word: &str| word.trim_start_matches(char::is_alphabetic).parse::<u64>();
-        let (run, lumi) = (digits(words[0]), digits(words[1]));
-        let at = (run.expect("a run"), lumi.expect("a lumi"));
-        let kind = match words[2] {
-            "EoLS" => {
-                assert!(ended.contains(&at), "{name} is not known");
-                "record"
-            }
-            "BoR" | "EoR" => "record",
-            _ => {
-                let data = name.replace(".jsn", ".dat");
-                assert!(accepted.contains(data.as_str()), "{name} is not known");
-                "data or sidecar"
-            }
-        };
-        *counts.entry(kind).or_insert(0) += 1;
-    }
-    let lumis = RUNS * EVENTS_PER_RUN / SLICE_EVENTS;
-    let expect = [("data or sidecar", 2 * lumis), ("record", lumis + 2 * RUNS)];
-    assert_eq!(counts, BTreeMap::from(expect));
-    let aside = house.list(&["file", "set-aside"]);
-    assert!(aside.is_empty(), "{aside:?}");
+/// What happened to one instance.
+#[derive(Default)]
+struct Tally {
+    kills: BTreeMap<Victim, usize>,
+    in_work: usize,
 }
 
-/// Every job is done; each input was consumed once by each task that reads its kind.
-fn check_jobs(house: &House) {
-    let mut consumed = BTreeSet::new();
-    let mut files = BTreeMap::new();
-    for job in house.list(&["job", "ls", "--limit", "100000"]) {
-        assert_eq!(text(&job, "state"), "done", "{job}");
-        let task = format!("{}.{}", text(&job, "pipeline"), text(&job, "task"));
-        for input in job["inputs"].as_array().expect("a job has inputs") {
-            if input["consumed"] == false {
-                continue;
-            }
-            let (kind, id) = (text(input, "kind").to_owned(), number(input, "id"));
-            if kind == "file" {
-                *files.entry(task.clone()).or_insert(0) += 1;
-            }
-            let first = consumed.insert((task.clone(), kind, id));
-            assert!(first, "{task} has consumed input {id} twice: {job}");
-        }
+/// One instance's life with its kills; it must come to the same.
+fn disturbed(name: &str, data: &Path, whole: Duration, expect: &Outcome, mut draw: Draw) -> Tally {
+    let mut house = house(name);
+    house.start();
+    let start = Instant::now();
+    let daq = inject(&house, data);
+    let mut tally = Tally::default();
+    for (moment, victim) in plan(&mut draw, whole) {
+        std::thread::sleep((start + moment).saturating_duration_since(Instant::now()));
+        tally.in_work += usize::from(kill(&mut house, victim, &mut draw));
+        *tally.kills.entry(victim).or_default() += 1;
     }
-    let lumis = RUNS * EVENTS_PER_RUN / SLICE_EVENTS;
-    let tasks = ["express.reco", "prompt.reco"].map(|task| (task.to_owned(), lumis));
-    assert_eq!(files, BTreeMap::from(tasks));
+    until_injected(&house, daq);
+    house.until_finished(PLAYED.runs, DEADLINE);
+    say(&format!(
+        "kills: {name}: {:?}, {} with a job running; finished after {:.1} s",
+        tally.kills,
+        tally.in_work,
+        start.elapsed().as_secs_f64()
+    ));
+    audit::jobs(&house, PLAYED, "");
+    audit::spool(&house, PLAYED);
+    Outcome::of(&house).is(expect);
+    audit::storage(&house, PLAYED, DATASETS);
+    audit::folders(&house);
+    house.stop();
+    tally
 }
 
-/// Every file in the storage has a row, every row a file of its size and sum.
-fn check_storage(house: &House) {
-    let mut known = BTreeMap::new();
-    let datasets = house.list(&["dataset", "ls"]);
-    for dataset in &datasets {
-        let name = text(dataset, "dataset");
-        for output in house.list(&["dataset", "files", name, "--limit", "100000"]) {
-            let facts = (
-                number(&output, "bytes"),
-                text(&output, "adler32").to_owned(),
-            );
-            known.insert(text(&output, "name").to_owned(), facts);
-        }
-    }
-    let storage = house.path("state/storage");
-    let found: BTreeMap<String, (u64, String)> = files_below(&storage)
-        .into_iter()
-        .map(|name| {
-            let bytes = fs::read(storage.join(&name)).expect("a stored file can be read");
-            let mut sum = adler32::Adler32::new();
-            sum.write(&bytes);
-            let sum = format!("{:08x}", sum.finish());
-            (name, (bytes.len() as u64, sum))
-        })
-        .collect();
-    let unknown: Vec<_> = found
-        .iter()
-        .filter(|(name, _)| !known.contains_key(*name))
-        .collect();
-    assert!(unknown.is_empty(), "no row knows these: {unknown:?}");
-    let wrong: Vec<_> = known
-        .iter()
-        .filter(|(name, facts)| found.get(*name) != Some(*facts))
-        .collect();
-    assert!(
-        wrong.is_empty(),
-        "absent, or other than their rows say: {wrong:?}"
-    );
-    assert_eq!(datasets.len(), 7, "{datasets:?}");
-    for dataset in &datasets {
-        let events = number(dataset, "events");
-        assert_eq!(events, (RUNS * EVENTS_PER_RUN) as u64, "{dataset}");
-    }
-}
-
-/// Folders of attempts of older epochs are gone. A start that was killed early has not raised the
-/// epoch, so the number of kills does not tell the last one.
-fn check_work(house: &House) {
-    let work = fs::read_dir(house.path("state/work")).expect("the work folder is there");
-    let epochs: Vec<u64> = work
-        .filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u64>().ok())
-        .collect();
-    assert_eq!(
-        epochs.len(),
-        1,
-        "folders of one epoch are there: {epochs:?}"
-    );
-}
-
+/// 200 kills in ordinary runs of this test, more by `TIER0_KILLS`.
 #[test]
-fn twenty_kills_change_nothing_that_is_published() {
-    let seed = seed();
+fn kills_change_nothing_that_is_published() {
+    let (seed, kills) = (seed(), setting("TIER0_KILLS", 200));
     say(&format!(
         "kills: seed {seed} (again with TIER0_KILLS_SEED={seed})"
     ));
     let mut draw = Draw(seed);
     let mut undisturbed = house("undisturbed");
-    let data = undisturbed.path("sim.csv");
-    let (file, truth) = (
-        data.display().to_string(),
-        format!("{}.truth", data.display()),
-    );
-    let (runs, events) = (RUNS.to_string(), EVENTS_PER_RUN.to_string());
-    let mut mc = vec!["program", "mc", "--out", &file, "--truth", &truth];
-    mc.extend(["--seed", "11", "--runs", &runs, "--events-per-run", &events]);
-    let made = tier0(&mc);
-    assert_eq!(made.code, 0, "{made:?}");
-
+    let data = simulate(&undisturbed);
     undisturbed.start();
     let start = Instant::now();
     let daq = inject(&undisturbed, &data);
     until_injected(&undisturbed, daq);
-    undisturbed.until_finished(RUNS, DEADLINE);
+    undisturbed.until_finished(PLAYED.runs, DEADLINE);
     let whole = start.elapsed();
-    let expect = digest(&undisturbed);
+    let expect = Outcome::of(&undisturbed);
     undisturbed.stop();
     say(&format!("kills: undisturbed {:.1} s", whole.as_secs_f64()));
 
-    let mut house = house("disturbed");
-    house.start();
-    let start = Instant::now();
-    let daq = inject(&house, &data);
-    let mut counts: BTreeMap<Victim, usize> = BTreeMap::new();
-    let mut busy = 0;
-    for (moment, victim) in plan(&mut draw, whole) {
-        std::thread::sleep((start + moment).saturating_duration_since(Instant::now()));
-        let at = start.elapsed().as_secs_f64();
-        let was_busy = kill(&mut house, victim, &mut draw);
-        say(&format!(
-            "kills: {at:6.2} s (drawn {:.2}) {victim:?}, a job running: {was_busy}",
-            moment.as_secs_f64()
-        ));
-        *counts.entry(victim).or_insert(0) += 1;
-        busy += usize::from(was_busy);
-    }
-    until_injected(&house, daq);
-    house.until_finished(RUNS, DEADLINE);
+    let lives: Vec<(String, Draw)> = (0..kills.div_ceil(KILLS_OF_ONE))
+        .map(|number| (format!("disturbed-{number}"), draw.fork()))
+        .collect();
+    let (lives, tally) = (Mutex::new(lives), Mutex::new(Tally::default()));
+    let next = || lives.lock().expect("nobody panics with it").pop();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some((name, draw)) = next() {
+                    let one = disturbed(&name, &data, whole, &expect, draw);
+                    let mut tally = tally.lock().expect("nobody panics with it");
+                    tally.in_work += one.in_work;
+                    for (victim, count) in one.kills {
+                        *tally.kills.entry(victim).or_default() += count;
+                    }
+                }
+            });
+        }
+    });
+    let tally = tally.into_inner().expect("nobody panicked with it");
+    let killed = tally.kills.values().sum::<usize>();
     say(&format!(
-        "kills: {counts:?}, {busy} with a job running; finished after {:.1} s",
-        start.elapsed().as_secs_f64()
+        "{killed} kills: equal digest, 0 lost, 0 doubled, 0 orphans ({:?}; {} with a job running)",
+        tally.kills, tally.in_work
     ));
-    assert_eq!(counts.values().sum::<usize>(), KILLS);
+    assert!(killed >= kills);
+    let least = killed / ONE_OF_A_KIND_IN;
     assert!(
-        counts.values().all(|count| *count >= KILLS_OF_A_KIND),
-        "{counts:?}"
+        tally.kills.values().all(|count| *count >= least),
+        "{:?}",
+        tally.kills
     );
     assert!(
-        busy >= KILLS_IN_WORK,
-        "only {busy} kills with a job running"
+        tally.in_work >= killed / ONE_IN_WORK_IN,
+        "only {} of {killed} kills with a job running",
+        tally.in_work
     );
+}
 
-    assert_eq!(digest(&house), expect, "the published content differs");
-    check_spool(&house);
-    check_jobs(&house);
-    check_storage(&house);
-    check_work(&house);
+/// Everything below a folder with its size and its last change.
+fn picture(folder: &Path) -> BTreeMap<String, (u64, std::time::SystemTime)> {
+    let look = |name: String| {
+        let found = fs::symlink_metadata(folder.join(&name)).expect("nobody removes it");
+        let changed = found.modified().expect("Linux knows it");
+        (name, (found.len(), changed))
+    };
+    files_below(folder).into_iter().map(look).collect()
+}
+
+/// F55.
+#[test]
+fn a_second_instance_touches_nothing_and_takes_over_once_the_first_is_killed() {
+    let mut house = house("twice");
+    house.start();
+    house.until("the good-run list is written", || {
+        house.path("state/good-runs.json").exists().then_some(())
+    });
+    let before = picture(&house.path("state"));
+    let holder = house.pid().as_raw_nonzero().to_string();
+    let refused = house.tier0(&["serve"]);
+    let parts = ["tier0.lock", &holder, "only one may", "stop it first"];
+    refused.says(4, &parts);
+    assert_eq!(
+        picture(&house.path("state")),
+        before,
+        "it touched something"
+    );
+    let epoch = |house: &House| {
+        let (_, system) = house.http("system", None).expect("the instance answers");
+        number(&system, "epoch")
+    };
+    let first = epoch(&house);
+
+    kill_process(house.pid(), Signal::KILL).expect("it is our child");
+    house.wait();
+    house.start();
+    assert_eq!(epoch(&house), first + 1, "the second has raised the epoch");
     house.stop();
 }

@@ -6,6 +6,7 @@ use lanes::{Refuse, Sender};
 use model::command::{Order, Reply};
 use model::wait::{Object, Wait, Why};
 use parking_lot::Mutex;
+use ports::failpoint::{Point, pass};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -85,6 +86,7 @@ impl Commands {
             waiting.tickets.insert(ticket, answer);
             ticket
         };
+        pass(Point::CommandAsked);
         let sent = self.lane.offer(Message::Input(input(ticket)));
         let result = match sent {
             Ok(()) => answered

@@ -10,6 +10,7 @@ use model::units::Bytes;
 use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec, CommitPlan, Location};
 use ports::clock::Clock;
 use ports::executor::{Executor, NewsSink, Submitted};
+use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
 use std::path::Path;
 use std::sync::Arc;
@@ -70,7 +71,9 @@ pub(crate) fn executor(
         if attempts.is_empty() {
             continue;
         }
+        pass(Point::SubmitTaken);
         let answers = executor.submit(&attempts);
+        pass(Point::Submitted);
         for (spec, answer) in attempts.iter().zip(answers) {
             // Unknown: its own news, or the reconciler, will say.
             if let Submitted::Refused { reason } = answer {
@@ -96,14 +99,17 @@ pub(crate) fn storage(
     while let Ok(Some(item)) = work.recv(None) {
         match item {
             StorageWork::Store(plan) => {
+                pass(Point::StoreTaken);
                 let result = storage.commit(&plan);
                 let input = Input::Stored {
                     token: plan.token,
                     result,
                 };
+                pass(Point::StoredTelling);
                 if engine.send(Message::Input(input)).is_err() {
                     return;
                 }
+                pass(Point::StoredTold);
             }
             StorageWork::GoodRuns(text) => {
                 if let Err(error) = replace_file(good_runs, &text) {
@@ -125,14 +131,17 @@ pub(crate) fn reader(
     engine: &Sender<Message, Wait>,
 ) {
     while let Ok(Some(Reading { file, location })) = work.recv(None) {
+        pass(Point::ReadBackTaken);
         let read = files.read_back(&location);
         let result = read.map(|(bytes, adler32)| (Bytes(bytes), adler32));
+        pass(Point::ReadBackTelling);
         if engine
             .send(Message::Input(Input::ReadBack { file, result }))
             .is_err()
         {
             return;
         }
+        pass(Point::ReadBackTold);
     }
 }
 
@@ -142,11 +151,15 @@ pub(crate) fn replace_file(path: &Path, text: &str) -> std::io::Result<()> {
     {
         let mut file = std::fs::File::create(&partial)?;
         std::io::Write::write_all(&mut file, text.as_bytes())?;
+        pass(Point::GoodRunsWritten);
         file.sync_all()?;
     }
+    pass(Point::GoodRunsSynced);
     std::fs::rename(&partial, path)?;
-    match path.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
+    pass(Point::GoodRunsRenamed);
+    if let Some(folder) = path.parent() {
+        std::fs::File::open(folder)?.sync_all()?;
     }
+    pass(Point::GoodRunsDurable);
+    Ok(())
 }

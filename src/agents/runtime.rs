@@ -18,6 +18,7 @@ use model::work::AttemptNews;
 use parking_lot::Mutex;
 use ports::clock::Clock;
 use ports::executor::{Executor, NewsSink};
+use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
 use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
 use std::collections::{BTreeMap, VecDeque};
@@ -191,6 +192,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
 
     let now = clock.now();
     let engine = Engine::restore(parts.setup, parts.standing.next_id, parts.rows, now);
+    pass(Point::EngineRestored);
     let runtime = Runtime {
         engine,
         batches: Batches::after(parts.standing.last_batch),
@@ -226,6 +228,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
                 return Err(AgentError::Bug);
             }
         }
+        pass(Point::AgentEnded);
         on_end();
         result
     })?;
@@ -302,6 +305,7 @@ impl Runtime {
             if let Some(until) = self.stopping
                 && (self.batches.is_settled() || Instant::now() >= until)
             {
+                pass(Point::StopSettled);
                 return Ok(());
             }
             let deadline = self.deadline();
@@ -341,6 +345,7 @@ impl Runtime {
                 .step(self.clock.now(), Input::AttemptsLost(lost), &mut effects);
         }
         effects.push(Effect::GoodRuns(self.engine.good_runs()));
+        pass(Point::EngineBegun);
         self.tick(effects);
     }
 
@@ -388,7 +393,10 @@ impl Runtime {
                 let _ = answer.try_send(self.engine.gates(self.clock.now()));
             }
             Message::PerformerLost(name) => return Err(AgentError::Performer(name)),
-            Message::Stop => self.stopping = Some(Instant::now() + STOP_PATIENCE),
+            Message::Stop => {
+                pass(Point::StopAsked);
+                self.stopping = Some(Instant::now() + STOP_PATIENCE);
+            }
         }
         Ok(())
     }
@@ -406,14 +414,17 @@ impl Runtime {
         let took = u64::try_from(self.clock.now().since(now).0).unwrap_or(0);
         self.status.inputs.fetch_add(1, Ordering::Relaxed);
         self.status.worst_step_ns.fetch_max(took, Ordering::Relaxed);
+        pass(Point::Stepped);
     }
 
     /// A batch is durable: its effects are released, and news that waited for it is heard.
     fn durable(&mut self, number: i64, effects: &mut Vec<Effect>) {
         self.status.batches.fetch_add(1, Ordering::Relaxed);
+        pass(Point::DurableHeard);
         for effect in self.batches.durable(number) {
             self.release(effect);
         }
+        pass(Point::Released);
         self.forget(number);
         let heard: Vec<Token> = self
             .held_news
@@ -423,6 +434,7 @@ impl Runtime {
             .collect();
         for token in heard {
             for news in self.held_news.remove(&token).unwrap_or_default() {
+                pass(Point::NewsHeard);
                 self.step(Input::News { token, news }, effects);
             }
         }
@@ -432,6 +444,7 @@ impl Runtime {
     /// belong.
     fn tick(&mut self, mut effects: Vec<Effect>) {
         self.step(Input::Tick, &mut effects);
+        pass(Point::Ticked);
         for effect in effects {
             match effect {
                 Effect::Record(fact) => self.batches.record(fact),
@@ -458,11 +471,12 @@ impl Runtime {
     /// Gives the forming batch to the writer, if it is free.
     fn hand_over(&mut self) {
         let now = self.clock.now();
-        if let Some(batch) = self.batches.hand_over(self.engine.next_id(), now)
-            && self.writer.offer(batch).is_err()
-        {
-            // The lane holds one and the writer is idle, so it can only be gone.
-            self.lost_performer = Some("writer");
+        if let Some(batch) = self.batches.hand_over(self.engine.next_id(), now) {
+            if self.writer.offer(batch).is_err() {
+                // The lane holds one and the writer is idle, so it can only be gone.
+                self.lost_performer = Some("writer");
+            }
+            pass(Point::BatchGiven);
         }
     }
 
@@ -472,6 +486,7 @@ impl Runtime {
             if spec.plan.mode == Mode::Process {
                 self.batches.let_go_first(self.clock.now());
             }
+            pass(Point::StartedEarly);
             self.do_executor(ExecutorWork::Submit(spec));
         } else {
             self.batches.defer(Effect::Start(spec));
@@ -480,6 +495,18 @@ impl Runtime {
 
     /// What waited for its batch, now durable.
     fn release(&mut self, effect: Effect) {
+        match &effect {
+            Effect::Start(_) => pass(Point::ReleaseStart),
+            Effect::Cancel(_) => pass(Point::ReleaseCancel),
+            Effect::Release => pass(Point::ReleaseWorkers),
+            Effect::Reply { .. } => pass(Point::ReleaseReply),
+            Effect::GoodRuns(_) => pass(Point::ReleaseGoodRuns),
+            Effect::Observe(_)
+            | Effect::Record(_)
+            | Effect::Store(_)
+            | Effect::ReadBack(..)
+            | Effect::Prepare(..) => {}
+        }
         match effect {
             Effect::Start(_) if self.stopping.is_some() => {}
             Effect::Start(spec) => self.do_executor(ExecutorWork::Submit(spec)),
@@ -596,6 +623,7 @@ impl Runtime {
             if self.engine.is_out(token) {
                 self.finished.insert(token, self.batches.forming_number());
             } else if self.finished.remove(&token).is_some() {
+                pass(Point::AttemptForgotten);
                 self.do_executor(ExecutorWork::Forget(token));
             }
         }

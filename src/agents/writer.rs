@@ -3,6 +3,7 @@
 
 use crate::message::Message;
 use lanes::{Receiver, Sender, Wait};
+use ports::failpoint::{Point, pass};
 use ports::store::{Batch, Ledger, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ pub(crate) fn run(
     stalled: &Arc<AtomicBool>,
 ) {
     while let Ok(Some(batch)) = batches.recv(None) {
+        pass(Point::BatchTaken);
         let message = match commit(ledger.as_mut(), &batch, stalled) {
             Ok(()) => Message::Durable(batch.number),
             Err(error) => Message::StoreLost(error),
@@ -28,6 +30,7 @@ pub(crate) fn run(
         if engine.send(message).is_err() || over {
             return;
         }
+        pass(Point::DurableTold);
     }
 }
 

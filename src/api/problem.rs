@@ -135,6 +135,12 @@ impl From<StoreError> for Trouble {
                 "Row unreadable",
                 "report it with this text",
             ),
+            StoreError::Held { .. } => (
+                409,
+                "state-held",
+                "Another instance works here",
+                "ask that one, or stop it first",
+            ),
             StoreError::Other { .. } => {
                 (500, "store", "Store failed", "the detail says what it said")
             }

@@ -8,6 +8,7 @@
 use crate::ApiParts;
 use crate::guard::Guarded;
 use crate::routes::router;
+use ports::failpoint::{Point, pass};
 use std::future::{Future, IntoFuture};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -101,6 +102,7 @@ impl ServerHandle {
         for path in &self.leftovers {
             // A file that is gone already is what we want.
             let _ = std::fs::remove_file(path);
+            pass(Point::LeftoverRemoved);
         }
         self.stop.send_replace(true);
         let _ = thread.join();
@@ -135,6 +137,7 @@ pub fn serve(listen: &Listen, parts: ApiParts) -> Result<ServerHandle, ServeErro
             .tcp
             .map(|address| bind_tcp(address, listen.reach))
             .transpose()?;
+        pass(Point::TcpBound);
         (tcp, listen.unix.as_deref().map(bind_unix).transpose()?)
     };
     let address = tcp.as_ref().and_then(|socket| socket.local_addr().ok());
@@ -196,8 +199,11 @@ fn bind_unix(path: &Path) -> Result<UnixListener, ServeError> {
         if is_socket(path) {
             // Nobody answers: a socket left over by a server that was killed.
             std::fs::remove_file(path)?;
+            pass(Point::SocketRemoved);
         }
-        UnixListener::bind(path)
+        let bound = UnixListener::bind(path)?;
+        pass(Point::SocketBound);
+        Ok(bound)
     };
     bind().map_err(|source| ServeError::System { tried, source })
 }
@@ -213,7 +219,10 @@ fn write_address(file: &Path, address: SocketAddr) -> Result<(), ServeError> {
     let write = || -> std::io::Result<()> {
         let mut out = std::fs::File::create(&beside)?;
         writeln!(out, "{address}")?;
-        std::fs::rename(&beside, file)
+        pass(Point::AddressWritten);
+        std::fs::rename(&beside, file)?;
+        pass(Point::AddressRenamed);
+        Ok(())
     };
     write().map_err(|source| ServeError::System {
         tried: format!("writing the address to {}", file.display()),

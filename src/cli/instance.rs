@@ -8,6 +8,7 @@ use super::check::{Origin, mistaken, setting};
 use super::outcome::{Exit, Failure};
 use crate::serve::{Instance, Reread};
 use clap::Args;
+use ports::failpoint::{self, Point, pass};
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -26,6 +27,10 @@ pub struct ServeArgs {
 
 /// `tier0 serve`.
 pub(super) fn serve(arguments: &ServeArgs, desk: &mut Desk) -> Result<Exit, Failure> {
+    match failpoint::arm_from_environment() {
+        Ok(armed) => armed.iter().for_each(|told| desk.say(told)),
+        Err(refused) => return Err(Failure::Usage(refused)),
+    }
     let origin = Origin::of(&arguments.settings, desk);
     let checked = origin.checked().map_err(|found| mistaken(&found))?;
     let name = checked.config.instance.name.clone();
@@ -36,6 +41,7 @@ pub(super) fn serve(arguments: &ServeArgs, desk: &mut Desk) -> Result<Exit, Fail
     let instance =
         Instance::start(checked, &program, Some(reread)).map_err(|e| start_failure(&e))?;
     instance.wait_until_scanned();
+    pass(Point::Scanned);
     let address = instance
         .address()
         .map_or_else(String::new, |address| address.to_string());
@@ -49,6 +55,7 @@ pub(super) fn serve(arguments: &ServeArgs, desk: &mut Desk) -> Result<Exit, Fail
         agents::runtime::AgentError::Store(store) => store_failure(store, error.to_string()),
         _ => Failure::Bug(error.to_string()),
     })?;
+    failpoint::tell();
     Ok(Exit::Fine)
 }
 
@@ -64,6 +71,7 @@ pub(super) fn store_failure(store: &ports::store::StoreError, text: String) -> F
     match store {
         ports::store::StoreError::Suspect { .. } => Failure::Storage(text),
         ports::store::StoreError::Away { .. } => Failure::Unreachable(text),
+        ports::store::StoreError::Held { .. } => Failure::Refused(text),
         _ => Failure::Start(text),
     }
 }

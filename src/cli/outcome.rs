@@ -64,6 +64,9 @@ pub(crate) enum Failure {
     /// An instance, a demo or a bench could not do its work.
     #[error("{0}")]
     Start(String),
+    /// Another instance has what is asked for.
+    #[error("{0}")]
+    Refused(String),
     /// The storage can no longer be trusted.
     #[error("{0}")]
     Storage(String),
@@ -87,6 +90,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::Configuration(_) => Exit::Usage,
             Self::Start(_) => Exit::Problems,
+            Self::Refused(_) => Exit::Refused,
             Self::Storage(_) => Exit::Storage,
             Self::Bug(_) => Exit::Bug,
             Self::Unreachable(_) => Exit::Unreachable,

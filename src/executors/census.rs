@@ -7,6 +7,7 @@
 
 use crate::ExecutorError;
 use model::ids::Epoch;
+use ports::failpoint::{Point, pass};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Read;
@@ -16,6 +17,9 @@ use std::time::Duration;
 /// Rounds of looking and killing before survivors are reported; 20 ms apart, so ten seconds.
 const ROUNDS: u32 = 500;
 const ROUND_PAUSE: Duration = Duration::from_millis(20);
+/// How often, and after which pause, an empty environment is looked at again.
+pub(crate) const EMPTY_LOOKS: u32 = 3;
+pub(crate) const EMPTY_PAUSE: Duration = Duration::from_micros(300);
 /// An environment longer than this is read in part; ours stands first in none, so the part must be
 /// large.
 const ENVIRONMENT_BYTES_MAX: u64 = 2 << 20;
@@ -34,6 +38,7 @@ pub struct EndedProcesses {
 pub fn end_older_epochs(work_dir: &Path, epoch: Epoch) -> Result<EndedProcesses, ExecutorError> {
     let absolute = std::path::absolute(work_dir).unwrap_or_else(|_| work_dir.to_path_buf());
     let processes = end_epochs(&absolute, |other| other < epoch)?;
+    pass(Point::ProcessesEnded);
     let mut folders = 0;
     let failed = |what, path: &Path| {
         let path = path.to_path_buf();
@@ -49,7 +54,9 @@ pub fn end_older_epochs(work_dir: &Path, epoch: Epoch) -> Result<EndedProcesses,
             .to_str()
             .and_then(|name| name.parse::<i64>().ok());
         if number.is_some_and(|number| Epoch(number) < epoch) {
+            pass(Point::EpochFolderFound);
             fs::remove_dir_all(entry.path()).map_err(failed("removing", &entry.path()))?;
+            pass(Point::EpochFolderRemoved);
             folders += 1;
         }
     }
@@ -61,27 +68,26 @@ pub(crate) fn end_epochs(
     work_dir: &Path,
     chosen: impl Fn(Epoch) -> bool,
 ) -> Result<usize, ExecutorError> {
+    let is_chosen = |environment: &Environment| {
+        environment.get("TIER0_INSTANCE") == work_dir.to_str()
+            && environment
+                .get("TIER0_EPOCH")
+                .and_then(|text| text.parse().ok())
+                .is_some_and(|number| chosen(Epoch(number)))
+    };
     let mut ended = std::collections::BTreeSet::new();
     let mut left = Vec::new();
     for _ in 0..ROUNDS {
-        left = processes()
-            .filter(|pid| {
-                Environment::of(*pid).is_some_and(|environment| {
-                    environment.get("TIER0_INSTANCE") == work_dir.to_str()
-                        && environment
-                            .get("TIER0_EPOCH")
-                            .and_then(|text| text.parse().ok())
-                            .is_some_and(|number| chosen(Epoch(number)))
-                })
-            })
-            .collect();
+        left = matching(&is_chosen);
         if left.is_empty() {
             return Ok(ended.len());
         }
         for pid in &left {
+            pass(Point::ProcessFound);
             ended.insert(pid.as_raw_nonzero());
             // Already gone is as good.
             let _ = kill_process(*pid, Signal::KILL);
+            pass(Point::ProcessKilled);
         }
         std::thread::sleep(ROUND_PAUSE);
     }
@@ -90,6 +96,27 @@ pub(crate) fn end_epochs(
         left: left.len(),
         pids: left.iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
     })
+}
+
+/// Processes with such an environment. One that is in the middle of an `execve` has none for a
+/// moment, so those without any are looked at again.
+fn matching(is_chosen: &dyn Fn(&Environment) -> bool) -> Vec<Pid> {
+    let mut unread: Vec<Pid> = processes().collect();
+    let mut found = Vec::new();
+    for look in 0..=EMPTY_LOOKS {
+        if look > 0 && !unread.is_empty() {
+            std::thread::sleep(EMPTY_PAUSE);
+        }
+        unread.retain(|pid| match Environment::of(*pid) {
+            Some(environment) if environment.is_empty() => true,
+            Some(environment) if is_chosen(&environment) => {
+                found.push(*pid);
+                false
+            }
+            _ => false,
+        });
+    }
+    found
 }
 
 /// All processes but our own.

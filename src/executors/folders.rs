@@ -13,6 +13,7 @@
 
 use crate::ExecutorError;
 use model::ids::{Epoch, Token};
+use ports::failpoint::{Point, pass};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
@@ -125,6 +126,7 @@ impl Folders {
         for folder in [&epoch_dir, &failed_dir] {
             fs::create_dir_all(folder).map_err(failed(folder))?;
         }
+        pass(Point::EpochFolderMade);
         let ready = Arc::new(Ready {
             epoch_dir: epoch_dir.clone(),
             folders: Mutex::new((Vec::new(), 0)),
@@ -199,6 +201,7 @@ impl Ready {
         };
         let folder = self.epoch_dir.join(format!("ahead-{number}"));
         fs::create_dir(&folder)?;
+        pass(Point::FolderMade);
         for name in FILES {
             let file = File::create(folder.join(name))?;
             if self.file_mode.get().is_none() {
@@ -206,6 +209,7 @@ impl Ready {
                     .get_or_init(|| file.metadata().map_or(0, |found| found.mode()));
             }
         }
+        pass(Point::FolderFurnished);
         Ok(folder)
     }
 
@@ -254,6 +258,7 @@ impl Ready {
         }
         let ready = self.epoch_dir.join(format!("ahead-{number}"));
         fs::rename(folder, &ready)?;
+        pass(Point::FolderReused);
         self.lock().0.push(ready);
         Ok(true)
     }
@@ -284,6 +289,7 @@ fn work(todo: &Receiver<Chore>, ready: &Ready, failed_dir: &Path, stock: &Stock)
                         let _ = fs::remove_dir_all(oldest);
                     }
                 }
+                pass(Point::FolderRemoving);
                 let _ = fs::remove_dir_all(folder);
             }
             // It is, or it is removed as it stands.
@@ -312,6 +318,7 @@ fn kept_before(failed_dir: &Path) -> VecDeque<PathBuf> {
 }
 
 fn keep(folder: &Path, place: &Path, capture_bytes_max: u64) -> io::Result<()> {
+    pass(Point::KeepWanted);
     fs::create_dir(place)?;
     for name in KEPT {
         let path = folder.join(name);
@@ -330,6 +337,7 @@ fn keep(folder: &Path, place: &Path, capture_bytes_max: u64) -> io::Result<()> {
         }
         fs::rename(&path, place.join(name))?;
     }
+    pass(Point::Kept);
     Ok(())
 }
 

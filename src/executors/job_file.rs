@@ -7,6 +7,7 @@
 use model::ids::{LumiNumber, Token};
 use model::names::ProfileName;
 use model::work::{AttemptConstant, AttemptSpec, Location};
+use ports::failpoint::{Point, pass};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -191,7 +192,10 @@ fn write_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let half = path.with_extension("half");
     fs::File::create(&half)?.write_all(bytes)?;
-    fs::rename(half, path)
+    pass(Point::PayloadWritten);
+    fs::rename(half, path)?;
+    pass(Point::PayloadRenamed);
+    Ok(())
 }
 
 /// The task's parameters, and what the data are. Whoever wrote `"12"` meant the number.

@@ -5,6 +5,7 @@
 
 use crate::ExecutorError;
 use crate::wire::{self, Frames, Request};
+use ports::failpoint::{self, Point, pass};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -56,8 +57,10 @@ impl Launcher {
         let allowed = ENVIRONMENT_ALLOWED
             .iter()
             .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
+        pass(Point::SpawnerWanted);
         let child = Command::new(exe)
             .args(["spawner", &file_bytes_max.to_string()])
+            .args(failpoint::for_spawner())
             .env_clear()
             .envs(allowed)
             .envs(environment)
@@ -68,6 +71,7 @@ impl Launcher {
             .stdout(Stdio::null())
             .spawn()
             .map_err(failed)?;
+        pass(Point::SpawnerLaunched);
         Ok((
             Self {
                 child,

@@ -26,6 +26,7 @@ use model::units::Bytes;
 use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec};
 use ports::clock::Clock;
 use ports::executor::{Capabilities, Executor, NewsSink, Status, Submitted};
+use ports::failpoint::{Point, pass};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -208,6 +209,9 @@ impl Drop for LocalExecutor {
             thread.thread().unpark();
             let _ = thread.join();
         }
+        // A spawner that was killed instead of ending what it started leaves it to us.
+        let own = self.shared.options.epoch;
+        let _ = end_epochs(&self.shared.options.work_dir, |epoch| epoch == own);
     }
 }
 
@@ -304,7 +308,9 @@ impl Shared {
 
     pub(crate) fn tell(&self, token: Token, news: AttemptNews) {
         if !self.is_closing() {
+            pass(Point::NewsTelling);
             self.options.sink.news(token, news);
+            pass(Point::NewsTold);
         }
     }
 
@@ -391,7 +397,10 @@ impl Shared {
             channel: false,
         };
         match self.request(&Request::Start(start), None) {
-            Ok(()) => Submitted::Accepted,
+            Ok(()) => {
+                pass(Point::StartRequested);
+                Submitted::Accepted
+            }
             Err(reason) => {
                 let mut state = self.state();
                 state.places.remove(&spec.token);
@@ -413,6 +422,7 @@ impl Shared {
             let work_dir = self.options.work_dir.display();
             format!("making the attempt's folder under {work_dir} failed: {error}")
         })?;
+        pass(Point::JobFileWanted);
         let path = folder.join("job.json");
         let write = || -> std::io::Result<()> {
             let mut file = std::fs::OpenOptions::new().write(true).open(&path)?;
@@ -427,6 +437,7 @@ impl Shared {
         };
         let written = write();
         written.map_err(|error| format!("writing {} failed: {error}", path.display()))?;
+        pass(Point::JobFileWritten);
         Ok(folder)
     }
 
@@ -516,6 +527,7 @@ impl Shared {
             }
             Reply::Failed { key, errno, reason } => self.not_started(key, errno, &reason, now),
             Reply::Ended { key, end } => {
+                pass(Point::EndHeard);
                 let process = self.state().processes.remove(&key);
                 match process {
                     Some(process) => self.process_ended(&process, end, now),
@@ -558,7 +570,9 @@ impl Shared {
             started_at: process.started_at.unwrap_or(process.sent_at),
             ended_at: now,
         };
-        self.process_over(process, seen.judge());
+        let report = seen.judge();
+        pass(Point::ReportJudged);
+        self.process_over(process, report);
     }
 
     fn process_over(&self, process: &Process, mut report: AttemptReport) {
@@ -566,7 +580,10 @@ impl Shared {
         let mut folder = process.folder.clone();
         if !report.outputs.is_empty() {
             match self.folders.name(&folder, process.token) {
-                Ok(named) => folder = named,
+                Ok(named) => {
+                    folder = named;
+                    pass(Point::FolderNamed);
+                }
                 Err(error) => {
                     let message = format!(
                         "naming the folder {} after its attempt failed: {error}; see to the work \

@@ -12,8 +12,9 @@
 //! and `find_alive_thread`): so one `wait4` with `__WNOTHREAD` tells whether there is any orphan at
 //! all, and `/proc` is read only when there is one.
 
-use crate::census::{self, Environment};
+use crate::census::{self, EMPTY_LOOKS, EMPTY_PAUSE, Environment};
 use crate::wire::{self, End, Force, Frames, Reply, Request, Start};
+use ports::failpoint::{self, Point, pass};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getpgid, getpid,
@@ -35,16 +36,16 @@ use std::time::Duration;
 const ONLY_THIS_THREAD: u32 = 0x2000_0000;
 /// How often what is left is killed again once the agent is gone.
 const CLOSING_PAUSE: Duration = Duration::from_millis(1);
-/// How often, and after which pause, an empty environment is looked at again.
-const EMPTY_LOOKS: u32 = 3;
-const EMPTY_PAUSE: Duration = Duration::from_micros(300);
 
 /// Runs the spawner until its agent is gone; to be called by the first thread of a process of its
-/// own, whose standard input is the agent's socket. The one argument is the largest file in bytes
-/// that a program may write.
+/// own, whose standard input is the agent's socket. The first argument is the largest file in bytes
+/// that a program may write, a second one the failpoint to arm.
 ///
 /// Returns the exit code: 0, or 64 when it was not started by an agent.
 pub fn spawner_main(args: &[String]) -> i32 {
+    if let Some(Err(_)) = args.get(1).map(|armed| failpoint::arm(armed)) {
+        return 64;
+    }
     let file_bytes_max = args.first().and_then(|text| text.parse().ok());
     let socket = io::stdin()
         .as_fd()
@@ -77,6 +78,7 @@ pub fn spawner_main(args: &[String]) -> i32 {
         return 71;
     }
     yard.reap();
+    failpoint::tell();
     0
 }
 
@@ -153,6 +155,7 @@ impl Yard {
         while let Ok(Some(request)) = requests.next::<Request>() {
             match request {
                 Request::Start(start) => {
+                    pass(Point::SpawnerAsked);
                     let socket = if start.channel {
                         requests.take_socket()
                     } else {
@@ -174,6 +177,7 @@ impl Yard {
     fn start(&self, start: &Start, socket: Option<OwnedFd>) {
         self.table().starting = true;
         let spawned = spawn(start, socket);
+        pass(Point::SpawnerSpawned);
         match &spawned {
             Ok(_) => self.reply(&[Reply::Started { key: start.key }]),
             Err(error) => self.reply(&[Reply::Failed {
@@ -182,6 +186,7 @@ impl Yard {
                 reason: error.to_string(),
             }]),
         }
+        pass(Point::SpawnerTold);
         let mut table = self.table();
         table.starting = false;
         let unclaimed = std::mem::take(&mut table.unclaimed);
@@ -194,6 +199,7 @@ impl Yard {
             },
         );
         table.pids.insert(start.key, pid);
+        pass(Point::SpawnerNoted);
         let replies = match unclaimed.get(&pid) {
             Some(end) => {
                 table.ended(pid, *end);
@@ -211,7 +217,7 @@ impl Yard {
     fn reap(&self) {
         loop {
             match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-                Ok(_) => {}
+                Ok(_) => pass(Point::SpawnerSawEnd),
                 Err(Errno::INTR) => continue,
                 // No child at all. A start unparks us; one that came before is remembered.
                 Err(_) => {
@@ -229,13 +235,16 @@ impl Yard {
             let replies = table.settle(no_orphans);
             drop(table);
             if !replies.is_empty() {
+                pass(Point::SpawnerReaped);
                 self.reply(&replies);
+                pass(Point::SpawnerToldEnd);
             }
         }
     }
 
     /// Ends everything; the reaper returns once nothing is left.
     fn close(&self) {
+        pass(Point::SpawnerAlone);
         loop {
             let mut table = self.table();
             table.closing = true;

@@ -15,6 +15,7 @@ use model::ids::Token;
 use model::job::ExitClass;
 use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec};
 use ports::executor::Submitted;
+use ports::failpoint::{Point, pass};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -129,6 +130,7 @@ impl Shared {
         plan: &Arc<AttemptPlan>,
         task: Option<Task>,
     ) -> bool {
+        pass(Point::WorkerWanted);
         let key = self.state().take_key();
         let data_bytes_max = Self::data_bytes_max(pool.memory);
         let prepared = self
@@ -204,6 +206,7 @@ impl Shared {
         };
         let sent = self.request(&Request::Start(start), Some(theirs.as_fd()));
         drop(theirs);
+        pass(Point::WorkerRequested);
         if let Err(reason) = &sent {
             // Nothing was started, so its socket closes by itself.
             self.worker_gone(key, Gone::NotStarted(ExitClass::Lost, reason.clone()));
@@ -256,6 +259,7 @@ impl Shared {
 
     /// The error says what it did instead of speaking the protocol.
     fn heard_line(self: &Arc<Self>, key: u64, line: &[u8]) -> Result<(), String> {
+        pass(Point::LineHeard);
         let said: Line = serde_json::from_slice(line).map_err(|error| {
             let start: String = String::from_utf8_lossy(line).chars().take(80).collect();
             format!(
@@ -384,6 +388,7 @@ impl Shared {
         let mut socket = lines.lock().unwrap_or_else(PoisonError::into_inner);
         // One that is gone has quit.
         let _ = socket.write_all(QUIT);
+        pass(Point::WorkerRetired);
     }
 
     pub(crate) fn kill_worker(&self, key: u64, blame: Blame) {
@@ -400,10 +405,12 @@ impl Shared {
     }
 
     fn write(self: &Arc<Self>, key: u64, lines: &Lines, line: &[u8]) {
+        pass(Point::LineWanted);
         let wrote = lines
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .write_all(line);
+        pass(Point::LineWritten);
         match wrote {
             Ok(()) => {}
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -494,6 +501,7 @@ impl Shared {
             return;
         };
         drop(state);
+        pass(Point::WorkerGone);
         if let (Some(task), Some(gone)) = (&worker.task, &worker.gone) {
             let (class, message) = self.cause_of_death(&worker, task, gone, now);
             let tail = || Self::seen(task, &worker.folder, End::Code(0), now).stderr_tail();

@@ -5,6 +5,7 @@
 //! and knows no other adapter.
 
 pub mod clock;
+pub mod failpoint;
 pub mod store;
 pub mod catalogue;
 pub mod executor;

@@ -92,6 +92,14 @@ pub enum StoreError {
         /// Which row, and what is wrong.
         detail: String,
     },
+    /// Another process works with the state folder: nothing was touched.
+    #[error("{tried}: {detail}")]
+    Held {
+        /// What was tried.
+        tried: String,
+        /// Who holds it, and what to do.
+        detail: String,
+    },
     /// Anything else.
     #[error("{tried}: {detail}")]
     Other {

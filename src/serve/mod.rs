@@ -25,6 +25,7 @@ use model::command::{Command, Order, Reply};
 use model::ids::{JobId, RunNumber, Token};
 use model::names::FileName;
 use ports::executor::{Executor, NewsSink};
+use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
 use ports::store::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +111,9 @@ struct SpoolToEngine(Sender<Message, Wait>);
 impl watch::SeenSink for SpoolToEngine {
     fn seen(&self, seen: Seen) {
         // A closed lane means that the instance stops; the next start scans the folder.
+        pass(Point::Seen);
         let _ = self.0.send(Message::Input(Input::Seen(seen)));
+        pass(Point::SeenTold);
     }
 }
 
@@ -185,7 +188,9 @@ impl Instance {
         let reloader = Arc::new(reloader);
         let parts = windows::parts(catalogue, &agent, meter, identity, files, reloader.clone());
         let server = api::serve(&windows::listen(config), parts)?;
+        pass(Point::WindowsOpen);
         let watchers = start_watchers(&checked, &agent, clock)?;
+        pass(Point::WatchersStarted);
         Ok(Self {
             agent,
             watchers,
@@ -244,8 +249,10 @@ impl Instance {
             // A watcher that failed said so when it did; stopping goes on.
             let _ = watcher.stop_and_join();
         }
+        pass(Point::WatchersEnded);
         let result = self.agent.join();
         self.server.stop();
+        pass(Point::Stopped);
         result
     }
 }
@@ -330,6 +337,7 @@ fn open_storage(
     storage
         .collect_garbage(&|name| known.contains(name) || !is_ours(name))
         .map_err(failed)?;
+    pass(Point::StorageOpened);
     Ok(Arc::new(storage))
 }
 

@@ -12,6 +12,7 @@ use model::job::ExitClass;
 use model::names::FileName;
 use model::units::Bytes;
 use model::work::{CommitFailure, CommitPlan, PlannedOutput, StoredOutput};
+use ports::failpoint::{Point, pass};
 use ports::storage::Storage;
 use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, open, openat2, renameat_with};
 use rustix::io::Errno;
@@ -38,6 +39,26 @@ pub struct PosixStorage {
 /// Folders whose entries have changed and are not synced yet.
 type Unsynced = BTreeSet<PathBuf>;
 
+/// What came of a plan.
+struct Placed {
+    answer: Result<Vec<StoredOutput>, CommitFailure>,
+    /// Names that were given on the way.
+    names: Vec<PathBuf>,
+}
+
+impl Placed {
+    /// The answer; an attempt that fails leaves nothing, because its next one has other names.
+    fn settled(self) -> Result<Vec<StoredOutput>, CommitFailure> {
+        if self.answer.is_err() {
+            for name in &self.names {
+                // What cannot be removed now is found at the next start.
+                let _ = fs::remove_file(name);
+            }
+        }
+        self.answer
+    }
+}
+
 impl PosixStorage {
     /// Opens the storage at `root`, made if need be; `work` finds the folder of an attempt.
     pub fn new(root: &Path, work: Resolver) -> Result<Self, CommitFailure> {
@@ -45,6 +66,7 @@ impl PosixStorage {
         fs::create_dir_all(root.join(HALF)).map_err(tried)?;
         // Copies that a crash cut short are nobody's.
         for entry in fs::read_dir(root.join(HALF)).map_err(tried)?.flatten() {
+            pass(Point::HalfRemoved);
             fs::remove_file(entry.path()).map_err(tried)?;
         }
         Ok(Self {
@@ -63,7 +85,7 @@ impl PosixStorage {
         plans: &[CommitPlan],
     ) -> Vec<Result<Vec<StoredOutput>, CommitFailure>> {
         let share = plans.len().div_ceil(GROUP_THREADS).max(1);
-        let mut shares: Vec<(Vec<_>, Unsynced)> = Vec::new();
+        let mut shares: Vec<(Vec<Placed>, Unsynced)> = Vec::new();
         if plans.len() <= 1 {
             shares.push(self.place_share(plans));
         } else {
@@ -84,45 +106,39 @@ impl PosixStorage {
             .iter()
             .flat_map(|(_, folders)| folders.clone())
             .collect();
-        let mut answers: Vec<_> = shares
-            .into_iter()
-            .flat_map(|(answers, _)| answers)
-            .collect();
+        let mut placed: Vec<_> = shares.into_iter().flat_map(|(placed, _)| placed).collect();
         let failure = unsynced.iter().find_map(|folder| {
             let error = sync_folder(folder).err()?;
             Some(site("syncing the folder", folder, &error))
         });
         if let Some(failure) = failure {
             // Which names have survived is not known, so none has.
-            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
-                *answer = Err(failure.clone());
+            for placed in placed.iter_mut().filter(|placed| placed.answer.is_ok()) {
+                placed.answer = Err(failure.clone());
             }
         }
-        answers
+        placed.into_iter().map(Placed::settled).collect()
     }
 
-    fn place_share(
-        &self,
-        plans: &[CommitPlan],
-    ) -> (Vec<Result<Vec<StoredOutput>, CommitFailure>>, Unsynced) {
+    fn place_share(&self, plans: &[CommitPlan]) -> (Vec<Placed>, Unsynced) {
         let mut unsynced = Unsynced::new();
-        let answers = plans
+        let placed = plans
             .iter()
             .map(|plan| self.place_all(plan, &mut unsynced))
             .collect();
-        (answers, unsynced)
+        (placed, unsynced)
     }
 
-    fn place_all(
-        &self,
-        plan: &CommitPlan,
-        unsynced: &mut Unsynced,
-    ) -> Result<Vec<StoredOutput>, CommitFailure> {
+    fn place_all(&self, plan: &CommitPlan, unsynced: &mut Unsynced) -> Placed {
         let folder = (self.work)(plan.token);
-        plan.outputs
+        let mut names = Vec::new();
+        let answer = plan
+            .outputs
             .iter()
-            .map(|output| self.place(output, &folder, unsynced))
-            .collect()
+            .map(|output| self.place(output, &folder, unsynced, &mut names))
+            .collect();
+        pass(Point::OutputsPlaced);
+        Placed { answer, names }
     }
 
     /// Puts one output in place.
@@ -131,6 +147,7 @@ impl PosixStorage {
         output: &PlannedOutput,
         folder: &Path,
         unsynced: &mut Unsynced,
+        names: &mut Vec<PathBuf>,
     ) -> Result<StoredOutput, CommitFailure> {
         let (name, path) = (output.name.as_str(), output.reported.path.as_str());
         if !is_inside(name) || name.starts_with(HALF) {
@@ -158,6 +175,7 @@ impl PosixStorage {
             }
             Err(error) => return Err(site("opening", &folder.join(path), &error.into())),
         };
+        pass(Point::OutputOpened);
         let tried = |what| {
             let path = folder.join(path);
             move |error: io::Error| site(what, &path, &error)
@@ -172,7 +190,9 @@ impl PosixStorage {
             adler32,
         };
         compare(output, &stored)?;
+        pass(Point::OutputSummed);
         file.sync_data().map_err(tried("syncing"))?;
+        pass(Point::OutputSynced);
         self.make_parents(&target, unsynced)?;
         let from = open(folder, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             .map_err(|error| site("opening", folder, &error.into()))?;
@@ -188,7 +208,9 @@ impl PosixStorage {
             Err(Errno::XDEV) => self.copy(&mut file, output, &stored, &target)?,
             Err(error) => return Err(site("renaming to", &target, &error.into())),
         }
+        pass(Point::OutputRenamed);
         note_parent(&target, unsynced);
+        names.push(target);
         Ok(stored)
     }
 
@@ -207,8 +229,11 @@ impl PosixStorage {
         let copied = io::Seek::rewind(file)
             .and_then(|()| File::create(&half))
             .and_then(|mut copy| {
+                pass(Point::CopyBegun);
                 let sums = sum(file, Some(&mut copy))?;
+                pass(Point::CopyWhole);
                 copy.sync_data()?;
+                pass(Point::CopySynced);
                 Ok(sums)
             })
             .map_err(|error| site("copying to", &half, &error));
@@ -237,7 +262,7 @@ impl PosixStorage {
         }
         self.make_parents(parent, unsynced)?;
         match fs::create_dir(parent) {
-            Ok(()) => {}
+            Ok(()) => pass(Point::OutputFolderMade),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(site("making the folder", parent, &error)),
         }
@@ -273,7 +298,9 @@ impl PosixStorage {
                 continue;
             };
             if !is_known(&name) {
+                pass(Point::GarbageFound);
                 fs::remove_file(&path).map_err(|error| site("removing", &path, &error))?;
+                pass(Point::GarbageRemoved);
                 removed.push(name);
             }
         }
@@ -370,7 +397,9 @@ fn note_parent(path: &Path, unsynced: &mut Unsynced) {
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()?;
+    pass(Point::OutputFolderSynced);
+    Ok(())
 }
 
 fn program(output: &PlannedOutput, what: String) -> CommitFailure {
@@ -530,6 +559,18 @@ mod tests {
             .unwrap_err();
         assert_eq!(failure.class, ExitClass::Program, "{}", failure.message);
         assert_eq!(fs::read(rig.store("n")).unwrap(), b"another");
+    }
+
+    #[test]
+    fn an_attempt_that_fails_leaves_nothing_of_what_went_well() {
+        let rig = Rig::new();
+        fs::write(rig.work().join("a"), b"Wikipedia").unwrap();
+        let mut half = plan("a", "ds/1/RECO-7-1.dat", Some(9), Some(SUM));
+        half.outputs
+            .extend(plan("b", "ds/1/DQM-7-1.dat", None, None).outputs);
+        let failure = rig.storage.commit(&half).unwrap_err();
+        assert!(failure.message.contains("does not exist"), "{failure:?}");
+        assert!(!rig.storage.path(&"ds/1/RECO-7-1.dat".into()).exists());
     }
 
     #[test]

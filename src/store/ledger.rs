@@ -21,6 +21,7 @@ use model::ids::{AgentNumber, Epoch};
 use model::lumi::LumiRecord;
 use model::time::Moment;
 use model::witness::Witness;
+use ports::failpoint::{Point, pass};
 use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -76,9 +77,11 @@ impl SqlLedger {
             _lock: lock,
         };
         let mut connection = ledger.take_connection(&tried)?;
+        pass(Point::StoreConnected);
         let migrated = ledger.blocking.wait(migrations::run(&mut connection));
         migrated.map_err(|error| from_migration(database.dialect(), &tried, error))?;
         ledger.connection = Some(connection);
+        pass(Point::StoreOpened);
         Ok(ledger)
     }
 
@@ -163,6 +166,7 @@ impl Ledger for SqlLedger {
             .wait(restore(&mut connection, self.agent_cell()));
         let rows = restored.map_err(|error| self.failed(&tried, error))?;
         self.connection = Some(connection);
+        pass(Point::RowsRead);
         Ok(rows)
     }
 }
@@ -171,6 +175,7 @@ impl Ledger for SqlLedger {
 async fn raise(connection: &mut Connection, agent: Cell) -> Result<Standing, sqlx::Error> {
     let own = || [agent.clone()];
     connection.command("BEGIN").await?;
+    pass(Point::EpochBegun);
     let raised = connection.execute("UPDATE agent SET epoch = epoch + 1 WHERE id = ?", own());
     if raised.await? == 0 {
         let sql = "INSERT INTO agent (id, epoch, last_batch, next_id, moment_us) \
@@ -187,7 +192,9 @@ async fn raise(connection: &mut Connection, agent: Cell) -> Result<Standing, sql
         })
     });
     let standing = standing.await?.pop().ok_or(sqlx::Error::RowNotFound)?;
+    pass(Point::EpochRaised);
     connection.command("COMMIT").await?;
+    pass(Point::EpochDurable);
     Ok(standing)
 }
 

@@ -81,7 +81,7 @@ fn batch(number: i64, facts: Vec<Fact>) -> Batch {
 
 fn other_part(error: StoreError) -> String {
     match error {
-        StoreError::Other { .. } => error.to_string(),
+        StoreError::Held { .. } | StoreError::Other { .. } => error.to_string(),
         other => panic!("{other:?}"),
     }
 }

@@ -2,6 +2,7 @@
 //! folder, out goes a guard; the lock ends with the process that holds it, however it ends. Readers
 //! do not need it.
 
+use ports::failpoint::{Point, pass};
 use ports::store::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -19,6 +20,7 @@ pub(crate) struct StateLock {
 impl StateLock {
     /// Takes the lock, or says who has it.
     pub(crate) fn take(state_dir: &Path) -> Result<Self, StoreError> {
+        pass(Point::LockWanted);
         let path = state_dir.join(LOCK_NAME);
         let tried = format!("lock {}", path.display());
         let other = |error: std::io::Error| StoreError::Other {
@@ -40,11 +42,13 @@ impl StateLock {
                      (its socket is in the folder), or stop it first",
                     holder.trim()
                 );
-                return Err(StoreError::Other { tried, detail });
+                return Err(StoreError::Held { tried, detail });
             }
         }
+        pass(Point::LockTaken);
         file.set_len(0).map_err(other)?;
         writeln!(file, "{}", std::process::id()).map_err(other)?;
+        pass(Point::LockNamed);
         Ok(Self { _file: file })
     }
 }

@@ -11,8 +11,10 @@ use crate::connection::{Connection, Fields};
 use crate::dialect::Dialect;
 use crate::rows::Cell;
 use crate::widths::Widths;
+use ports::failpoint::{Point, pass};
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::mysql::MySqlDatabaseError;
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -161,10 +163,23 @@ pub(crate) async fn standing(
 pub(crate) async fn run(connection: &mut Connection) -> Result<(), MigrateError> {
     let migrator = known(connection.dialect());
     match connection {
-        Connection::Sqlite(connection) => migrator.run(&mut *connection).await,
+        Connection::Sqlite(connection) => run_on_sqlite(connection, &migrator).await,
         Connection::Postgres(_) => run_on_postgres(connection, &migrator).await,
         Connection::Mariadb(_) => run_on_mariadb(connection, &migrator).await,
     }
+}
+
+/// One after the other: each is a transaction of its own.
+async fn run_on_sqlite(
+    connection: &mut SqliteConnection,
+    migrator: &Migrator,
+) -> Result<(), MigrateError> {
+    for known in migrator.iter() {
+        pass(Point::MigrationWanted);
+        migrator.run_to(known.version, &mut *connection).await?;
+        pass(Point::MigrationDone);
+    }
+    Ok(())
 }
 
 async fn run_on_postgres(

@@ -16,6 +16,7 @@ use crate::rows::{Cell, Contents, Table};
 use crate::upsert::Upserts;
 use model::ids::Epoch;
 use model::time::Moment;
+use ports::failpoint::{Point, pass};
 use ports::store::{Batch, StoreError};
 use std::sync::Arc;
 
@@ -128,7 +129,7 @@ impl Writing<'_> {
         let (fence, first) =
             tokio::join!(biased; self.begin(epoch, batch), async { cutter.next() });
         match fence? {
-            Fence::Open => {}
+            Fence::Open => pass(Point::CommitFenced),
             Fence::AlreadyDone => return self.command("ROLLBACK").await,
         }
         let mut next = first.map_err(failed)?;
@@ -136,13 +137,18 @@ impl Writing<'_> {
             let (written, following) =
                 tokio::join!(biased; self.write(piece), async { cutter.next() });
             written?;
+            pass(Point::CommitRows);
             next = following.map_err(failed)?;
         }
-        self.command("COMMIT").await
+        pass(Point::CommitWritten);
+        self.command("COMMIT").await?;
+        pass(Point::Committed);
+        Ok(())
     }
 
     async fn begin(&mut self, epoch: Epoch, batch: &Batch) -> Result<Fence, StoreError> {
         self.command("BEGIN").await?;
+        pass(Point::CommitBegun);
         self.fence(epoch, batch).await
     }
 

@@ -6,6 +6,9 @@
 //! anybody outside can know.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod audit;
+pub(crate) mod draw;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -15,6 +18,7 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The program under test.
@@ -27,6 +31,19 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) fn say(line: &str) {
     // Nobody listening is no reason to fail.
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The pipelines that come with the program: the names of their files and what stands in them.
+pub(crate) fn shipped_pipelines() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/definitions");
+    let names = files_below(&folder).into_iter();
+    let pipelines = names.filter(|name| Path::new(name).extension().is_some_and(|e| e == "toml"));
+    pipelines
+        .map(|name| {
+            let text = fs::read_to_string(folder.join(&name)).expect("definitions are text");
+            (name, text)
+        })
+        .collect()
 }
 
 /// What a command line said.
@@ -71,21 +88,59 @@ pub(crate) fn tier0(arguments: &[&str]) -> Said {
 /// A folder with a configuration, a spool, and sometimes a running instance.
 pub(crate) struct House {
     folder: tempfile::TempDir,
+    /// The work folder, where it is in memory.
+    memory: Option<tempfile::TempDir>,
     serve: Option<Child>,
     starts: u32,
 }
 
+/// An address of this machine that no other house has: what an instance that was killed has left
+/// in its folder must not lead to another one.
+fn own_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let [_, _, a, b] = std::process::id().to_be_bytes();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(number < 250, "so many houses are not needed");
+    format!("127.{}.{}.{number}", a % 250 + 1, b % 250 + 1)
+}
+
 impl House {
-    /// A folder with this configuration; `[instance]` is put in front.
+    /// A folder with this configuration; `[instance]` and `[api]` are put in front.
     pub(crate) fn new(name: &str, config: &str) -> Self {
+        Self::made(name, config, None)
+    }
+
+    /// As `new`, with a work folder on another file system, in memory.
+    pub(crate) fn in_memory(name: &str, config: &str) -> Self {
+        let memory = tempfile::tempdir_in("/dev/shm").expect("there is a file system in memory");
+        Self::made(name, config, Some(memory))
+    }
+
+    fn made(name: &str, config: &str, memory: Option<tempfile::TempDir>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let text = format!("[instance]\nname = \"{name}\"\nstate = \"state\"\n\n{config}");
+        let work = memory.as_ref().map_or(String::new(), |memory| {
+            format!("work = \"{}\"\n", memory.path().display())
+        });
+        let text = format!(
+            "[instance]\nname = \"{name}\"\nstate = \"state\"\n{work}\n\
+             [api]\nlisten = \"{}:0\"\n\n{config}",
+            own_address()
+        );
         fs::create_dir(folder.path().join("spool")).expect("the folder is empty");
         fs::write(folder.path().join("tier0.toml"), text).expect("the folder is ours");
         Self {
             folder,
+            memory,
             serve: None,
             starts: 0,
+        }
+    }
+
+    /// The work folder.
+    pub(crate) fn work(&self) -> PathBuf {
+        match &self.memory {
+            Some(memory) => memory.path().to_owned(),
+            None => self.path("state/work"),
         }
     }
 
@@ -121,6 +176,11 @@ impl House {
 
     /// Starts the instance, in a process group of its own, without waiting for it.
     pub(crate) fn launch(&mut self) {
+        self.launch_with(None);
+    }
+
+    /// As `launch`, with a failpoint armed.
+    pub(crate) fn launch_with(&mut self, failpoint: Option<&str>) {
         assert!(self.serve.is_none(), "one instance at a time");
         self.starts += 1;
         let log = fs::File::create(self.log_path()).expect("the folder is ours");
@@ -132,9 +192,47 @@ impl House {
             .stdout(Stdio::null())
             .stderr(log)
             .process_group(0)
+            .envs(failpoint.map(|armed| ("TIER0_FAILPOINT", armed)))
             .spawn()
             .expect("tier0 starts");
         self.serve = Some(child);
+    }
+
+    /// How the instance has ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        let child = self.serve.as_mut().expect("an instance runs");
+        let ended = child.try_wait().expect("it is our child")?;
+        self.serve = None;
+        Some(ended)
+    }
+
+    /// The answer to a question over HTTP, if the instance answers; nothing with `body` none, an
+    /// order otherwise.
+    pub(crate) fn http(&self, path: &str, body: Option<&str>) -> Option<(u16, Value)> {
+        let address = fs::read_to_string(self.path("state/api.addr")).ok()?;
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        let url = format!("http://{}/api/v1/{path}", address.trim());
+        let answer = match body {
+            None => agent.get(url).call(),
+            Some(body) => agent
+                .post(url)
+                .header("content-type", "application/json")
+                .send(body),
+        };
+        let mut answer = answer.ok()?;
+        let text = answer.body_mut().read_to_string().ok()?;
+        let document = serde_json::from_str(&text).ok()?;
+        Some((answer.status().as_u16(), document))
+    }
+
+    /// The rows of a list over HTTP, if the instance answers.
+    pub(crate) fn rows(&self, path: &str) -> Option<Vec<Value>> {
+        let (status, document) = self.http(path, None)?;
+        (status == 200).then(|| items(document))
     }
 
     /// Starts the instance and waits until it takes files.
@@ -269,19 +367,29 @@ impl House {
 
     /// Processes that this instance, or an earlier one on its folder, has started.
     pub(crate) fn processes(&self) -> Vec<(Pid, String)> {
-        let work = self.path("state/work");
-        let mark = format!("TIER0_INSTANCE={}", work.display());
-        let marked = |pid: &Pid| {
-            let environ = fs::read(proc_path(*pid, "environ")).unwrap_or_default();
-            environ
-                .split(|byte| *byte == 0)
-                .any(|e| e == mark.as_bytes())
+        let all = self.processes_by_epoch().into_iter();
+        all.map(|(_, pid, line)| (pid, line)).collect()
+    }
+
+    /// The same with the epoch that each belongs to.
+    pub(crate) fn processes_by_epoch(&self) -> Vec<(u64, Pid, String)> {
+        let mark = format!("TIER0_INSTANCE={}", self.work().display());
+        let epoch = |pid: Pid| {
+            let environ = fs::read(proc_path(pid, "environ")).unwrap_or_default();
+            let entries: Vec<&[u8]> = environ.split(|byte| *byte == 0).collect();
+            entries.contains(&mark.as_bytes()).then(|| {
+                let mut values = entries
+                    .iter()
+                    .filter_map(|e| e.strip_prefix(b"TIER0_EPOCH="));
+                let text = values
+                    .next()
+                    .and_then(|value| std::str::from_utf8(value).ok());
+                text.and_then(|text| text.parse().ok())
+                    .expect("who has the one mark has the other")
+            })
         };
-        let told = |pid: Pid| (pid, command_line(pid));
-        all_processes()
-            .into_iter()
-            .filter(marked)
-            .map(told)
+        let all = all_processes().into_iter();
+        all.filter_map(|pid| Some((epoch(pid)?, pid, command_line(pid))))
             .collect()
     }
 }
