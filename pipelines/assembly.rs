@@ -86,6 +86,21 @@ impl Assembled {
     }
 }
 
+/// What is typed in a table, by the way to it; members of a list by their names.
+pub fn typed_in(table: &Node) -> Typed {
+    let mut typed = Typed::new();
+    match &table.value {
+        Value::List(tables) => {
+            for table in tables {
+                let name = name_of(table).unwrap_or_default();
+                flatten(&format!("{name}: "), table, &mut typed);
+            }
+        }
+        _ => flatten("", table, &mut typed),
+    }
+    typed
+}
+
 fn flatten(way: &str, node: &Node, typed: &mut Typed) {
     match &node.value {
         Value::Table(entries) => {
@@ -140,6 +155,10 @@ pub fn assemble(
     };
     let documents = builder.build_all();
     let mut always = builder.found;
+    // What a pipeline lacks that could not inherit is not known to be lacking.
+    let orphans = always.iter().filter(|mistake| mistake.code == "P020");
+    let orphans: BTreeSet<String> = orphans.map(|mistake| mistake.file.clone()).collect();
+    let follows = |mistake: &Diagnosis| mistake.code == "T003" && orphans.contains(&mistake.file);
     let stretches = stretches(&documents, eras);
     if stretches.len() > STRETCHES_MAX {
         let message = format!(
@@ -154,7 +173,7 @@ pub fn assemble(
     let mut sets = Vec::new();
     for stretch in &stretches {
         let (set, mistakes) = definitions(&documents, eras, *stretch, used, look, &mut always);
-        for mistake in mistakes {
+        for mistake in mistakes.into_iter().filter(|mistake| !follows(mistake)) {
             found.entry(mistake).or_default().insert(*stretch);
         }
         sets.push((stretch.first, set));
@@ -199,8 +218,9 @@ fn definitions(
         return (Vec::new(), found);
     }
     found.extend(look(&drafts));
-    drafts.retain(|draft| used.is_none_or(|used| used.contains(&draft.definition.name)));
-    match link(drafts) {
+    let in_use = |draft: &Draft| used.is_none_or(|used| used.contains(&draft.definition.name));
+    let (drafts, not_in_use): (Vec<Draft>, Vec<Draft>) = drafts.into_iter().partition(in_use);
+    match link(drafts, &not_in_use) {
         Ok(definitions) => (definitions, found),
         Err(mistakes) => {
             found.extend(mistakes);
@@ -344,12 +364,21 @@ impl Builder<'_> {
             return Vec::new();
         };
         let primary = self.primary(document, 0);
+        let legal = |node: &Node| {
+            let keys = entries(node).iter().map(|(key, _)| key.text.as_str());
+            let foreign: Vec<&str> = keys.filter(|key| !DATASET_KEYS.contains(key)).collect();
+            without(node, &foreign)
+        };
         let mut layers = Vec::new();
         if let Some(common) = datasets.get("default") {
-            layers.push(as_definition(&without(common, &["processing"]), document));
+            // Mistakes in either are told by name, and once.
+            layers.push(as_definition(
+                &without(&legal(common), &["processing"]),
+                document,
+            ));
         }
         if let Some(own) = primary.and_then(|primary| datasets.get(&primary)) {
-            layers.push(as_definition(own, document));
+            layers.push(as_definition(&legal(own), document));
         }
         layers
     }

@@ -216,6 +216,17 @@ impl Diagnosis {
             excerpt: None,
         }
     }
+
+    /// The same where a secret stands at the place: the line is shown up to it. What is printed
+    /// goes into logs and over shoulders.
+    pub fn hiding_the_value(mut self) -> Self {
+        if let Some((line, caret)) = &mut self.excerpt {
+            let before = caret.chars().take_while(|c| *c == ' ').count();
+            *line = line.chars().take(before).chain("***".chars()).collect();
+            *caret = format!("{}^^^", " ".repeat(before));
+        }
+        self
+    }
 }
 
 impl fmt::Display for Diagnosis {
@@ -239,7 +250,8 @@ impl fmt::Display for Diagnosis {
 /// The nearest of some words, if one is near enough to have been meant.
 ///
 /// Distance: optimal string alignment (F. Damerau, CACM 7 (1964) 171): letters replaced, added,
-/// dropped, or two neighbours swapped. Near enough: a third of the letters, one at least.
+/// dropped, or two neighbours swapped. Near enough: a third of the letters, one at least; capitals
+/// count as their small letters.
 pub fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |candidate: &str| (candidate.len().max(word.len()) / 3).max(1);
     let comparable = |candidate: &&str| candidate.len().abs_diff(word.len()) <= near(candidate);
@@ -253,7 +265,8 @@ pub fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let small = |word: &str| word.chars().flat_map(char::to_lowercase).collect();
+    let (a, b): (Vec<char>, Vec<char>) = (small(a), small(b));
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
     for (i, x) in a.iter().enumerate() {
         let mut row = vec![i + 1];
@@ -290,6 +303,15 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_not_shown() {
+        let source = Source::new("a.toml", "url = \"a:word@b\" # word\n");
+        let found = source.diagnose(&(6..16), "C009", "a password", "move it");
+        let text = found.hiding_the_value().to_string();
+        assert!(text.contains("1 | url = ***\n  |       ^^^\n"), "{text}");
+        assert!(!text.replace("password", "").contains("word"), "{text}");
+    }
+
+    #[test]
     fn places_outside_the_text_do_no_harm() {
         for text in ["", "\n", "\u{1f980}", &"x".repeat(10_000)] {
             let source = Source::new("f", text);
@@ -306,6 +328,7 @@ mod tests {
         assert_eq!(nearest("max_event", words), Some("max_events"));
         assert_eq!(nearest("wiat", words), Some("wait"));
         assert_eq!(nearest("wat", words), Some("wait"));
+        assert_eq!(nearest("MAX_FILES", words), Some("max_files"));
         assert_eq!(nearest("zebra", words), None);
     }
 }

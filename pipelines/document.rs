@@ -5,7 +5,7 @@
 //! [`Document`]. Numbers stay as they were written, so that no decision goes through floating
 //! point. It never says what a key means; readers do.
 
-use crate::diagnosis::{Diagnosis, Place, Source};
+use crate::diagnosis::{Diagnosis, Place, Source, nearest};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -93,23 +93,22 @@ impl Document {
                 root,
             });
         }
-        let mut found: Vec<Diagnosis> = errors
+        let mut found: Vec<(usize, bool, Diagnosis)> = errors
             .iter()
             .map(|error| {
                 let at = error.span().unwrap_or(0..0);
-                let message = format!("this is not TOML: {}", error.message());
-                source.diagnose(
-                    &at,
-                    "T001",
-                    message,
-                    "write one `key = value` a line, each key once",
-                )
+                let (endless, diagnosis) = ungrammatical(&source, &at, error.message());
+                (at.start, endless, diagnosis)
             })
             .collect();
-        // What follows from the first mistake of a line helps nobody.
-        found.sort();
-        found.dedup_by_key(|diagnosis| diagnosis.line);
-        Err(found)
+        found.sort_by_key(|(at, ..)| *at);
+        // What follows from a bracket that is never closed, or from the first mistake of a line,
+        // helps nobody.
+        if let Some(endless) = found.iter().position(|(_, endless, _)| *endless) {
+            found.truncate(endless + 1);
+        }
+        found.dedup_by_key(|(.., diagnosis)| diagnosis.line);
+        Err(found.into_iter().map(|(.., diagnosis)| diagnosis).collect())
     }
 
     /// A document without a setting, to lay others over.
@@ -144,10 +143,25 @@ impl Document {
             value: Value::Untyped(value.to_owned()),
         };
         let key_at = 0..at.start.saturating_sub(1);
-        set(&mut self.root, path, new, &key_at).map_err(|()| {
-            let message = format!("{} leads to no setting", path.join("."));
-            let hint = "name the whole path of one setting, e.g. api.listen";
-            Box::new(self.sources[source].diagnose(&key_at, "T004", message, hint))
+        set(&mut self.root, path, new, &key_at).map_err(|astray| {
+            let diagnose = |code, message, hint: String| {
+                Box::new(self.sources[source].diagnose(&key_at, code, message, hint))
+            };
+            match astray {
+                Astray::NoSuchName { step, names } => {
+                    let hint = match nearest(&step, names.iter().map(String::as_str)) {
+                        Some(near) => format!("did you mean \"{near}\"?"),
+                        None => format!("the names there are {}", names.join(", ")),
+                    };
+                    let message = format!("{} names no {}: \"{step}\"", path.join("."), path[0]);
+                    diagnose("T002", message, hint)
+                }
+                Astray::NoTable => {
+                    let message = format!("{} leads to no setting", path.join("."));
+                    let hint = "name the whole path of one setting, e.g. api.listen";
+                    diagnose("T004", message, hint.to_owned())
+                }
+            }
         })
     }
 
@@ -171,7 +185,54 @@ impl Document {
     }
 }
 
-fn set(node: &mut Node, path: &[&str], new: Node, key_at: &Range<usize>) -> Result<(), ()> {
+/// A mistake of the grammar, and whether all behind it was read as its inside.
+fn ungrammatical(source: &Source, at: &Range<usize>, said: &str) -> (bool, Diagnosis) {
+    if let Some((open, close)) = unclosed(&source.text, at.start) {
+        let message = "this is not TOML: what begins here never ends";
+        let hint = format!("close it with {close}");
+        return (
+            true,
+            source.diagnose(&(open..open + 1), "T001", message, hint),
+        );
+    }
+    let hint = if said.contains("duplicate key") {
+        "remove or rename one: a key stands once in its table, a [section] once in a file"
+    } else if said.contains("must be quoted") {
+        "write texts, durations and sizes in straight quotes, as in \"real\" or \"60s\""
+    } else if said.contains("basic string") {
+        "end the text with a \" on the same line"
+    } else {
+        "write one `key = value` a line, each key once"
+    };
+    let message = format!("this is not TOML: {said}");
+    (false, source.diagnose(at, "T001", message, hint))
+}
+
+/// Where the list or inline table began that a mistake stands in and that does not end before the
+/// next section: the parser meets only what comes after it.
+fn unclosed(text: &str, at: usize) -> Option<(usize, char)> {
+    let before = text.get(..at)?;
+    let never_ends = |(open, bracket): (usize, &str)| {
+        let line = before[..open].rsplit('\n').next().unwrap_or_default();
+        let begins = line.trim_end().ends_with(['=', ',', '[', '{']) && !line.contains('#');
+        let close = if bracket == "{" { '}' } else { ']' };
+        let inside = &text[open + 1..];
+        let inside = &inside[..inside.find("\n[").unwrap_or(inside.len())];
+        let is_it = begins && before[open..].contains('\n') && !inside.contains(close);
+        is_it.then_some((open, close))
+    };
+    before.rmatch_indices(['{', '[']).find_map(never_ends)
+}
+
+/// Why a way leads nowhere.
+enum Astray {
+    /// Behind something that is no table.
+    NoTable,
+    /// In a list of tables, none of which has this name.
+    NoSuchName { step: String, names: Vec<String> },
+}
+
+fn set(node: &mut Node, path: &[&str], new: Node, key_at: &Range<usize>) -> Result<(), Astray> {
     let Some((step, rest)) = path.split_first() else {
         *node = new;
         return Ok(());
@@ -200,10 +261,20 @@ fn set(node: &mut Node, path: &[&str], new: Node, key_at: &Range<usize>) -> Resu
         }
         Value::List(tables) => {
             let named = |table: &Node| table.get("name").is_some_and(|name| name.is_text(step));
-            let at = tables.iter().position(named).ok_or(())?;
+            let Some(at) = tables.iter().position(named) else {
+                let names = tables.iter().filter_map(|table| table.get("name"));
+                let names = names.filter_map(|name| match &name.value {
+                    Value::Text(name) => Some(name.clone()),
+                    _ => None,
+                });
+                return Err(Astray::NoSuchName {
+                    step: (*step).to_owned(),
+                    names: names.collect(),
+                });
+            };
             set(&mut tables[at], rest, new, key_at)
         }
-        _ => Err(()),
+        _ => Err(Astray::NoTable),
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) struct TaskPlaces {
     pub(crate) outputs: Place,
     pub(crate) gates: Place,
     pub(crate) program: Place,
+    pub(crate) conditions: Place,
 }
 
 /// A trigger or an input as typed: a pipeline's trigger, or `task.LABEL`.
@@ -119,6 +120,16 @@ impl Draft {
             .map(|task| (&task.name, task.program[0].as_str()))
     }
 
+    /// The other arguments of its tasks that are placeholders of programs, in the same form.
+    pub fn other_programs(&self) -> impl Iterator<Item = (&TaskName, &str)> {
+        let tasks = self.definition.tasks.iter();
+        tasks.flat_map(|task| {
+            let others = task.program[1..].iter().map(String::as_str);
+            let named = others.filter(|word| word.starts_with("{program:"));
+            named.map(move |word| (&task.name, word))
+        })
+    }
+
     /// A mistake at the trigger, found by somebody who knows the streams.
     pub fn diagnose_trigger(
         &self,
@@ -142,6 +153,20 @@ impl Draft {
             .tasks
             .get(task)
             .map(|places| places.program.clone());
+        self.diagnose(&at.unwrap_or_default(), code, message, hint)
+    }
+
+    /// What is doubtful about the constants that a task reads, found by somebody who knows who
+    /// decides on them.
+    pub fn diagnose_conditions(
+        &self,
+        task: &TaskName,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Diagnosis {
+        let places = self.places.tasks.get(task);
+        let at = places.map(|places| places.conditions.clone());
         self.diagnose(&at.unwrap_or_default(), code, message, hint)
     }
 }
@@ -247,6 +272,16 @@ fn default_processing(name: &str) -> String {
 
 fn read_trigger<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Trigger> {
     let legal = ["stream", "output", "dataset", "request", "events"];
+    if let Value::Text(text) = &node.value {
+        let key = if text.contains('.') {
+            "output"
+        } else {
+            "stream"
+        };
+        let hint = format!("write trigger = {{ {key} = {text:?} }}");
+        reader.mistake(node, "T004", "a trigger is a table, this is a text", hint);
+        return None;
+    }
     let keys = reader.table(node, "a trigger", &legal)?;
     for key in ["dataset", "request", "events"] {
         if let Some(node) = keys.get(key) {

@@ -11,7 +11,7 @@ use crate::diagnosis::{Diagnosis, Place, nearest};
 use crate::document::Document;
 use crate::draft::Draft;
 use model::ids::RunNumber;
-use model::names::{OutputLabel, TagName, TaskPath};
+use model::names::{OutputLabel, PipelineName, TagName, TaskPath};
 use model::run::RunType;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,12 +33,13 @@ pub fn load(files: &[(&str, &str)]) -> Result<Vec<Definition>, Vec<Diagnosis>> {
     Ok(all.definitions.resolve(RunNumber(0)).to_vec())
 }
 
-/// Links drafts: pipelines in the order given.
-pub fn link(drafts: Vec<Draft>) -> Result<Vec<Definition>, Vec<Diagnosis>> {
+/// Links drafts: pipelines in the order given. Those that are not in use are only named to whoever
+/// misses them.
+pub fn link(drafts: Vec<Draft>, not_in_use: &[Draft]) -> Result<Vec<Definition>, Vec<Diagnosis>> {
     let mut found = Vec::new();
     check_pipeline_names(&drafts, &mut found);
-    check_triggers(&drafts, &mut found);
-    check_tags(&drafts, &mut found);
+    check_triggers(&drafts, not_in_use, &mut found);
+    check_tags(&drafts, not_in_use, &mut found);
     check_datasets(&drafts, &mut found);
     check_circles(&drafts, &mut found);
     if found.is_empty() {
@@ -75,15 +76,24 @@ fn check_pipeline_names(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
     }
 }
 
-fn check_triggers(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
-    let outputs: Vec<String> = tasks(drafts)
-        .flat_map(|(draft, task)| {
-            let path = path(draft, task);
-            task.outputs
-                .keys()
-                .map(move |label| format!("{path}.{label}"))
-        })
-        .collect();
+/// `pipeline.task.LABEL` of everything that is made.
+fn outputs(drafts: &[Draft]) -> Vec<String> {
+    let outputs = tasks(drafts).flat_map(|(draft, task)| {
+        let path = path(draft, task);
+        let labels = task.outputs.keys();
+        labels.map(move |label| format!("{path}.{label}"))
+    });
+    outputs.collect()
+}
+
+/// What to do where somebody who is not in use would do it.
+fn use_it(pipeline: &PipelineName) -> String {
+    format!("pipeline \"{pipeline}\" does, and is not in use: add it to pipelines.use")
+}
+
+fn check_triggers(drafts: &[Draft], not_in_use: &[Draft], found: &mut Vec<Diagnosis>) {
+    let outputs = outputs(drafts);
+    let idle = self::outputs(not_in_use);
     for draft in drafts {
         let Trigger::Output(path, label) = &draft.definition.trigger else {
             continue;
@@ -94,6 +104,7 @@ fn check_triggers(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
             continue;
         }
         let hint = match nearest(&typed, outputs.iter().map(String::as_str)) {
+            _ if idle.contains(&typed) => use_it(&path.pipeline),
             Some(near) => format!("did you mean \"{near}\"?"),
             None if outputs.is_empty() => "no pipeline here has an output".to_owned(),
             None => format!("outputs are {}", outputs.join(", ")),
@@ -141,8 +152,8 @@ fn calibrators(drafts: &[Draft]) -> BTreeMap<&TagName, Vec<(&Draft, &Task)>> {
     calibrators
 }
 
-fn check_tags(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
-    let calibrators = calibrators(drafts);
+fn check_tags(drafts: &[Draft], not_in_use: &[Draft], found: &mut Vec<Diagnosis>) {
+    let (calibrators, idle) = (calibrators(drafts), calibrators(not_in_use));
     for (tag, by) in &calibrators {
         for (draft, task) in &by[1..] {
             let first = path(by[0].0, by[0].1);
@@ -159,9 +170,13 @@ fn check_tags(drafts: &[Draft], found: &mut Vec<Diagnosis>) {
         for tag in of {
             let Some(by) = calibrators.get(tag) else {
                 let known = calibrators.keys().map(|tag| tag.as_str());
-                let hint = match nearest(tag.as_str(), known) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None => "add a gate for it to a harvest, or do not wait for it".to_owned(),
+                let idle = idle.get(tag).and_then(|by| by.first());
+                let hint = match (idle, nearest(tag.as_str(), known)) {
+                    (Some((draft, _)), _) => use_it(&draft.definition.name),
+                    (None, Some(near)) => format!("did you mean \"{near}\"?"),
+                    (None, None) => {
+                        "add a gate for it to a harvest, or do not wait for it".to_owned()
+                    }
                 };
                 let message = format!("it waits for tag \"{tag}\", which no task calibrates");
                 found.push(draft.diagnose(at, "P006", message, hint));

@@ -12,6 +12,10 @@ use model::units::Bytes;
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
+/// What is wanted of a count, for messages.
+const WHOLE_NUMBER: &str = "a whole number";
+/// What is wanted of a switch, for messages.
+const TRUE_OR_FALSE: &str = "true or false";
 /// Longest name of anything; far below what file systems allow for a whole path.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -67,6 +71,18 @@ impl<'d> Reader<'d> {
         self.note(self.document.diagnose(node, code, message, hint));
     }
 
+    /// Notes a mistake at a key.
+    pub fn mistake_at(
+        &self,
+        key: &Key,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let source = &self.document.sources[key.source];
+        self.note(source.diagnose(&key.at, code, message, hint));
+    }
+
     /// Notes a mistake that was found elsewhere.
     pub fn note(&self, diagnosis: Diagnosis) {
         self.found.borrow_mut().push(diagnosis);
@@ -78,8 +94,15 @@ impl<'d> Reader<'d> {
     }
 
     fn wrong_kind(&self, node: &Node, wanted: &str) {
-        let message = format!("{wanted} is wanted here, this is {}", node.value.kind());
-        self.mistake(node, "T004", message, format!("write {wanted}"));
+        let message = match &node.value {
+            Value::Untyped(text) => format!("{wanted} is wanted here, this is {text:?}"),
+            value => format!("{wanted} is wanted here, this is {}", value.kind()),
+        };
+        let hint = match &node.value {
+            Value::Text(text) if is_bare(text, wanted) => format!("write {text} without quotes"),
+            _ => format!("write {wanted}"),
+        };
+        self.mistake(node, "T004", message, hint);
     }
 
     /// A table; every key that is not among the legal ones is noted.
@@ -110,8 +133,7 @@ impl<'d> Reader<'d> {
             None => format!("its keys are {}", legal.join(", ")),
         };
         let message = format!("{what} has no key \"{}\"", key.text);
-        let source = &self.document.sources[key.source];
-        self.note(source.diagnose(&key.at, "T002", message, hint));
+        self.mistake_at(key, "T002", message, hint);
     }
 
     /// The entries of a table with free keys.
@@ -169,7 +191,7 @@ impl<'d> Reader<'d> {
             Value::Untyped(text) if text == "true" => Some(true),
             Value::Untyped(text) if text == "false" => Some(false),
             _ => {
-                self.wrong_kind(node, "true or false");
+                self.wrong_kind(node, TRUE_OR_FALSE);
                 None
             }
         }
@@ -178,9 +200,19 @@ impl<'d> Reader<'d> {
     /// A whole number within limits.
     pub fn count(&self, node: &Node, limits: RangeInclusive<u64>) -> Option<u64> {
         let (Value::Integer(text) | Value::Untyped(text)) = &node.value else {
-            self.wrong_kind(node, "a whole number");
+            self.wrong_kind(node, WHOLE_NUMBER);
             return None;
         };
+        if !is_bare(text, WHOLE_NUMBER) {
+            let message = format!("{WHOLE_NUMBER} is wanted here, this is {text:?}");
+            self.mistake(
+                node,
+                "T004",
+                message,
+                "write it in decimal digits, as in 16",
+            );
+            return None;
+        }
         match text.parse::<u64>() {
             Ok(number) if limits.contains(&number) => Some(number),
             _ => {
@@ -226,7 +258,13 @@ impl<'d> Reader<'d> {
             );
             return None;
         }
-        match Span::parse(self.text(node)?) {
+        let text = self.text(node)?;
+        if text.trim_start().starts_with('-') {
+            let message = format!("a duration is never negative, this is {text:?}");
+            self.mistake(node, "T008", message, "write it without the sign");
+            return None;
+        }
+        match Span::parse(text) {
             Ok(span) => Some(span.max(Span::ZERO)),
             Err(why) => {
                 let hint = "units are us, ms, s, m, h, d";
@@ -238,17 +276,26 @@ impl<'d> Reader<'d> {
 
     /// A size of at least a byte.
     pub fn bytes(&self, node: &'d Node) -> Option<Bytes> {
-        if !matches!(node.value, Value::Text(_) | Value::Untyped(_)) {
-            let message = format!("a size carries its unit; this is {}", node.value.kind());
-            self.mistake(
-                node,
-                "T007",
-                message,
-                "write it in quotes with a unit, as in \"4GiB\"",
-            );
+        let without_unit = |what: &str| {
+            let message = format!("a size carries its unit; this is {what}");
+            let hint = "write it in quotes with a unit, as in \"4GiB\"";
+            self.mistake(node, "T007", message, hint);
+        };
+        let (Value::Text(text) | Value::Untyped(text)) = &node.value else {
+            without_unit(node.value.kind());
+            return None;
+        };
+        // Four thousand bytes are never meant where somebody writes a memory of "4000".
+        if text.trim_end().ends_with(|c: char| c.is_ascii_digit()) {
+            without_unit(&format!("{text:?}"));
             return None;
         }
-        match Bytes::parse(self.text(node)?) {
+        if text.trim_start().starts_with('-') {
+            let message = format!("a size is never negative, this is {text:?}");
+            self.mistake(node, "T008", message, "write it without the sign");
+            return None;
+        }
+        match Bytes::parse(text) {
             Ok(bytes) if bytes > Bytes(0) => Some(bytes),
             Ok(_) => {
                 self.mistake(
@@ -294,7 +341,14 @@ impl<'d> Reader<'d> {
                 "a list of {what} is wanted here, this is {}",
                 node.value.kind()
             );
-            self.mistake(node, "T004", message, "write [ .., .. ]");
+            let hint = match what.split_once("(written as ") {
+                Some((_, written)) => {
+                    let written = written.trim_end_matches(')');
+                    format!("write {written}, with two brackets, over each of them")
+                }
+                None => "write [ .., .. ]".to_owned(),
+            };
+            self.mistake(node, "T004", message, hint);
             &[]
         }
     }
@@ -322,6 +376,18 @@ impl<'d> Keys<'d> {
             reader.mistake(self.node, "T003", message, format!("add {example}"));
         }
         found
+    }
+}
+
+/// Whether a text is what is wanted, but for the quotes around it.
+fn is_bare(text: &str, wanted: &str) -> bool {
+    match wanted {
+        WHOLE_NUMBER => {
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        TRUE_OR_FALSE => matches!(text, "true" | "false"),
+        _ => false,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::retry::{
     Cause, DEFAULT_RETRY, Growth, NeedsGrowth, OnceMore, Reaction, RetryPolicy, RetryRule,
 };
 use model::job::ExitClass;
+use model::resource::Needs;
 use model::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,6 +101,34 @@ pub(super) fn read_retry<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Retr
     })
 }
 
+/// A limit below what the first attempt has leaves nothing to grow.
+pub(super) fn check_growth(reader: &Reader<'_>, node: &Node, policy: &RetryPolicy, needs: &Needs) {
+    let memory = policy.growth.memory_max.filter(|most| *most < needs.memory);
+    let wall = policy.growth.wall_max.filter(|most| *most < needs.wall);
+    let limits = [
+        (
+            "memory_max",
+            "memory",
+            memory.map(|most| most.to_string()),
+            needs.memory.to_string(),
+        ),
+        (
+            "wall_max",
+            "time",
+            wall.map(|most| most.to_string()),
+            needs.wall.to_string(),
+        ),
+    ];
+    for (key, what, most, first) in limits {
+        if let (Some(most), Some(at)) = (most, node.get(key)) {
+            let message =
+                format!("{what} grows to {most} at most, and begins with {first} (needs)");
+            let hint = format!("write a larger {key}, or leave it out: {what} then grows fourfold");
+            reader.mistake(at, "T008", message, hint);
+        }
+    }
+}
+
 /// The keys that a whole policy and a rule of its own share.
 fn read_rule<'d>(reader: &Reader<'d>, keys: &Keys<'d>, otherwise: &RetryRule) -> RetryRule {
     let pause_every = keys
@@ -142,7 +171,7 @@ fn read_own_rules<'d>(
     let mut rules = BTreeMap::new();
     for (key, node) in reader.entries(node, "rules of their own") {
         let Some(cause) = cause_of(&key.text) else {
-            no_cause(reader, node, &key.text);
+            reader.mistake_at(key, "T009", no_cause(&key.text), CAUSES);
             continue;
         };
         if let Some(keys) = reader.table(node, &format!("on.{}", key.text), RULE_KEYS) {
@@ -179,7 +208,7 @@ fn read_causes<'d>(reader: &Reader<'d>, node: &'d Node) -> BTreeSet<Cause> {
             Some(cause) => {
                 causes.insert(cause);
             }
-            None => no_cause(reader, node, text),
+            None => reader.mistake(node, "T009", no_cause(text), CAUSES),
         }
     }
     causes
@@ -188,9 +217,8 @@ fn read_causes<'d>(reader: &Reader<'d>, node: &'d Node) -> BTreeSet<Cause> {
 const CAUSES: &str = "write an exit code as in 8001, or a class: transient, input, memory, time, \
                       program, site";
 
-fn no_cause(reader: &Reader<'_>, node: &Node, text: &str) {
-    let message = format!("\"{text}\" is no cause of a failure");
-    reader.mistake(node, "T009", message, CAUSES);
+fn no_cause(text: &str) -> String {
+    format!("\"{text}\" is no cause of a failure")
 }
 
 /// An exit code or a class; success and what our own restart ended are no causes.

@@ -29,7 +29,7 @@ pub(super) fn read_upload_wait<'d>(reader: &Reader<'d>, keys: &Keys<'d>, calibra
 
 pub(super) fn read_gates<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<GateRule> {
     let mut gates: Vec<GateRule> = Vec::new();
-    for node in reader.list(node, "gates") {
+    for node in reader.list(node, "gates (written as [[task.gate]])") {
         let Some(gate) = read_gate(reader, node) else {
             continue;
         };

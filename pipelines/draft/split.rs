@@ -163,7 +163,8 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Splitter> 
         reader.mistake(by, "P007", message, hint);
         return None;
     }
-    let words: Vec<_> = KINDS.iter().map(|kind| (kind.0, *kind)).collect();
+    let built = KINDS.iter().filter(|kind| !TO_COME.contains(&kind.0));
+    let words: Vec<_> = built.map(|kind| (kind.0, *kind)).collect();
     let (word, own) = reader.word(by, "splitter", &words)?;
     let legal: Vec<&str> = std::iter::once("by").chain(own.iter().copied()).collect();
     let keys = reader.table(node, &format!("splitter \"{word}\""), &legal)?;
@@ -463,7 +464,7 @@ impl<'d> Split<'_, 'd> {
             let Some(run) = key.text.parse().ok().filter(|run| *run > 0).map(RunNumber) else {
                 let message = format!("{:?} is no run number", key.text);
                 let hint = "write lumi_mask = { \"402144\" = [[1, 20], [25, 30]] }";
-                self.reader.mistake(ranges, "T008", message, hint);
+                self.reader.mistake_at(key, "T008", message, hint);
                 return None;
             };
             let ranges = self.reader.list(ranges, "ranges of lumis").iter();

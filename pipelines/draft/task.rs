@@ -89,6 +89,9 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         .get("early")
         .and_then(|node| reader.flag(node))
         .unwrap_or(true);
+    if let (Some(policy), Some(node)) = (&policy, keys.get("retry")) {
+        retry::check_growth(reader, node, policy, &needs);
+    }
     let splitter = splitter?;
     check_one_job_a_run(reader, &keys, &splitter, !calibrates.is_empty(), certifies);
     let at = |key: &str| keys.get(key).unwrap_or(node).place();
@@ -98,6 +101,10 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         outputs: at("outputs"),
         gates: at("gate"),
         program: at("program"),
+        conditions: keys
+            .get("needs")
+            .map_or(node, |needs| needs.get("conditions").unwrap_or(needs))
+            .place(),
     };
     let task = Task {
         name: TaskName::new(name?),
@@ -148,6 +155,13 @@ fn read_input<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<TypedInput> {
 }
 
 fn read_program<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Vec<String>> {
+    if let Value::Text(text) = &node.value {
+        let words: Vec<String> = text.split_whitespace().map(|w| format!("{w:?}")).collect();
+        let message = "a program is a list, itself and its arguments; this is a text";
+        let hint = format!("write program = [{}]", words.join(", "));
+        reader.mistake(node, "T004", message, hint);
+        return None;
+    }
     let list = reader.list(node, "texts, the program and its arguments,");
     if list.is_empty() {
         if matches!(node.value, Value::List(_)) {
@@ -254,7 +268,7 @@ fn read_outputs<'d>(reader: &Reader<'d>, node: &'d Node) -> BTreeMap<OutputLabel
         if key.text.is_empty() || !key.text.chars().all(legal) {
             let message = format!("{:?} cannot be a label", key.text);
             let hint = "use letters, digits, \"_\" and \"-\", as in RECO";
-            reader.mistake(kind, "T005", message, hint);
+            reader.mistake_at(key, "T005", message, hint);
             continue;
         }
         let Some(text) = reader.text(kind) else {
