@@ -22,7 +22,7 @@ needs = { cores = 2, memory = "2GiB" }
 [[task]]
 name = "reco"
 program = ["x", "muons"]
-split = { by = "event", max_events = { default = 750, from_run = { 100 = 500 } } }
+split = { by = "event", events_per_job = { default = 750, from_run = { 100 = 500 } } }
 needs = { cores = 8 }
 outputs = { RECO = "parquet" }
 [[task]]
@@ -43,7 +43,7 @@ needs = { cores = 1 }
 [[task]]
 name = "reco"
 program = ["x", "cosmics"]
-split = { max_events = 10 }
+split = { events_per_job = 10 }
 [[task]]
 name = "sum"
 enabled = { default = true, era = { "B" = false } }
@@ -174,5 +174,5 @@ fn the_era_goes_first_then_the_run_then_the_default() {
     assert_eq!(firsts, [0, 50, 100, 200]);
     let typed = &all.typed(RunNumber(60))["prompt"];
     assert_eq!(typed["budget.seen_to_published"], "\"24h\"");
-    assert_eq!(typed["task reco: split.max_events"], "750");
+    assert_eq!(typed["task reco: split.events_per_job"], "750");
 }
