@@ -174,7 +174,10 @@ impl Stage {
                     "what was acknowledged is forgotten: {job}"
                 );
             } else if task == GIVEN_UP && ["sent", "running"].contains(&state) {
-                let answer = self.house.http(&format!("jobs/{id}:cancel"), Some("{}"));
+                let answer = self.house.http(
+                    &format!("jobs/{id}:cancel"),
+                    Some(r#"{"by": "a test", "reason": "it lingers"}"#),
+                );
                 if answer.is_some_and(|(status, _)| status == 200) {
                     self.given_up.insert(id);
                 }
