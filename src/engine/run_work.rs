@@ -310,6 +310,13 @@ impl RunWork {
             return false;
         };
         let merged = merge(&[witness], *first, &Ended::new());
+        // Of a stream that it is the first to name, nothing is here.
+        if stream
+            .as_ref()
+            .is_some_and(|named| !self.streams.contains_key(named))
+        {
+            return LumiState::of(&merged, Received::default()) == LumiState::Closed;
+        }
         let mut concerned = self
             .streams
             .iter()
