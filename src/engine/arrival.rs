@@ -28,9 +28,11 @@ impl Engine {
 
     fn file_seen(&mut self, now: Moment, arrival: Arrival, effects: &mut Vec<Effect>) {
         let key = (arrival.profile.clone(), arrival.name.clone());
-        if let Some(id) = self.file_names.get(&key) {
-            if !self.files[id].same_content(&arrival) {
-                self.refuse_conflict(now, &arrival, *id, effects);
+        if let Some(id) = self.file_names.get(&key).copied() {
+            if !self.files[&id].same_content(&arrival) {
+                self.refuse_conflict(now, &arrival, id, effects);
+            } else if self.files[&id].is_mended_by(&arrival) {
+                self.sent_again(now, id, &arrival, effects);
             }
             return;
         }

@@ -277,7 +277,10 @@ impl Engine {
         let work = self.known_run(number)?;
         if work.run.state.is_closed() {
             let word = work.run.state.word();
-            return Err(Reply::Done(format!("run {number} was already {word}")));
+            return Err(Reply::Refused(format!(
+                "run {number} is {word}: all that was announced is here or was declared; \
+                 `tier0 run show {number}` tells by whom"
+            )));
         }
         let one_lumi = scope
             .lumis

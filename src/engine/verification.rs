@@ -7,6 +7,7 @@
 use crate::timers::Timer;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
+use model::arrival::Arrival;
 use model::fact::Fact;
 use model::file::{Content, File};
 use model::ids::{FileId, JobId, Token};
@@ -143,14 +144,30 @@ impl Engine {
         effects.push(Effect::Record(Fact::FileIs(file.clone())));
         self.clear_alarm(now, &key, effects);
         if let Content::Differs { bytes, adler32 } = file.content {
-            let key = format!(
-                "file-corrupt/{}/{}",
-                file.arrival.profile, file.arrival.name
-            );
+            let key = corrupt_key(&file);
             let text = corrupt(&file, bytes, adler32);
             self.alarm(now, key, Severity::High, text, effects);
         }
         self.prove(now, effects);
+    }
+
+    /// A file that was not what its sender claims was sent again: jobs that are retried read it
+    /// back anew.
+    pub(crate) fn sent_again(
+        &mut self,
+        now: Moment,
+        id: FileId,
+        arrival: &Arrival,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        file.content = Content::Claimed;
+        (file.arrival.mtime, file.arrival.inode) = (arrival.mtime, arrival.inode);
+        let key = corrupt_key(file);
+        effects.push(Effect::Record(Fact::FileIs(file.clone())));
+        self.clear_alarm(now, &key, effects);
     }
 
     /// Winners whose inputs are known now.
@@ -171,6 +188,11 @@ impl Engine {
     }
 }
 
+fn corrupt_key(file: &File) -> String {
+    let arrival = &file.arrival;
+    format!("file-corrupt/{}/{}", arrival.profile, arrival.name)
+}
+
 /// What a file is that is not what its sender claimed, and what to do.
 fn corrupt(file: &File, bytes: Bytes, adler32: u32) -> String {
     let arrival = &file.arrival;
@@ -179,15 +201,8 @@ fn corrupt(file: &File, bytes: Bytes, adler32: u32) -> String {
     format!(
         "{} of run {}, lumi {} is not what its sidecar claims: {} bytes{claimed} were claimed, {} \
          bytes, adler32:{adler32:08x} are there. Nothing made of it is published. Have it sent \
-         again under a new name; `tier0 file declare-lost --run {} --stream {} --lumis {}` gives \
-         it up.",
-        arrival.name,
-        arrival.run,
-        arrival.lumi,
-        arrival.bytes.0,
-        bytes.0,
-        arrival.run,
-        arrival.stream,
-        arrival.lumi,
+         again under its name, then `tier0 job retry` the jobs that read it (`tier0 job ls --run \
+         {} --state failed`).",
+        arrival.name, arrival.run, arrival.lumi, arrival.bytes.0, bytes.0, arrival.run,
     )
 }

@@ -70,6 +70,14 @@ impl File {
         same && bytes == self.arrival.bytes
     }
 
+    /// Whether a second sighting of what was not as claimed is another try of its sender: the same
+    /// claim for a file that was written anew.
+    pub fn is_mended_by(&self, other: &Arrival) -> bool {
+        let mine = &self.arrival;
+        let differs = matches!(self.content, Content::Differs { .. });
+        differs && (mine.mtime != other.mtime || mine.inode != other.inode)
+    }
+
     /// Whether a second sighting under the same name shows the same content, as far as attributes
     /// can tell.
     ///

@@ -153,14 +153,19 @@ impl Tables {
             &file.id,
             "I1: a name was accepted twice",
         )?;
-        // Of an accepted file only one thing is learnt later, once: whether it is what was claimed.
+        // Of an accepted file only one thing is learnt later: whether it is what was claimed. Only
+        // one that is not may be sent again.
         let learnt = |before: &File| {
-            let content = file.content;
-            before.content == Content::Claimed
-                && File {
-                    content,
-                    ..before.clone()
-                } == *file
+            let mut same = File {
+                content: file.content,
+                ..before.clone()
+            };
+            let again = matches!(before.content, Content::Differs { .. })
+                && file.content == Content::Claimed;
+            if again {
+                (same.arrival.inode, same.arrival.mtime) = (file.arrival.inode, file.arrival.mtime);
+            }
+            (again || before.content == Content::Claimed) && same == *file
         };
         if self.files.get(&file.id).is_some_and(learnt) {
             self.files.insert(file.id, file.clone());

@@ -119,13 +119,19 @@ fn a_trickle_behind_a_hole_waits_no_longer_than_twice_its_time() {
                  empty: lumi 2 and what follows wait for it, 20.00 s at most",
             ),
             ("restart", ""),
-            ("wait 21", "alarm lumis-missing/1/Muons; start p#1 attempt 1 on 3 lumis 2-2 3-3 4-4"),
+            (
+                "wait 21",
+                "alarm lumis-missing/1/Muons; start p#1 attempt 1 on 3 lumis 2-2 3-3 4-4",
+            ),
             ("file 1 5 e 10", "file e"),
             ("lumi 1 5 10", ""),
             ("wait 60", ""),
             ("wait 1", "start p#2 attempt 1 on 1 lumis 5-5"),
             ("file 1 1 a 10", "file a"),
-            ("lumi 1 1 10", "cleared lumis-missing/1/Muons; start p#3 attempt 1 on 1 lumis 1-1"),
+            (
+                "lumi 1 1 10",
+                "cleared lumis-missing/1/Muons; start p#3 attempt 1 on 1 lumis 1-1",
+            ),
             ("file 1 7 g 10", "file g"),
             ("lumi 1 7 10", ""),
             (

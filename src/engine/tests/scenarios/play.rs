@@ -13,7 +13,7 @@
 //! `by=I/N` (data acquisition instance I of N); `message` (not a record); `ls=A-B`, `as=WORD`,
 //! `count=N`, `dry` for orders; `bytes=SIZE` behind `ok` is the size of the outputs.
 //!
-//! `corrupt FILE` makes a file's content other than its sender claims; `restart` makes another
+//! `corrupt FILE` makes a file's content other than its sender claims, `mend FILE` what it claims; `restart` makes another
 //! engine of what was recorded, `holds` tells what tasks wait for,
 //! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
 //! `datasets RUN` which hold something of it.
@@ -255,6 +255,9 @@ impl Play {
             })),
             "corrupt" => {
                 self.corrupt.insert(words[1].to_owned());
+            }
+            "mend" => {
+                self.corrupt.remove(words[1]);
             }
             "restart" => self.restart(),
             "holds" => self.holds(),
