@@ -3,38 +3,56 @@
 
 use model::time::{Moment, Span};
 use ports::clock::Clock;
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A clock for one process.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     anchor: Moment,
-    started: Instant,
+    started: Span,
+}
+
+/// Since the machine was started, the time that it slept included.
+fn since_boot() -> Span {
+    let now = clock_gettime(ClockId::Boottime);
+    Span(
+        now.tv_sec
+            .saturating_mul(1_000_000_000)
+            .saturating_add(now.tv_nsec),
+    )
+}
+
+fn wall() -> Moment {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Moment::default() + Span::from_duration(since_1970.unwrap_or(Duration::ZERO))
 }
 
 impl SystemClock {
     /// Anchors a clock now, but never before `not_before`, the largest moment on record: time goes
     /// on from there until the wall clock has caught up with it.
     pub fn start(not_before: Moment) -> Self {
-        let since_1970 = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
-        let wall = Moment::default() + Span::from_duration(since_1970);
         Self {
-            anchor: wall.max(not_before),
-            started: Instant::now(),
+            anchor: wall().max(not_before),
+            started: since_boot(),
         }
+    }
+
+    /// How far the wall clock is ahead of this one: not at all, unless somebody set it, or it was
+    /// behind what is on record at the start.
+    pub fn wall_ahead(&self) -> Span {
+        wall().since(self.now())
     }
 
     /// The instant of the operating system at which this clock will show `moment`.
     pub fn instant_of(&self, moment: Moment) -> Instant {
-        self.started + moment.since(self.anchor).to_duration()
+        Instant::now() + moment.since(self.now()).to_duration()
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        self.anchor + Span::from_duration(self.started.elapsed())
+        self.anchor + Span(since_boot().0.saturating_sub(self.started.0))
     }
 }
 
@@ -50,5 +68,7 @@ mod tests {
         assert!(first >= future);
         assert!(clock.now() >= first);
         assert!(SystemClock::start(Moment(0)).now() > Moment(1_600_000_000_000_000_000));
+        assert!(clock.wall_ahead() < Span::from_secs(-1_000_000));
+        assert!(SystemClock::start(Moment(0)).wall_ahead() < Span::from_secs(1));
     }
 }

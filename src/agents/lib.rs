@@ -14,5 +14,6 @@ pub mod clock;
 pub mod commands;
 mod batch;
 mod writer;
+pub mod surroundings;
 mod perform;
 pub mod runtime;

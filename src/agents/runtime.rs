@@ -5,18 +5,21 @@ use crate::batch::Batches;
 use crate::clock::SystemClock;
 use crate::commands::Commands;
 use crate::message::Message;
-use crate::perform::{self, EngineNews, ExecutorWork, Reading, StorageWork};
-use crate::writer;
+use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork};
+use crate::surroundings::Surroundings;
+use crate::writer::Writer;
 use engine::{Effect, Engine, Input, Setup};
 use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use meter::Meter;
+use model::alarm::Severity;
 use model::budget::Hop;
 use model::ids::Token;
 use model::resource::Mode;
-use model::time::Moment;
+use model::time::{Moment, Span};
+use model::trouble::{DiskRole, Trouble};
 use model::work::AttemptNews;
-use parking_lot::Mutex;
 use ports::clock::Clock;
+use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
@@ -43,8 +46,12 @@ const WORK_RETRY: Duration = Duration::from_millis(1);
 /// A stop waits so long for the store to take what is decided; then it ends as a crash would, and
 /// the restart makes it again.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// A wall clock that is further away than this was set by somebody (D20).
+const CLOCK_JUMP: Span = Span::from_secs(1);
+/// The key of the alarm about that.
+const CLOCK: &str = "clock/jumped";
 /// Threads that put outputs in place: their time goes into waiting for the disk.
-const STORAGE_THREADS: usize = 2;
+const STORAGE_THREADS: [&str; 2] = ["storage", "storage-2"];
 
 /// Makes an executor, given where its news go; or says why it cannot.
 pub type MakeExecutor = Box<dyn FnOnce(Arc<dyn NewsSink>) -> Result<Box<dyn Executor>, String>>;
@@ -65,6 +72,10 @@ pub struct Parts {
     pub storage: Arc<dyn Storage>,
     /// Reads files back.
     pub files: Arc<dyn ReadBack>,
+    /// The disk under the outputs.
+    pub output_disk: Arc<dyn Disk>,
+    /// The disk under the store.
+    pub state_disk: Arc<dyn Disk>,
     /// The agent's clock.
     pub clock: SystemClock,
     /// Where hops are measured.
@@ -95,8 +106,6 @@ pub struct Status {
     pub worst_step_ns: AtomicU64,
     /// Whether the store refuses to write just now.
     pub store_stalled: Arc<AtomicBool>,
-    /// Troubles of performers, the last few.
-    pub troubles: Mutex<VecDeque<String>>,
 }
 
 /// Why an agent ended.
@@ -132,6 +141,8 @@ pub enum AgentError {
 pub struct AgentHandle {
     /// The door for commands.
     pub commands: Commands,
+    /// What is wrong around it.
+    pub surroundings: Surroundings,
     /// What the loop tells about itself.
     pub status: Arc<Status>,
     /// The lane of files and records; one clone a watcher.
@@ -156,7 +167,11 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let status = Arc::new(Status::default());
     let clock: Arc<dyn Clock> = Arc::new(parts.clock);
 
-    let sink: Arc<dyn NewsSink> = Arc::new(EngineNews(answer_sender.clone()));
+    let surroundings = Surroundings::new(answer_sender.clone(), clock.clone());
+    let sink: Arc<dyn NewsSink> = Arc::new(EngineNews {
+        engine: answer_sender.clone(),
+        surroundings: surroundings.clone(),
+    });
     let executor = (parts.executor)(sink).map_err(AgentError::Executor)?;
     let (executor_sender, executor_lane) = lanes::refuse(WORK_LANE);
     let (answers, executor_clock) = (answer_sender.clone(), clock.clone());
@@ -166,14 +181,18 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
 
     let mut storage = Vec::new();
     let mut storage_threads = Vec::new();
-    for _ in 0..STORAGE_THREADS {
+    for who in STORAGE_THREADS {
         let (sender, lane) = lanes::refuse(WORK_LANE);
-        let (answers, port) = (answer_sender.clone(), parts.storage.clone());
-        let good_runs = parts.good_runs.clone();
+        let shelf = Shelf {
+            who,
+            storage: parts.storage.clone(),
+            engine: answer_sender.clone(),
+            good_runs: parts.good_runs.clone(),
+            surroundings: surroundings.clone(),
+            disk: (DiskRole::Output, parts.output_disk.clone()),
+        };
         storage.push(sender);
-        storage_threads.push(performer("storage", &answer_sender, move || {
-            perform::storage(&port, lane, &answers, &good_runs);
-        })?);
+        storage_threads.push(performer(who, &answer_sender, move || shelf.run(lane))?);
     }
 
     let (reader_sender, reader_lane) = lanes::refuse(WORK_LANE);
@@ -183,11 +202,15 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     })?;
 
     let (batch_sender, batch_lane) = lanes::refuse(1);
-    let (answers, stalled) = (answer_sender.clone(), status.store_stalled.clone());
-    let ledger = parts.ledger;
-    let writer_thread = performer("writer", &answer_sender, move || {
-        writer::run(ledger, batch_lane, &answers, &stalled);
-    })?;
+    let writer = Writer {
+        ledger: parts.ledger,
+        engine: answer_sender.clone(),
+        stalled: status.store_stalled.clone(),
+        surroundings: surroundings.clone(),
+        disk: (DiskRole::State, parts.state_disk),
+        was_full: false,
+    };
+    let writer_thread = performer("writer", &answer_sender, move || writer.run(batch_lane))?;
     drop(answer_sender);
 
     let now = clock.now();
@@ -209,14 +232,18 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         meter: parts.meter,
         commands: commands.clone(),
         status: status.clone(),
+        surroundings: surroundings.clone(),
         lost_performer: None,
+        intake_held: false,
         stopping: None,
     };
+    let ending = surroundings.clone();
     let on_end = parts.on_end;
     let engine = spawn("engine", move || {
         // A panic is told like any other end: whoever waits for the end must hear of it.
         let run = std::panic::AssertUnwindSafe(|| runtime.run());
         let result = std::panic::catch_unwind(run).unwrap_or(Err(AgentError::Bug));
+        ending.end();
         // The lanes of the performers are closed now; they end what they run and come home.
         for thread in
             storage_threads
@@ -234,6 +261,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     })?;
     Ok(AgentHandle {
         commands,
+        surroundings,
         status,
         seen: seen_sender,
         engine,
@@ -266,6 +294,25 @@ fn performer(
     })
 }
 
+fn clock_jumped(ahead: Span) -> Trouble {
+    let (way, by) = if ahead.0 > 0 {
+        ("ahead of", ahead)
+    } else {
+        ("behind", Span(-ahead.0))
+    };
+    Trouble {
+        key: CLOCK.to_owned(),
+        severity: Severity::Medium,
+        text: format!(
+            "The machine's clock is {by} {way} the time of this instance: somebody set it. This \
+             instance's time goes on evenly, so nothing that waits comes sooner or later, and \
+             what it records is dated by its own time. Correct the machine's clock; if it is right \
+             now, restart the instance, which takes it up and never goes back behind what is on \
+             record."
+        ),
+    }
+}
+
 /// Work for a performer whose lane was full.
 enum Work {
     Executor(ExecutorWork),
@@ -291,8 +338,12 @@ struct Runtime {
     meter: Arc<Meter>,
     commands: Commands,
     status: Arc<Status>,
+    surroundings: Surroundings,
     /// A performer whose lane is closed: nothing given to it is done any more.
     lost_performer: Option<&'static str>,
+    /// The state disk is full: what is under way may still be recorded, nothing new is taken in,
+    /// and the folders are the buffer.
+    intake_held: bool,
     /// Until when what is decided may still be recorded, once somebody asked to stop.
     stopping: Option<Instant>,
 }
@@ -309,7 +360,8 @@ impl Runtime {
                 return Ok(());
             }
             let deadline = self.deadline();
-            let taken = if self.batches.is_crowded() || self.stopping.is_some() {
+            let enough = self.batches.is_crowded() || self.intake_held;
+            let taken = if enough || self.stopping.is_some() {
                 self.lanes
                     .recv_urgent_batch(&mut messages, TAKE_MAX, deadline)
             } else {
@@ -324,6 +376,7 @@ impl Runtime {
                 self.take(message, &mut effects)?;
             }
             if decides {
+                self.look_at_clock(&mut effects);
                 self.tick(effects);
             }
             if self.stopping.is_some() {
@@ -336,7 +389,8 @@ impl Runtime {
         }
     }
 
-    /// After a restart: attempts of an older epoch are over, the good-run list is written again.
+    /// After a restart: attempts of an older epoch are over, and so are its troubles, unless they
+    /// are met again; the good-run list is written again.
     fn begin(&mut self) {
         let mut effects = Vec::new();
         let lost = self.engine.jobs_out();
@@ -344,9 +398,26 @@ impl Runtime {
             self.engine
                 .step(self.clock.now(), Input::AttemptsLost(lost), &mut effects);
         }
+        for key in self.engine.troubles() {
+            let now = self.clock.now();
+            self.engine.step(now, Input::TroubleOver(key), &mut effects);
+        }
         effects.push(Effect::GoodRuns(self.engine.good_runs()));
         pass(Point::EngineBegun);
         self.tick(effects);
+    }
+
+    /// Somebody may have set the machine's clock: this agent's own goes on, and says so.
+    fn look_at_clock(&mut self, effects: &mut Vec<Effect>) {
+        let ahead = self.clock.wall_ahead();
+        let input = if Span(ahead.0.saturating_abs()) > CLOCK_JUMP {
+            self.surroundings.note("engine", clock_jumped(ahead))
+        } else {
+            self.surroundings.note_over("engine", CLOCK)
+        };
+        if let Some(input) = input {
+            self.step(input, effects);
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -375,11 +446,6 @@ impl Runtime {
             Message::Input(input) => self.step(input, effects),
             Message::Durable(number) => self.durable(number, effects),
             Message::StoreLost(error) => return Err(error.into()),
-            Message::Trouble(text) => {
-                let mut troubles = self.status.troubles.lock();
-                troubles.truncate(99);
-                troubles.push_front(text);
-            }
             Message::AskWaits(answer) => {
                 // Whoever asked may have given up.
                 let _ = answer.try_send(self.engine.waits(self.clock.now()));
@@ -402,6 +468,13 @@ impl Runtime {
     }
 
     fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        match &input {
+            Input::Trouble(trouble) if trouble.key == DiskRole::State.key() => {
+                self.intake_held = true;
+            }
+            Input::TroubleOver(key) if *key == DiskRole::State.key() => self.intake_held = false,
+            _ => {}
+        }
         if let Input::News {
             token,
             news: AttemptNews::Ended(_),

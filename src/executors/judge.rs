@@ -43,6 +43,11 @@ pub(crate) enum Cause {
         /// The limit.
         bytes_max: u64,
     },
+    /// It held much of a work disk that had no room left.
+    Disk {
+        /// How much.
+        bytes: u64,
+    },
 }
 
 /// Everything that was seen of an attempt that has ended.
@@ -306,6 +311,14 @@ pub(crate) fn ended_by_us(cause: Cause, wall: Span, ran: Span) -> (ExitClass, St
                 "it wrote more than {} to its standard output or error and was ended; \
                  make it write less, or into a file of its own",
                 Bytes(bytes_max)
+            ),
+        ),
+        Cause::Disk { bytes } => (
+            ExitClass::Site,
+            format!(
+                "it held {} of a work disk that had no room left and was ended; make it write \
+                 less, or give the work folder more room",
+                Bytes(bytes)
             ),
         ),
     }
