@@ -7,6 +7,7 @@ use crate::commands::Commands;
 use crate::message::Message;
 use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork};
 use crate::surroundings::Surroundings;
+use crate::watchdog::Pulse;
 use crate::writer::Writer;
 use engine::{Effect, Engine, Input, Setup};
 use lanes::{Receiver, Refuse, Refused, Sender, Wait};
@@ -213,6 +214,10 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let writer_thread = performer("writer", &answer_sender, move || writer.run(batch_lane))?;
     drop(answer_sender);
 
+    let pulse = Pulse::start().map_err(|source| AgentError::Thread {
+        name: "watchdog",
+        source,
+    })?;
     let now = clock.now();
     let engine = Engine::restore(parts.setup, parts.standing.next_id, parts.rows, now);
     pass(Point::EngineRestored);
@@ -233,6 +238,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         commands: commands.clone(),
         status: status.clone(),
         surroundings: surroundings.clone(),
+        pulse,
         lost_performer: None,
         intake_held: false,
         stopping: None,
@@ -339,6 +345,7 @@ struct Runtime {
     commands: Commands,
     status: Arc<Status>,
     surroundings: Surroundings,
+    pulse: Pulse,
     /// A performer whose lane is closed: nothing given to it is done any more.
     lost_performer: Option<&'static str>,
     /// The state disk is full: what is under way may still be recorded, nothing new is taken in,
@@ -370,6 +377,7 @@ impl Runtime {
             if taken.is_err() {
                 return Ok(());
             }
+            self.pulse.beat();
             let decides = self.stopping.is_none();
             let mut effects = Vec::new();
             for message in messages.drain(..) {
@@ -386,6 +394,7 @@ impl Runtime {
             if let Some(name) = self.lost_performer {
                 return Err(AgentError::Performer(name));
             }
+            self.pulse.beat();
         }
     }
 
