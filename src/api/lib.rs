@@ -17,6 +17,7 @@ mod gates;
 mod job_verbs;
 mod guard;
 mod missing;
+mod patience;
 mod problem;
 mod query;
 mod reads;
