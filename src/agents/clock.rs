@@ -1,10 +1,17 @@
 //! The agent's clock: anchored to wall time once, then advanced by the monotonic clock, so it never
 //! steps back (D20).
 
+use model::alarm::Severity;
 use model::time::{Moment, Span};
+use model::trouble::Trouble;
 use ports::clock::Clock;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant, SystemTime};
+
+/// A wall clock that is further away than this was set by somebody (D20).
+const JUMP: Span = Span::from_secs(1);
+/// The key of the alarm about that.
+pub(crate) const JUMPED: &str = "clock/jumped";
 
 /// A clock for one process.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +61,29 @@ impl Clock for SystemClock {
     fn now(&self) -> Moment {
         self.anchor + Span(since_boot().0.saturating_sub(self.started.0))
     }
+}
+
+/// The trouble that it is, if the wall clock is so far away that somebody set it.
+pub(crate) fn jumped(ahead: Span) -> Option<Trouble> {
+    if Span(ahead.0.saturating_abs()) <= JUMP {
+        return None;
+    }
+    let (way, by) = if ahead.0 > 0 {
+        ("ahead of", ahead)
+    } else {
+        ("behind", Span(-ahead.0))
+    };
+    Some(Trouble {
+        key: JUMPED.to_owned(),
+        severity: Severity::Medium,
+        text: format!(
+            "The machine's clock is {by} {way} the time of this instance: somebody set it. This \
+             instance's time goes on evenly, so nothing that waits comes sooner or later, and \
+             what it records is dated by its own time. Correct the machine's clock; if it is right \
+             now, restart the instance, which takes it up and never goes back behind what is on \
+             record."
+        ),
+    })
 }
 
 #[cfg(test)]

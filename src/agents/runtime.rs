@@ -2,7 +2,7 @@
 //! on a thread of its own; everything it waits for comes through its lanes.
 
 use crate::batch::Batches;
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::commands::Commands;
 use crate::message::Message;
 use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork};
@@ -12,12 +12,11 @@ use crate::writer::Writer;
 use engine::{Effect, Engine, Input, Setup};
 use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use meter::Meter;
-use model::alarm::Severity;
 use model::budget::Hop;
 use model::ids::Token;
 use model::resource::Mode;
-use model::time::{Moment, Span};
-use model::trouble::{DiskRole, Trouble};
+use model::time::Moment;
+use model::trouble::DiskRole;
 use model::work::AttemptNews;
 use ports::clock::Clock;
 use ports::disk::Disk;
@@ -47,10 +46,6 @@ const WORK_RETRY: Duration = Duration::from_millis(1);
 /// A stop waits so long for the store to take what is decided; then it ends as a crash would, and
 /// the restart makes it again.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
-/// A wall clock that is further away than this was set by somebody (D20).
-const CLOCK_JUMP: Span = Span::from_secs(1);
-/// The key of the alarm about that.
-const CLOCK: &str = "clock/jumped";
 /// Threads that put outputs in place: their time goes into waiting for the disk.
 const STORAGE_THREADS: [&str; 2] = ["storage", "storage-2"];
 
@@ -300,25 +295,6 @@ fn performer(
     })
 }
 
-fn clock_jumped(ahead: Span) -> Trouble {
-    let (way, by) = if ahead.0 > 0 {
-        ("ahead of", ahead)
-    } else {
-        ("behind", Span(-ahead.0))
-    };
-    Trouble {
-        key: CLOCK.to_owned(),
-        severity: Severity::Medium,
-        text: format!(
-            "The machine's clock is {by} {way} the time of this instance: somebody set it. This \
-             instance's time goes on evenly, so nothing that waits comes sooner or later, and \
-             what it records is dated by its own time. Correct the machine's clock; if it is right \
-             now, restart the instance, which takes it up and never goes back behind what is on \
-             record."
-        ),
-    }
-}
-
 /// Work for a performer whose lane was full.
 enum Work {
     Executor(ExecutorWork),
@@ -418,11 +394,9 @@ impl Runtime {
 
     /// Somebody may have set the machine's clock: this agent's own goes on, and says so.
     fn look_at_clock(&mut self, effects: &mut Vec<Effect>) {
-        let ahead = self.clock.wall_ahead();
-        let input = if Span(ahead.0.saturating_abs()) > CLOCK_JUMP {
-            self.surroundings.note("engine", clock_jumped(ahead))
-        } else {
-            self.surroundings.note_over("engine", CLOCK)
+        let input = match clock::jumped(self.clock.wall_ahead()) {
+            Some(trouble) => self.surroundings.note("engine", trouble),
+            None => self.surroundings.note_over("engine", clock::JUMPED),
         };
         if let Some(input) = input {
             self.step(input, effects);

@@ -13,7 +13,7 @@ use crate::ExecutorError;
 use crate::census::{end_epochs, end_older_epochs};
 use crate::folders::{Cleaner, Folders, Stock};
 use crate::job_file::Places;
-use crate::judge::{Cause, Seen, oom_kills, signal_of};
+use crate::judge::{Cause, Seen, oom_kills, refusal, signal_of};
 use crate::launcher::{Launcher, resolve};
 use crate::state::{Ending, Gone, Place, Process, State};
 use crate::wire::{End, Force, Frames, Reply, Request, Start};
@@ -696,33 +696,4 @@ impl State {
         self.next_key += 1;
         self.next_key
     }
-}
-
-/// Why a program could not be started, and whose fault that is (errno(3)).
-fn refusal(program: &[String], errno: Option<i32>, reason: &str) -> (ExitClass, String) {
-    let program = program.first().map_or("", String::as_str);
-    let (class, next) = match errno {
-        // ENOENT, EACCES, ENOTDIR
-        Some(2 | 13 | 20) => (
-            ExitClass::Program,
-            "; check that it and the interpreter in its first line exist and may be executed",
-        ),
-        // ENOEXEC
-        Some(8) => (
-            ExitClass::Program,
-            "; a script needs a first line such as #!/bin/sh",
-        ),
-        // E2BIG
-        Some(7) => (ExitClass::Program, "; its arguments are too long"),
-        // EAGAIN, ENOMEM, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT: it never began, so that costs no
-        // attempt (D16).
-        Some(11 | 12 | 23 | 24 | 28 | 30 | 122) => {
-            (ExitClass::Lost, "; this machine has run out of something")
-        }
-        _ => (ExitClass::Site, ""),
-    };
-    (
-        class,
-        format!("program {program} could not be started: {reason}{next}"),
-    )
 }

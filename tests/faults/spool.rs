@@ -134,7 +134,7 @@ fn f11_names_of_every_kind_are_told_and_opened_by_nobody() {
     house.start();
     let long = "x".repeat(255);
     let names: [(&[u8], &str); 6] = [
-        (b"run\nnew.dat", "run\\nnew.dat"),
+        (b"run\nnew.dat", "run\\u{a}new.dat"),
         (b"-rf.dat", "-rf.dat"),
         (b"run\xff.dat", "run\\xff.dat"),
         ("run\u{202e}tad.dat".as_bytes(), "run\\u{202e}tad.dat"),
