@@ -180,7 +180,7 @@ fn spoil(house: &House) -> Vec<(String, &'static str, Vec<&'static str>)> {
 }
 
 #[test]
-fn whatever_lies_in_a_spool_is_set_aside_and_the_line_goes_on() {
+fn f06_f09_f11_whatever_lies_in_a_spool_is_set_aside_and_the_line_goes_on() {
     let mut house = house("spool");
     house.start();
     put(&house, 100, "a good file before");
@@ -273,7 +273,7 @@ fn whatever_lies_in_a_spool_is_set_aside_and_the_line_goes_on() {
 }
 
 #[test]
-fn programs_that_misbehave_fail_their_job_and_nothing_else() {
+fn f34_f37_f40_f42_programs_that_misbehave_fail_their_job_and_nothing_else() {
     let mut house = house("programs");
     house.start();
     fs::remove_file(house.path("vanishing.sh")).expect("it was there");

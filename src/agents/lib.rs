@@ -14,5 +14,7 @@ pub mod clock;
 pub mod commands;
 mod batch;
 mod writer;
+mod watchdog;
+pub mod surroundings;
 mod perform;
 pub mod runtime;

@@ -13,8 +13,6 @@ pub enum Message {
     Durable(i64),
     /// The store refuses for good: fenced, suspect or corrupt.
     StoreLost(StoreError),
-    /// A performer has a trouble that no input describes.
-    Trouble(String),
     /// Somebody wants to know what waits, and for what.
     AskWaits(std::sync::mpsc::SyncSender<Vec<model::wait::Wait>>),
     /// Somebody wants to know why an object stands as it stands.

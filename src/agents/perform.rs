@@ -2,18 +2,26 @@
 //! answers with inputs.
 
 use crate::message::Message;
+use crate::surroundings::Surroundings;
 use engine::Input;
 use lanes::{Receiver, Sender, Wait};
+use model::alarm::Severity;
 use model::ids::{FileId, Token};
 use model::job::ExitClass;
+use model::trouble::{DiskRole, Trouble};
 use model::units::Bytes;
-use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec, CommitPlan, Location};
+use model::work::{
+    AttemptNews, AttemptPlan, AttemptReport, AttemptSpec, CommitFailure, CommitPlan, Location,
+    StoredOutput,
+};
 use ports::clock::Clock;
+use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink, Submitted};
 use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Attempts given to an executor in one call at most.
 const SUBMIT_MAX: usize = 256;
@@ -40,12 +48,28 @@ pub(crate) struct Reading {
 }
 
 /// News of attempts become inputs of the engine.
-pub(crate) struct EngineNews(pub(crate) Sender<Message, Wait>);
+pub(crate) struct EngineNews {
+    pub(crate) engine: Sender<Message, Wait>,
+    pub(crate) surroundings: Surroundings,
+}
+
+/// The executor's name among those who have troubles.
+const EXECUTOR: &str = "executor";
 
 impl NewsSink for EngineNews {
     fn news(&self, token: Token, news: AttemptNews) {
         // A closed lane means that the agent stops: news of this epoch will never count again.
-        let _ = self.0.send(Message::Input(Input::News { token, news }));
+        let _ = self
+            .engine
+            .send(Message::Input(Input::News { token, news }));
+    }
+
+    fn trouble(&self, trouble: Trouble) {
+        self.surroundings.raise(EXECUTOR, trouble);
+    }
+
+    fn trouble_over(&self, key: &str) {
+        self.surroundings.over(EXECUTOR, key);
     }
 }
 
@@ -89,38 +113,83 @@ pub(crate) fn executor(
     }
 }
 
-/// Puts outputs in place until the lane closes.
-pub(crate) fn storage(
-    storage: &Arc<dyn Storage>,
-    mut work: Receiver<StorageWork>,
-    engine: &Sender<Message, Wait>,
-    good_runs: &Path,
-) {
-    while let Ok(Some(item)) = work.recv(None) {
-        match item {
-            StorageWork::Store(plan) => {
-                pass(Point::StoreTaken);
-                let result = storage.commit(&plan);
-                let input = Input::Stored {
-                    token: plan.token,
-                    result,
-                };
-                pass(Point::StoredTelling);
-                if engine.send(Message::Input(input)).is_err() {
-                    return;
+/// How soon something is tried again that a full disk refused.
+const HINDERED_PAUSE: Duration = Duration::from_millis(500);
+/// The key of the alarm about the good-run list.
+const GOOD_RUNS: &str = "good-runs/file";
+
+/// What a storage thread works with.
+pub(crate) struct Shelf {
+    /// Its name among those who have troubles.
+    pub(crate) who: &'static str,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) engine: Sender<Message, Wait>,
+    pub(crate) good_runs: PathBuf,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) disk: (DiskRole, Arc<dyn Disk>),
+}
+
+impl Shelf {
+    /// Puts outputs in place until the lane closes.
+    pub(crate) fn run(&self, mut work: Receiver<StorageWork>) {
+        while let Ok(Some(item)) = work.recv(None) {
+            match item {
+                StorageWork::Store(plan) => {
+                    pass(Point::StoreTaken);
+                    let Some(result) = self.store(&plan) else {
+                        return;
+                    };
+                    let input = Input::Stored {
+                        token: plan.token,
+                        result,
+                    };
+                    pass(Point::StoredTelling);
+                    if self.engine.send(Message::Input(input)).is_err() {
+                        return;
+                    }
+                    pass(Point::StoredTold);
                 }
-                pass(Point::StoredTold);
-            }
-            StorageWork::GoodRuns(text) => {
-                if let Err(error) = replace_file(good_runs, &text) {
-                    let _ = engine.send(Message::Trouble(format!(
-                        "writing the good-run list {}: {error}; free space or mend the folder, the \
-                         next verdict writes it again",
-                        good_runs.display()
-                    )));
-                }
+                StorageWork::GoodRuns(text) => self.good_runs(&text),
             }
         }
+    }
+
+    /// Puts outputs in place, however long a full disk makes that take: the attempt went well, and
+    /// would not go better another time. None if the agent ends before.
+    fn store(&self, plan: &CommitPlan) -> Option<Result<Vec<StoredOutput>, CommitFailure>> {
+        loop {
+            let result = self.storage.commit(plan);
+            let hindered = result.as_ref().err();
+            let hindered = hindered.and_then(|why| Some((why.hindrance?, &why.message)));
+            let Some((hindrance, tried)) = hindered else {
+                self.surroundings.over(self.who, &self.disk.0.key());
+                return Some(result);
+            };
+            self.surroundings
+                .hindered(self.who, &self.disk, hindrance, tried);
+            std::thread::sleep(HINDERED_PAUSE);
+            if self.surroundings.is_ending() {
+                return None;
+            }
+        }
+    }
+
+    fn good_runs(&self, text: &str) {
+        let path = &self.good_runs;
+        let Err(error) = replace_file(path, text) else {
+            return self.surroundings.over(self.who, GOOD_RUNS);
+        };
+        let text = format!(
+            "Writing the good-run list {} failed: {error}. The one before is still there. Free \
+             space or mend the folder; the next verdict or restart writes it again.",
+            path.display()
+        );
+        let trouble = Trouble {
+            key: GOOD_RUNS.to_owned(),
+            severity: Severity::Medium,
+            text,
+        };
+        self.surroundings.raise(self.who, trouble);
     }
 }
 

@@ -2,11 +2,13 @@
 //! on a thread of its own; everything it waits for comes through its lanes.
 
 use crate::batch::Batches;
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::commands::Commands;
 use crate::message::Message;
-use crate::perform::{self, EngineNews, ExecutorWork, Reading, StorageWork};
-use crate::writer;
+use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork};
+use crate::surroundings::Surroundings;
+use crate::watchdog::Pulse;
+use crate::writer::Writer;
 use engine::{Effect, Engine, Input, Setup};
 use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use meter::Meter;
@@ -14,9 +16,10 @@ use model::budget::Hop;
 use model::ids::Token;
 use model::resource::Mode;
 use model::time::Moment;
+use model::trouble::DiskRole;
 use model::work::AttemptNews;
-use parking_lot::Mutex;
 use ports::clock::Clock;
+use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
@@ -44,7 +47,7 @@ const WORK_RETRY: Duration = Duration::from_millis(1);
 /// the restart makes it again.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// Threads that put outputs in place: their time goes into waiting for the disk.
-const STORAGE_THREADS: usize = 2;
+const STORAGE_THREADS: [&str; 2] = ["storage", "storage-2"];
 
 /// Makes an executor, given where its news go; or says why it cannot.
 pub type MakeExecutor = Box<dyn FnOnce(Arc<dyn NewsSink>) -> Result<Box<dyn Executor>, String>>;
@@ -65,6 +68,10 @@ pub struct Parts {
     pub storage: Arc<dyn Storage>,
     /// Reads files back.
     pub files: Arc<dyn ReadBack>,
+    /// The disk under the outputs.
+    pub output_disk: Arc<dyn Disk>,
+    /// The disk under the store.
+    pub state_disk: Arc<dyn Disk>,
     /// The agent's clock.
     pub clock: SystemClock,
     /// Where hops are measured.
@@ -95,8 +102,6 @@ pub struct Status {
     pub worst_step_ns: AtomicU64,
     /// Whether the store refuses to write just now.
     pub store_stalled: Arc<AtomicBool>,
-    /// Troubles of performers, the last few.
-    pub troubles: Mutex<VecDeque<String>>,
 }
 
 /// Why an agent ended.
@@ -132,6 +137,8 @@ pub enum AgentError {
 pub struct AgentHandle {
     /// The door for commands.
     pub commands: Commands,
+    /// What is wrong around it.
+    pub surroundings: Surroundings,
     /// What the loop tells about itself.
     pub status: Arc<Status>,
     /// The lane of files and records; one clone a watcher.
@@ -156,7 +163,11 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let status = Arc::new(Status::default());
     let clock: Arc<dyn Clock> = Arc::new(parts.clock);
 
-    let sink: Arc<dyn NewsSink> = Arc::new(EngineNews(answer_sender.clone()));
+    let surroundings = Surroundings::new(answer_sender.clone(), clock.clone());
+    let sink: Arc<dyn NewsSink> = Arc::new(EngineNews {
+        engine: answer_sender.clone(),
+        surroundings: surroundings.clone(),
+    });
     let executor = (parts.executor)(sink).map_err(AgentError::Executor)?;
     let (executor_sender, executor_lane) = lanes::refuse(WORK_LANE);
     let (answers, executor_clock) = (answer_sender.clone(), clock.clone());
@@ -166,14 +177,18 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
 
     let mut storage = Vec::new();
     let mut storage_threads = Vec::new();
-    for _ in 0..STORAGE_THREADS {
+    for who in STORAGE_THREADS {
         let (sender, lane) = lanes::refuse(WORK_LANE);
-        let (answers, port) = (answer_sender.clone(), parts.storage.clone());
-        let good_runs = parts.good_runs.clone();
+        let shelf = Shelf {
+            who,
+            storage: parts.storage.clone(),
+            engine: answer_sender.clone(),
+            good_runs: parts.good_runs.clone(),
+            surroundings: surroundings.clone(),
+            disk: (DiskRole::Output, parts.output_disk.clone()),
+        };
         storage.push(sender);
-        storage_threads.push(performer("storage", &answer_sender, move || {
-            perform::storage(&port, lane, &answers, &good_runs);
-        })?);
+        storage_threads.push(performer(who, &answer_sender, move || shelf.run(lane))?);
     }
 
     let (reader_sender, reader_lane) = lanes::refuse(WORK_LANE);
@@ -183,13 +198,21 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     })?;
 
     let (batch_sender, batch_lane) = lanes::refuse(1);
-    let (answers, stalled) = (answer_sender.clone(), status.store_stalled.clone());
-    let ledger = parts.ledger;
-    let writer_thread = performer("writer", &answer_sender, move || {
-        writer::run(ledger, batch_lane, &answers, &stalled);
-    })?;
+    let writer = Writer {
+        ledger: parts.ledger,
+        engine: answer_sender.clone(),
+        stalled: status.store_stalled.clone(),
+        surroundings: surroundings.clone(),
+        disk: (DiskRole::State, parts.state_disk),
+        was_full: false,
+    };
+    let writer_thread = performer("writer", &answer_sender, move || writer.run(batch_lane))?;
     drop(answer_sender);
 
+    let pulse = Pulse::start().map_err(|source| AgentError::Thread {
+        name: "watchdog",
+        source,
+    })?;
     let now = clock.now();
     let engine = Engine::restore(parts.setup, parts.standing.next_id, parts.rows, now);
     pass(Point::EngineRestored);
@@ -209,14 +232,19 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         meter: parts.meter,
         commands: commands.clone(),
         status: status.clone(),
+        surroundings: surroundings.clone(),
+        pulse,
         lost_performer: None,
+        intake_held: false,
         stopping: None,
     };
+    let ending = surroundings.clone();
     let on_end = parts.on_end;
     let engine = spawn("engine", move || {
         // A panic is told like any other end: whoever waits for the end must hear of it.
         let run = std::panic::AssertUnwindSafe(|| runtime.run());
         let result = std::panic::catch_unwind(run).unwrap_or(Err(AgentError::Bug));
+        ending.end();
         // The lanes of the performers are closed now; they end what they run and come home.
         for thread in
             storage_threads
@@ -234,6 +262,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     })?;
     Ok(AgentHandle {
         commands,
+        surroundings,
         status,
         seen: seen_sender,
         engine,
@@ -291,8 +320,13 @@ struct Runtime {
     meter: Arc<Meter>,
     commands: Commands,
     status: Arc<Status>,
+    surroundings: Surroundings,
+    pulse: Pulse,
     /// A performer whose lane is closed: nothing given to it is done any more.
     lost_performer: Option<&'static str>,
+    /// The state disk is full: what is under way may still be recorded, nothing new is taken in,
+    /// and the folders are the buffer.
+    intake_held: bool,
     /// Until when what is decided may still be recorded, once somebody asked to stop.
     stopping: Option<Instant>,
 }
@@ -309,7 +343,8 @@ impl Runtime {
                 return Ok(());
             }
             let deadline = self.deadline();
-            let taken = if self.batches.is_crowded() || self.stopping.is_some() {
+            let enough = self.batches.is_crowded() || self.intake_held;
+            let taken = if enough || self.stopping.is_some() {
                 self.lanes
                     .recv_urgent_batch(&mut messages, TAKE_MAX, deadline)
             } else {
@@ -318,12 +353,14 @@ impl Runtime {
             if taken.is_err() {
                 return Ok(());
             }
+            self.pulse.beat();
             let decides = self.stopping.is_none();
             let mut effects = Vec::new();
             for message in messages.drain(..) {
                 self.take(message, &mut effects)?;
             }
             if decides {
+                self.look_at_clock(&mut effects);
                 self.tick(effects);
             }
             if self.stopping.is_some() {
@@ -333,10 +370,12 @@ impl Runtime {
             if let Some(name) = self.lost_performer {
                 return Err(AgentError::Performer(name));
             }
+            self.pulse.beat();
         }
     }
 
-    /// After a restart: attempts of an older epoch are over, the good-run list is written again.
+    /// After a restart: attempts of an older epoch are over, and so are its troubles, unless they
+    /// are met again; the good-run list is written again.
     fn begin(&mut self) {
         let mut effects = Vec::new();
         let lost = self.engine.jobs_out();
@@ -344,9 +383,24 @@ impl Runtime {
             self.engine
                 .step(self.clock.now(), Input::AttemptsLost(lost), &mut effects);
         }
+        for key in self.engine.troubles() {
+            let now = self.clock.now();
+            self.engine.step(now, Input::TroubleOver(key), &mut effects);
+        }
         effects.push(Effect::GoodRuns(self.engine.good_runs()));
         pass(Point::EngineBegun);
         self.tick(effects);
+    }
+
+    /// Somebody may have set the machine's clock: this agent's own goes on, and says so.
+    fn look_at_clock(&mut self, effects: &mut Vec<Effect>) {
+        let input = match clock::jumped(self.clock.wall_ahead()) {
+            Some(trouble) => self.surroundings.note("engine", trouble),
+            None => self.surroundings.note_over("engine", clock::JUMPED),
+        };
+        if let Some(input) = input {
+            self.step(input, effects);
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -375,11 +429,6 @@ impl Runtime {
             Message::Input(input) => self.step(input, effects),
             Message::Durable(number) => self.durable(number, effects),
             Message::StoreLost(error) => return Err(error.into()),
-            Message::Trouble(text) => {
-                let mut troubles = self.status.troubles.lock();
-                troubles.truncate(99);
-                troubles.push_front(text);
-            }
             Message::AskWaits(answer) => {
                 // Whoever asked may have given up.
                 let _ = answer.try_send(self.engine.waits(self.clock.now()));
@@ -402,6 +451,13 @@ impl Runtime {
     }
 
     fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        match &input {
+            Input::Trouble(trouble) if trouble.key == DiskRole::State.key() => {
+                self.intake_held = true;
+            }
+            Input::TroubleOver(key) if *key == DiskRole::State.key() => self.intake_held = false,
+            _ => {}
+        }
         if let Input::News {
             token,
             news: AttemptNews::Ended(_),

@@ -17,6 +17,7 @@ mod gates;
 mod job_verbs;
 mod guard;
 mod missing;
+mod patience;
 mod problem;
 mod query;
 mod reads;
@@ -25,6 +26,7 @@ mod server;
 
 pub use server::{Listen, Reach, ServeError, ServerHandle, serve};
 
+use model::alarm::Alarm;
 use model::command::{Order, Reply};
 use model::time::Moment;
 use model::wait::{Object, Why};
@@ -88,6 +90,8 @@ pub trait StatusSource: Send + Sync {
     fn now(&self) -> Moment;
     /// Whether the instance takes files and commands.
     fn ready(&self) -> bool;
+    /// Alarms about what is wrong around the instance now; the store may not have them yet.
+    fn troubles(&self) -> Vec<Alarm>;
     /// All measures as OpenMetrics text, `# EOF` included.
     fn metrics(&self) -> String;
     /// The hops of the instance as a whole.

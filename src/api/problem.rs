@@ -129,6 +129,12 @@ impl From<StoreError> for Trouble {
                 "Storage failed",
                 "check the disk before a restart",
             ),
+            StoreError::Unwritten { .. } => (
+                500,
+                "store-unwritten",
+                "Store cannot be written",
+                "check its disk, permissions and mount",
+            ),
             StoreError::Corrupt { .. } => (
                 500,
                 "row-corrupt",

@@ -14,6 +14,7 @@ use crate::query::{
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use model::alarm::Alarm;
 use model::ids::{JobId, RunNumber};
 use model::job::{Job, JobState};
 use model::names::DataLabel;
@@ -363,15 +364,26 @@ pub(crate) async fn set_aside(
     ))
 }
 
-/// `GET /api/v1/alarms`: those that stand; with `cleared=true` the others too.
+/// `GET /api/v1/alarms`: those that stand, also where the store cannot take them just now; with
+/// `cleared=true` the others too.
 pub(crate) async fn alarms(
     State(parts): State<ApiParts>,
     Asked(asked): Asked<OfAlarms>,
 ) -> Outcome {
-    let rows = ask(&parts, move |catalogue| {
+    let on_record = ask(&parts, move |catalogue| {
         Ok(catalogue.alarms(!asked.cleared)?)
     })
-    .await?;
+    .await;
+    // A store that is full or held by others is just what some of them are about.
+    let mut rows = parts.status.troubles();
+    let on_record = match on_record {
+        Err(problem) if rows.is_empty() => return Err(problem),
+        on_record => on_record.unwrap_or_default(),
+    };
+    let keys: BTreeSet<String> = rows.iter().map(|alarm| alarm.key.clone()).collect();
+    let others = |alarm: &Alarm| alarm.cleared_at.is_some() || !keys.contains(&alarm.key);
+    rows.extend(on_record.into_iter().filter(others));
+    rows.sort_by(|a, b| (&a.key, a.raised_at).cmp(&(&b.key, b.raised_at)));
     Ok(list(
         &parts,
         rows.iter().map(AlarmView::from).collect(),

@@ -7,6 +7,7 @@
 
 use crate::ApiParts;
 use crate::guard::Guarded;
+use crate::patience::Bounded;
 use crate::routes::router;
 use ports::failpoint::{Point, pass};
 use std::future::{Future, IntoFuture};
@@ -238,14 +239,16 @@ async fn serve_tcp(
 ) {
     let Some(socket) = socket else { return };
     let app = router(parts, Guarded(address));
-    let serving = axum::serve(socket, app).with_graceful_shutdown(end_of(stopped.clone()));
+    let serving = axum::serve(Bounded::new(socket), app);
+    let serving = serving.with_graceful_shutdown(end_of(stopped.clone()));
     within_drain(serving.into_future(), stopped).await;
 }
 
 async fn serve_unix(socket: Option<UnixListener>, parts: ApiParts, stopped: watch::Receiver<bool>) {
     let Some(socket) = socket else { return };
     let app = router(parts, Guarded(None));
-    let serving = axum::serve(socket, app).with_graceful_shutdown(end_of(stopped.clone()));
+    let serving = axum::serve(Bounded::new(socket), app);
+    let serving = serving.with_graceful_shutdown(end_of(stopped.clone()));
     within_drain(serving.into_future(), stopped).await;
 }
 

@@ -52,6 +52,9 @@ pub(super) fn serve(arguments: &ServeArgs, desk: &mut Desk) -> Result<Exit, Fail
     signals.wait_for_end(&instance, desk);
     desk.say("stopping");
     instance.stop().map_err(|error| match &error {
+        agents::runtime::AgentError::Store(ports::store::StoreError::Unwritten { .. }) => {
+            Failure::Storage(error.to_string())
+        }
         agents::runtime::AgentError::Store(store) => store_failure(store, error.to_string()),
         _ => Failure::Bug(error.to_string()),
     })?;

@@ -23,6 +23,8 @@ impl Engine {
             Seen::LumiEnd(end) => self.lumi_ends(now, &end, effects),
             Seen::RunEnd(end) => self.run_ends(now, &end, effects),
             Seen::SetAside(item) => self.put_aside(now, item, effects),
+            Seen::Trouble(trouble) => self.trouble(now, trouble, effects),
+            Seen::TroubleOver(key) => self.clear_alarm(now, &key, effects),
         }
     }
 

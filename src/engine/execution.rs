@@ -94,8 +94,11 @@ impl Engine {
         })
     }
 
-    /// Gives free cores to ready jobs.
+    /// Gives free cores to ready jobs, unless a disk can take nothing of what they would write.
     pub(crate) fn place(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        if self.held_by().is_some() {
+            return;
+        }
         while self.cores_used < self.cores {
             let Some(id) = self.queue.pop(now) else {
                 return;

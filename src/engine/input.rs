@@ -6,6 +6,7 @@ use model::arrival::Seen;
 use model::command::Order;
 use model::ids::{FileId, JobId, Token};
 use model::names::FileName;
+use model::trouble::Trouble;
 use model::units::Bytes;
 use model::work::{AttemptNews, CommitFailure, StoredOutput};
 
@@ -55,6 +56,10 @@ pub enum Input {
         /// What is asked, and by whom.
         order: Order,
     },
+    /// Something about the instance's own surroundings is wrong.
+    Trouble(Trouble),
+    /// The trouble of that key is over.
+    TroubleOver(String),
     /// The batch of inputs is complete, or a moment of [`crate::Engine::next_wakeup`] has come:
     /// cut, place, conclude.
     Tick,

@@ -65,10 +65,12 @@ use model::names::{DatasetName, FileName, ProfileName, TaskPath};
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::time::Moment;
+use model::trouble::{DISK, Trouble, is_trouble};
 use model::work::AttemptReport;
 use run_work::RunWork;
 use setup::TaskPlan;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Included, Unbounded};
 use timers::Timers;
 
 /// All that an agent knows and decides.
@@ -170,6 +172,8 @@ impl Engine {
                 order,
                 configuration,
             } => self.reconfigure(now, ticket, &order, configuration, effects),
+            Input::Trouble(trouble) => self.trouble(now, trouble, effects),
+            Input::TroubleOver(key) => self.clear_alarm(now, &key, effects),
             Input::Tick => self.tick(now, effects),
         }
     }
@@ -297,6 +301,30 @@ impl Engine {
             Some(_) => {}
             None => self.alarm(now, key, severity, text, effects),
         }
+    }
+
+    /// Something about the instance's own surroundings is wrong.
+    fn trouble(&mut self, now: Moment, trouble: Trouble, effects: &mut Vec<Effect>) {
+        let Trouble {
+            key,
+            severity,
+            text,
+        } = trouble;
+        self.alarm(now, key, severity, text, effects);
+    }
+
+    /// Keys of the alarms about the instance's own surroundings: after a restart they are those of
+    /// another instance, and whatever is still wrong is said again.
+    pub fn troubles(&self) -> Vec<String> {
+        let keys = self.alarms.keys();
+        keys.filter(|key| is_trouble(key)).cloned().collect()
+    }
+
+    /// The alarm because of which no job is started.
+    pub(crate) fn held_by(&self) -> Option<&Alarm> {
+        let mut alarms = self.alarms.range::<str, _>((Included(DISK), Unbounded));
+        let (key, alarm) = alarms.next()?;
+        key.starts_with(DISK).then_some(alarm)
     }
 
     /// Clears an alarm whose cause is over.

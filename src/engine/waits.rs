@@ -415,6 +415,11 @@ impl Engine {
                 );
                 (WaitKind::Pause, reason, None, Some(not_before))
             }
+            JobState::Ready { .. } if self.held_by().is_some() => {
+                let held_by = self.held_by().map_or("", |alarm| &alarm.key);
+                let reason = format!("no job is started while the alarm {held_by} stands");
+                (WaitKind::Place, reason, Some(job.stamps.made), None)
+            }
             JobState::Ready { .. } => {
                 let (ready, used) = (self.queue.len(), self.cores_used);
                 let reason = format!(

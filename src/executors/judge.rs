@@ -43,6 +43,11 @@ pub(crate) enum Cause {
         /// The limit.
         bytes_max: u64,
     },
+    /// It held much of a work disk that had no room left.
+    Disk {
+        /// How much.
+        bytes: u64,
+    },
 }
 
 /// Everything that was seen of an attempt that has ended.
@@ -308,6 +313,14 @@ pub(crate) fn ended_by_us(cause: Cause, wall: Span, ran: Span) -> (ExitClass, St
                 Bytes(bytes_max)
             ),
         ),
+        Cause::Disk { bytes } => (
+            ExitClass::Site,
+            format!(
+                "it held {} of a work disk that had no room left and was ended; make it write \
+                 less, or give the work folder more room",
+                Bytes(bytes)
+            ),
+        ),
     }
 }
 
@@ -349,6 +362,35 @@ pub(crate) fn finish(
             AttemptReport::failed(class, bounded(&message), started_at, ended_at)
         }
     }
+}
+
+/// Why a program could not be started, and whose fault that is (errno(3)).
+pub(crate) fn refusal(program: &[String], errno: Option<i32>, reason: &str) -> (ExitClass, String) {
+    let program = program.first().map_or("", String::as_str);
+    let (class, next) = match errno {
+        // ENOENT, EACCES, ENOTDIR
+        Some(2 | 13 | 20) => (
+            ExitClass::Program,
+            "; check that it and the interpreter in its first line exist and may be executed",
+        ),
+        // ENOEXEC
+        Some(8) => (
+            ExitClass::Program,
+            "; a script needs a first line such as #!/bin/sh",
+        ),
+        // E2BIG
+        Some(7) => (ExitClass::Program, "; its arguments are too long"),
+        // EAGAIN, ENOMEM, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT: it never began, so that costs no
+        // attempt (D16).
+        Some(11 | 12 | 23 | 24 | 28 | 30 | 122) => {
+            (ExitClass::Lost, "; this machine has run out of something")
+        }
+        _ => (ExitClass::Site, ""),
+    };
+    (
+        class,
+        format!("program {program} could not be started: {reason}{next}"),
+    )
 }
 
 /// Processes that the kernel has ended for want of memory since it started (proc(5),

@@ -8,12 +8,14 @@
 
 use crate::judge::Cause;
 use crate::local::Shared;
+use crate::room::Room;
 use crate::state::{Blame, Ending, State};
 use crate::wire::Force;
 use model::time::{Moment, Span};
 use model::work::AttemptNews;
 use std::fs::{File, symlink_metadata};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -28,10 +30,12 @@ impl Shared {
     /// Runs until the executor is dropped.
     pub(crate) fn keep(&self) {
         self.keeper.get_or_init(std::thread::current);
+        let mut room = Room::default();
         while !self.is_closing() {
             let sleeps = {
                 let mut state = self.state();
-                state.keeper_sleeps = state.is_still();
+                let doubted = self.disk_doubted.load(Ordering::Relaxed);
+                state.keeper_sleeps = state.is_still() && !doubted && !room.is_lacking();
                 state.keeper_sleeps
             };
             if sleeps {
@@ -40,6 +44,7 @@ impl Shared {
             }
             std::thread::park_timeout(LOOK_EVERY);
             let now = self.now();
+            self.look_at_disk(&mut room, now);
             self.look_at_processes(now);
             self.look_at_workers(now);
         }

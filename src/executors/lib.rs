@@ -17,6 +17,7 @@ mod launcher;
 mod local;
 mod report;
 mod spawner;
+mod room;
 mod state;
 mod warm;
 mod wire;

@@ -13,7 +13,7 @@ use crate::ExecutorError;
 use crate::census::{end_epochs, end_older_epochs};
 use crate::folders::{Cleaner, Folders, Stock};
 use crate::job_file::Places;
-use crate::judge::{Cause, Seen, oom_kills, signal_of};
+use crate::judge::{Cause, Seen, oom_kills, refusal, signal_of};
 use crate::launcher::{Launcher, resolve};
 use crate::state::{Ending, Gone, Place, Process, State};
 use crate::wire::{End, Force, Frames, Reply, Request, Start};
@@ -25,6 +25,7 @@ use model::time::{Moment, Span};
 use model::units::Bytes;
 use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec};
 use ports::clock::Clock;
+use ports::disk::Disk;
 use ports::executor::{Capabilities, Executor, NewsSink, Status, Submitted};
 use ports::failpoint::{Point, pass};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -91,6 +92,8 @@ pub struct LocalOptions {
     pub environment: BTreeMap<String, String>,
     /// Bounds.
     pub limits: LocalLimits,
+    /// The disk under the work folder.
+    pub disk: Arc<dyn Disk>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where news go.
@@ -113,6 +116,8 @@ pub(crate) struct Shared {
     programs: Mutex<HashMap<String, PathBuf>>,
     /// Processes that the kernel had ended for want of memory when last looked.
     oom_seen: AtomicU64,
+    /// Somebody could not write to the work disk.
+    pub(crate) disk_doubted: AtomicBool,
     /// The keeper, which sleeps while nothing runs; set by itself when it begins.
     pub(crate) keeper: OnceLock<Thread>,
     /// The executor is being dropped. Written once by its owner, read by all threads.
@@ -158,6 +163,7 @@ impl LocalExecutor {
             launcher: Mutex::new(None),
             programs: Mutex::new(HashMap::new()),
             oom_seen: AtomicU64::new(oom_kills()),
+            disk_doubted: AtomicBool::new(false),
             keeper: OnceLock::new(),
             closing: AtomicBool::new(false),
         });
@@ -419,6 +425,7 @@ impl Shared {
     fn furnish(&self, spec: &AttemptSpec) -> Result<PathBuf, String> {
         let json = self.places.job_json(spec, None)?;
         let folder = self.folders.take().map_err(|error| {
+            self.doubt_disk(&error);
             let work_dir = self.options.work_dir.display();
             format!("making the attempt's folder under {work_dir} failed: {error}")
         })?;
@@ -436,7 +443,10 @@ impl Shared {
             Ok(())
         };
         let written = write();
-        written.map_err(|error| format!("writing {} failed: {error}", path.display()))?;
+        written.map_err(|error| {
+            self.doubt_disk(&error);
+            format!("writing {} failed: {error}", path.display())
+        })?;
         pass(Point::JobFileWritten);
         Ok(folder)
     }
@@ -552,6 +562,9 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+        if let Some(errno) = errno {
+            self.doubt_disk(&std::io::Error::from_raw_os_error(errno));
+        }
         let (class, message) = refusal(&process.plan.program, errno, reason);
         let report = AttemptReport::failed(class, message, process.sent_at, now);
         self.process_over(&process, report);
@@ -570,7 +583,10 @@ impl Shared {
             started_at: process.started_at.unwrap_or(process.sent_at),
             ended_at: now,
         };
-        let report = seen.judge();
+        let mut report = seen.judge();
+        if process.ending.is_none() {
+            self.excuse(&process.folder, &mut report);
+        }
         pass(Point::ReportJudged);
         self.process_over(process, report);
     }
@@ -680,32 +696,4 @@ impl State {
         self.next_key += 1;
         self.next_key
     }
-}
-
-/// Why a program could not be started, and whose fault that is (errno(3)).
-fn refusal(program: &[String], errno: Option<i32>, reason: &str) -> (ExitClass, String) {
-    let program = program.first().map_or("", String::as_str);
-    let (class, next) = match errno {
-        // ENOENT, EACCES, ENOTDIR
-        Some(2 | 13 | 20) => (
-            ExitClass::Program,
-            "; check that it and the interpreter in its first line exist and may be executed",
-        ),
-        // ENOEXEC
-        Some(8) => (
-            ExitClass::Program,
-            "; a script needs a first line such as #!/bin/sh",
-        ),
-        // E2BIG
-        Some(7) => (ExitClass::Program, "; its arguments are too long"),
-        // EAGAIN, ENOMEM, ENFILE, EMFILE, ENOSPC, EIO
-        Some(11 | 12 | 23 | 24 | 28 | 5) => {
-            (ExitClass::Site, "; this machine has run out of something")
-        }
-        _ => (ExitClass::Site, ""),
-    };
-    (
-        class,
-        format!("program {program} could not be started: {reason}{next}"),
-    )
 }

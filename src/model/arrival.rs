@@ -6,6 +6,7 @@ use crate::lumi::Expected;
 use crate::names::{DataLabel, FileName, ProfileName, StreamName};
 use crate::run::RunType;
 use crate::time::{Moment, Span};
+use crate::trouble::Trouble;
 use crate::units::Bytes;
 use crate::witness::{Instance, Source};
 use serde::{Deserialize, Serialize};
@@ -211,4 +212,8 @@ pub enum Seen {
     RunEnd(RunEnd),
     /// Something that cannot be taken.
     SetAside(SetAside),
+    /// A folder cannot be read, or the watcher itself is in trouble.
+    Trouble(Trouble),
+    /// The trouble of that key is over.
+    TroubleOver(String),
 }

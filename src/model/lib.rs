@@ -29,6 +29,7 @@ pub mod conditions;
 pub mod configuration;
 pub mod quality;
 pub mod alarm;
+pub mod trouble;
 pub mod account;
 pub mod work;
 pub mod wait;

@@ -11,6 +11,7 @@ use crate::quality::TestAnswer;
 use crate::resource::{Mode, Needs};
 use crate::run::RunType;
 use crate::time::Moment;
+use crate::trouble::Hindrance;
 use crate::units::{Bytes, Events};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -232,4 +233,7 @@ pub struct CommitFailure {
     pub class: ExitClass,
     /// The sentence for people.
     pub message: String,
+    /// What hindered it, where waiting may mend it and the same again is then right.
+    #[serde(default)]
+    pub hindrance: Option<Hindrance>,
 }

@@ -6,6 +6,7 @@
 //! reads, never submissions (D16).
 
 use model::ids::Token;
+use model::trouble::Trouble;
 use model::work::{AttemptNews, AttemptSpec};
 
 /// What an executor can do.
@@ -56,6 +57,12 @@ pub enum Status {
 pub trait NewsSink: Send + Sync {
     /// Something happened to an attempt.
     fn news(&self, token: Token, news: AttemptNews);
+
+    /// The executor's own place is in trouble. Said again it is the same trouble.
+    fn trouble(&self, trouble: Trouble);
+
+    /// The trouble of that key is over.
+    fn trouble_over(&self, key: &str);
 }
 
 /// Runs programs.

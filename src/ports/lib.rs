@@ -10,3 +10,4 @@ pub mod store;
 pub mod catalogue;
 pub mod executor;
 pub mod storage;
+pub mod disk;

@@ -73,6 +73,18 @@ pub enum StoreError {
         /// The epoch on record.
         theirs: Epoch,
     },
+    /// A write was refused and nothing of it counts. Whoever knows the disk can tell whether
+    /// waiting mends that (a quota, a mount that became read-only) or not.
+    #[error(
+        "{tried}: the store cannot be written ({detail}); stopping, check its disk, owner, \
+             permissions and mount before a restart"
+    )]
+    Unwritten {
+        /// What was tried.
+        tried: String,
+        /// What the store said.
+        detail: String,
+    },
     /// The storage under it can no longer be trusted: end the process with exit code 74 and recover
     /// (P10).
     #[error(

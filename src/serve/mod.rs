@@ -24,6 +24,7 @@ use model::arrival::Seen;
 use model::command::{Command, Order, Reply};
 use model::ids::{JobId, RunNumber, Token};
 use model::names::FileName;
+use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
@@ -32,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use storage::PosixStorage;
+use storage::{PosixDisk, PosixStorage};
 use store::{Database, SqlCatalogue, SqlLedger};
 use watch::WatchHandle;
 
@@ -136,6 +137,11 @@ impl Instance {
             })?;
         }
         let database = database_of(config)?;
+        let state_disk = PosixDisk::with_reserve(&places.state);
+        if state_disk.is_low() {
+            // What was kept back is for this: to start, and to say so.
+            state_disk.release_reserve();
+        }
         let mut ledger = SqlLedger::open(&database, &places.state, places.agent)?;
         let standing = ledger.raise_epoch()?;
         let rows = ledger.restore()?;
@@ -177,6 +183,8 @@ impl Instance {
             executor: Box::new(move |sink| start_local(local, sink)),
             storage,
             files: files.clone(),
+            output_disk: Arc::new(PosixDisk::below(&places.storage)),
+            state_disk: Arc::new(state_disk),
             clock,
             meter: meter.clone(),
             good_runs: places.state.join("good-runs.json"),
@@ -362,6 +370,7 @@ fn local_options(
         storage: config.instance.storage.clone(),
         conditions: config.instance.state.join("conditions"),
         environment: BTreeMap::new(),
+        disk: Arc::new(PosixDisk::below(&config.instance.work)),
         limits: LocalLimits {
             folders_ahead: config.local.pool as usize,
             ..Default::default()

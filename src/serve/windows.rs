@@ -4,9 +4,11 @@ use super::reload::Reloader;
 use crate::config::Config;
 use agents::clock::SystemClock;
 use agents::runtime::{AgentHandle, Status};
+use agents::surroundings::Surroundings;
 use api::{ApiParts, CommandDoor, DoorError, Listen, Reach, StatusSource};
 use engine::Setup;
 use meter::Meter;
+use model::alarm::Alarm;
 use model::command::{Command, Order, Reply};
 use model::time::Moment;
 use model::wait::{Object, Why};
@@ -76,6 +78,7 @@ struct Window {
     identity: Identity,
     reloader: Arc<Reloader>,
     status: Arc<Status>,
+    surroundings: Surroundings,
     meter: Arc<Meter>,
 }
 
@@ -86,6 +89,10 @@ impl StatusSource for Window {
 
     fn ready(&self) -> bool {
         !self.status.store_stalled.load(Ordering::Relaxed)
+    }
+
+    fn troubles(&self) -> Vec<Alarm> {
+        self.surroundings.alarms()
     }
 
     fn metrics(&self) -> String {
@@ -174,6 +181,7 @@ pub(super) fn parts(
             identity,
             reloader,
             status: agent.status.clone(),
+            surroundings: agent.surroundings.clone(),
             meter,
         }),
     }

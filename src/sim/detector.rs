@@ -279,7 +279,7 @@ fn run_of(seen: &Seen) -> Option<RunNumber> {
         Seen::RunBegin(begin) => Some(begin.run),
         Seen::LumiEnd(end) => Some(end.run),
         Seen::RunEnd(end) => Some(end.run),
-        Seen::SetAside(_) => None,
+        Seen::SetAside(_) | Seen::Trouble(_) | Seen::TroubleOver(_) => None,
     }
 }
 
@@ -384,7 +384,7 @@ fn run_extras(run: &RunPlan, faults: &Faults, random: &mut Random) -> Vec<Sighti
 pub(crate) fn scan_order(seen: &Seen) -> u8 {
     match seen {
         Seen::RunBegin(_) => 0,
-        Seen::File(_) | Seen::SetAside(_) => 1,
+        Seen::File(_) | Seen::SetAside(_) | Seen::Trouble(_) | Seen::TroubleOver(_) => 1,
         Seen::LumiEnd(_) => 2,
         Seen::RunEnd(_) => 3,
     }

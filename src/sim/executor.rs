@@ -172,7 +172,11 @@ impl Storage {
             let class = ExitClass::Transient;
             return Ok(Answer {
                 after,
-                result: Err(CommitFailure { class, message }),
+                result: Err(CommitFailure {
+                    class,
+                    message,
+                    hindrance: None,
+                }),
                 what: "storage failed",
             });
         }

@@ -252,6 +252,7 @@ impl World {
             (_, Kind::Surplus) => "surplus file",
             (Seen::File(_), Kind::Extra) => "file reported again",
             (Seen::SetAside(_), _) => "set aside",
+            (Seen::Trouble(_) | Seen::TroubleOver(_), _) => "trouble with a folder",
             (Seen::File(arrival), _) if arrival.empty => "empty lumi",
             (Seen::File(_), _) => "file seen",
             (Seen::RunBegin(_), _) => "run begins",

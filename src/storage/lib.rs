@@ -5,7 +5,9 @@
 //! believed (D9). Nothing here makes a file visible: that is a row of the store.
 
 mod checksum;
+mod disk;
 mod posix;
 
 pub use checksum::{adler32_of, read_back};
+pub use disk::PosixDisk;
 pub use posix::PosixStorage;

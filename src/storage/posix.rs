@@ -7,6 +7,7 @@
 //! is told that nobody knows.
 
 use crate::checksum::sum;
+use crate::disk::hindrance_of;
 use model::ids::Token;
 use model::job::ExitClass;
 use model::names::FileName;
@@ -407,6 +408,7 @@ fn program(output: &PlannedOutput, what: String) -> CommitFailure {
     CommitFailure {
         class: ExitClass::Program,
         message,
+        hindrance: None,
     }
 }
 
@@ -420,6 +422,7 @@ fn site(what: &str, path: &Path, error: &io::Error) -> CommitFailure {
     CommitFailure {
         class: ExitClass::Site,
         message,
+        hindrance: hindrance_of(error),
     }
 }
 

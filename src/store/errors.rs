@@ -21,6 +21,8 @@ enum Class {
     Away,
     /// No space left.
     Full,
+    /// A write was refused: the disk says why.
+    Unwritten,
     /// The storage below cannot be trusted.
     Suspect,
     /// A row contradicts another, or a file is damaged.
@@ -33,19 +35,19 @@ const NO_HINT: &str = "";
 const ACCESS: &str = "; check user and password of the store, and what the user may do";
 const NO_DATABASE: &str = "; make the database first, or name another one in store.url";
 const TOO_LARGE: &str = "; raise max_allowed_packet of the server to 16 MiB or more";
-const PERMISSIONS: &str = "; check owner, permissions and mount of the state folder";
 
 /// Result codes of SQLite (<https://www.sqlite.org/rescode.html>); the low byte is the primary
 /// code. A shared-memory file that cannot grow (IOERR_SHMSIZE) is what a full disk looks like
 /// before anything is written.
 fn of_sqlite(number: i32) -> Class {
     const IOERR_SHMSIZE: i32 = 0x130a;
+    const IOERR_WRITE: i32 = 0x030a;
     match (number, number & 0xff) {
         (IOERR_SHMSIZE, _) | (_, 13) => Class::Full,
         (_, 5 | 6) => Class::Busy,
+        (IOERR_WRITE, _) | (_, 8 | 14) => Class::Unwritten,
         (_, 10) => Class::Suspect,
         (_, 11 | 26) => Class::Corrupt,
-        (_, 8 | 14) => Class::Other(PERMISSIONS),
         _ => Class::Other(NO_HINT),
     }
 }
@@ -146,6 +148,7 @@ pub(crate) fn from_database(dialect: Dialect, tried: &str, error: sqlx::Error) -
         Class::Busy => StoreError::Busy { tried, detail },
         Class::Away => StoreError::Away { tried, detail },
         Class::Full => StoreError::Full { tried, detail },
+        Class::Unwritten => StoreError::Unwritten { tried, detail },
         Class::Suspect => StoreError::Suspect { tried, detail },
         Class::Corrupt if contradicts => StoreError::Corrupt {
             tried,
@@ -198,7 +201,9 @@ mod tests {
         check(0x040a, Class::Suspect);
         check(11, Class::Corrupt);
         check(26, Class::Corrupt);
-        check(8, Class::Other(PERMISSIONS));
+        check(0x030a, Class::Unwritten);
+        check(8, Class::Unwritten);
+        check(14, Class::Unwritten);
         check(1, Class::Other(NO_HINT));
     }
 

@@ -10,8 +10,11 @@ use crate::profile::{How, Profile};
 use crate::sight::{Counters, SeenSink, Spool, Witness};
 use crate::source::{Happening, Source, Stop, Woken};
 use crate::trouble::WatchError;
+use model::alarm::Severity;
+use model::arrival::Seen;
 use model::names::ProfileName;
 use model::time::{Moment, Span};
+use model::trouble::Trouble;
 use ports::clock::Clock;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::ffi::OsStrExt;
@@ -56,6 +59,7 @@ pub fn start(
     // alarm.
     std::fs::read_dir(&profile.folder).map_err(missing)?;
     let (source, stop) = choose_source(&profile)?;
+    let by_events = matches!(stop, Stop::Counter(_));
     let spool = Spool::new(profile, clock, sink).map_err(|error| wrong(error.to_string()))?;
     let (publish, counters) = lanes::latest(Counters::default());
     let line = Line {
@@ -68,6 +72,8 @@ pub fn start(
             last: Counters::default(),
             publish,
         },
+        by_events,
+        unwatched_told: false,
     };
     let thread = std::thread::Builder::new()
         .name(format!("watch {name}"))
@@ -204,6 +210,10 @@ struct Line {
     scan: Option<Scan>,
     next_scan: Moment,
     publisher: Publisher,
+    /// The kernel tells of changes; otherwise everything is found by looking.
+    by_events: bool,
+    /// It was said that the kernel tells nothing of some folders.
+    unwatched_told: bool,
 }
 
 impl Line {
@@ -351,6 +361,36 @@ impl Line {
         counters.folders = sums.folders;
         counters.folders_unwatched = sums.folders - sums.watched;
         counters.waiting = sums.open;
+        let unwatched = counters.folders_unwatched;
         self.publisher.show(counters);
+        // A spool that is not there has a trouble of its own.
+        let root = self.spool.tree.get(ROOT);
+        let is_away = root.is_some_and(|root| root.outage_told);
+        if self.by_events && !is_away && self.unwatched_told != (unwatched > 0) {
+            self.unwatched_told = unwatched > 0;
+            self.tell_unwatched(unwatched);
+        }
+    }
+
+    /// The kernel tells nothing of some folders: scans find what comes there, later.
+    fn tell_unwatched(&mut self, folders: u64) {
+        let name = &self.spool.profile.name;
+        let key = format!("spool/{name}/unwatched");
+        if folders == 0 {
+            return self.spool.tell(Seen::TroubleOver(key));
+        }
+        let every = self.spool.profile.scan_interval_min;
+        let text = format!(
+            "The kernel tells nothing of {folders} folders of stream profile {name}: files in \
+             them are found by the scan every {every} and not at once. Raise \
+             fs.inotify.max_user_watches (sysctl), or end other programs that watch many folders; \
+             the watches are asked for again at each scan."
+        );
+        let severity = Severity::Medium;
+        self.spool.tell(Seen::Trouble(Trouble {
+            key,
+            severity,
+            text,
+        }));
     }
 }

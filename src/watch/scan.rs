@@ -12,6 +12,8 @@ use crate::pattern::printable;
 use crate::sight::{Spool, Witness};
 use crate::source::Source;
 use crate::trouble::Trouble;
+use model::alarm::Severity;
+use model::arrival::Seen;
 use model::time::{Moment, Span};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -57,7 +59,7 @@ impl Spool {
                 return Vec::new();
             }
             Err(errno) => {
-                self.outage(folder, "ask about the folder", errno, began);
+                self.outage(folder, "ask about the folder", errno);
                 return Vec::new();
             }
         };
@@ -79,8 +81,8 @@ impl Spool {
         match disk::list(self.path_of(folder, b"")) {
             Ok(entries) => {
                 self.counters.listings_total += 1;
+                self.outage_over(folder);
                 self.tree.change(folder, |known| {
-                    known.outage_told = false;
                     known.listing = Some(Listing {
                         stamp,
                         links,
@@ -91,7 +93,7 @@ impl Spool {
                 self.look_at_listed(folder, &entries)
             }
             Err(errno) => {
-                self.outage(folder, "list the folder", errno, began);
+                self.outage(folder, "list the folder", errno);
                 Vec::new()
             }
         }
@@ -174,17 +176,19 @@ impl Spool {
 
     /// Forgets a folder that is no longer there. The profile's own folder is missed aloud.
     pub(crate) fn folder_gone(&mut self, source: &mut dyn Source, folder: FolderId) {
+        if folder != ROOT {
+            self.outage_over(folder);
+        }
         for gone in self.tree.remove(folder) {
             source.remove_folder(gone);
         }
         if folder == ROOT {
-            let now = self.clock.now();
-            self.outage(ROOT, "find the folder", Errno::NOENT, now);
+            self.outage(ROOT, "find the folder", Errno::NOENT);
         }
     }
 
     /// Says once an outage that a folder cannot be read.
-    fn outage(&mut self, folder: FolderId, verb: &'static str, errno: Errno, now: Moment) {
+    fn outage(&mut self, folder: FolderId, verb: &'static str, errno: Errno) {
         let told = self.tree.change(folder, |known| {
             known.listing = None;
             let shown = if folder == ROOT {
@@ -197,9 +201,51 @@ impl Spool {
         let Some((false, shown)) = told else { return };
         let named = match folder {
             ROOT => self.profile.folder.display().to_string(),
-            _ => shown.clone(),
+            _ => format!("{}/{shown}", self.profile.folder.display()),
         };
-        self.tell_aside(&shown, &Trouble::unreachable(verb, &named, errno), now);
+        let text = format!(
+            "Could not {verb} {named} of stream profile {}: {}. What is written there meanwhile \
+             is taken when it can be read again; it is tried at each scan. {}.",
+            self.profile.name,
+            std::io::Error::from(errno),
+            remedy(errno)
+        );
+        self.tell(Seen::Trouble(model::trouble::Trouble {
+            key: self.outage_key(&shown),
+            severity: Severity::High,
+            text,
+        }));
+    }
+
+    fn outage_key(&self, shown: &str) -> String {
+        format!("spool/{}/{shown}", self.profile.name)
+    }
+
+    /// The folder can be read, or is gone and not missed.
+    fn outage_over(&mut self, folder: FolderId) {
+        let told = self.tree.change(folder, |known| {
+            let shown = if folder == ROOT {
+                ".".to_owned()
+            } else {
+                known.path.clone()
+            };
+            (std::mem::replace(&mut known.outage_told, false), shown)
+        });
+        if let Some((true, shown)) = told {
+            self.tell(Seen::TroubleOver(self.outage_key(&shown)));
+        }
+    }
+}
+
+/// What to do about a folder that cannot be read.
+fn remedy(errno: Errno) -> &'static str {
+    match errno {
+        Errno::MFILE | Errno::NFILE => {
+            "Raise the limit of open files (ulimit -n, LimitNOFILE of the service), or find out \
+             what holds so many"
+        }
+        Errno::NOENT | Errno::NOTDIR => "Mount it again, or make the folder",
+        _ => "Check its permissions, its mount and the disk under it",
     }
 }
 

@@ -135,8 +135,25 @@ impl Spool {
         &self.path
     }
 
-    /// Looks at a name. `now` becomes the `seen_at` of what is told.
+    /// Looks at a name. `now` becomes the `seen_at` of what is told. A bug that one name brings to
+    /// light stays with that name: it is set aside, and the line goes on (P18).
     pub(crate) fn look(&mut self, folder: FolderId, name: &[u8], witness: Witness, now: Moment) {
+        let look = std::panic::AssertUnwindSafe(|| self.look_at(folder, name, witness, now));
+        if std::panic::catch_unwind(look).is_err() {
+            let shown = String::from_utf8_lossy(name).into_owned();
+            let trouble = Trouble::Bug {
+                name: shown.clone(),
+            };
+            // As it is now: until it changes it is not looked at again.
+            let mark = match disk::look(self.path_of(folder, name)) {
+                Ok(Some(entry)) => entry.stamp(),
+                _ => Stamp::default(),
+            };
+            self.set_aside(folder, name, &shown, mark, Stamp::default(), trouble, now);
+        }
+    }
+
+    fn look_at(&mut self, folder: FolderId, name: &[u8], witness: Witness, now: Moment) {
         let Some(known_folder) = self.tree.get(folder) else {
             return;
         };
@@ -521,7 +538,7 @@ impl Spool {
             old.said == said
                 && match trouble {
                     // Writing into it makes neither a better name nor a plain file.
-                    Trouble::NotText { .. } | Trouble::Name { .. } => true,
+                    Trouble::NotText { .. } | Trouble::Name { .. } | Trouble::Bug { .. } => true,
                     Trouble::NotAPlainFile { .. } => old.mark.inode == mark.inode,
                     _ => old.mark == mark && old.data == data,
                 }

@@ -160,6 +160,8 @@ pub(crate) fn line(seen: &Seen) -> String {
         Seen::RunBegin(b) => format!("begin {} {:?} {}", b.run, b.run_type, b.label),
         Seen::LumiEnd(e) => format!("lumi {}:{} {:?}", e.run, e.lumi, e.expected),
         Seen::RunEnd(e) => format!("end {} last {} {:?}", e.run, e.last_lumi, e.events),
+        Seen::Trouble(trouble) => format!("trouble {}", trouble.key),
+        Seen::TroubleOver(key) => format!("over {key}"),
         Seen::SetAside(s) => format!("aside {} {}", s.name, s.refusal.code()),
     }
 }

@@ -68,6 +68,11 @@ pub(crate) enum Trouble {
         said: u64,
     },
     #[error(
+        "reading \"{name}\" met a bug of this program (its message is in the log): it is passed \
+        over and the others are not; report it, and give the data another name once it is mended"
+    )]
+    Bug { name: String },
+    #[error(
         "could not {verb} \"{name}\": {why}; check its permissions and the disk under it; it is \
         tried again at each \
          scan"
@@ -91,6 +96,7 @@ impl Trouble {
             Self::Record { refusal, .. } => *refusal,
             Self::RecordTooLarge { .. } => Refusal::RecordTooLarge,
             Self::SizeDiffers { .. } => Refusal::SizeDiffers,
+            Self::Bug { .. } => Refusal::RecordUnreadable,
             Self::Unreachable { .. } => Refusal::Unreachable,
         }
     }

@@ -92,6 +92,10 @@ pub(crate) struct House {
     memory: Option<tempfile::TempDir>,
     serve: Option<Child>,
     starts: u32,
+    /// Further environment of the instance.
+    pub(crate) environment: Vec<(String, String)>,
+    /// A program, with its arguments, that starts the instance; it must become it.
+    pub(crate) starter: Vec<String>,
 }
 
 /// An address of this machine that no other house has: what an instance that was killed has left
@@ -133,6 +137,8 @@ impl House {
             memory,
             serve: None,
             starts: 0,
+            environment: Vec::new(),
+            starter: Vec::new(),
         }
     }
 
@@ -184,7 +190,17 @@ impl House {
         assert!(self.serve.is_none(), "one instance at a time");
         self.starts += 1;
         let log = fs::File::create(self.log_path()).expect("the folder is ours");
-        let child = command()
+        let mut program = match self.starter.split_first() {
+            Some((starter, arguments)) => {
+                let mut program = Command::new(starter);
+                program.args(arguments).arg(TIER0);
+                program
+            }
+            None => command(),
+        };
+        let variables = self.environment.iter().map(|(name, value)| (name, value));
+        let child = program
+            .envs(variables)
             .arg("--config")
             .arg(self.path("tier0.toml"))
             .arg("serve")
@@ -373,11 +389,15 @@ impl House {
 
     /// The same with the epoch that each belongs to.
     pub(crate) fn processes_by_epoch(&self) -> Vec<(u64, Pid, String)> {
-        let mark = format!("TIER0_INSTANCE={}", self.work().display());
+        // Wherever its work is.
+        let work = format!("TIER0_INSTANCE={}", self.work().display());
+        let inside = format!("TIER0_INSTANCE={}/", self.folder.path().display());
+        let is_mark =
+            |entry: &&[u8]| *entry == work.as_bytes() || entry.starts_with(inside.as_bytes());
         let epoch = |pid: Pid| {
             let environ = fs::read(proc_path(pid, "environ")).unwrap_or_default();
             let entries: Vec<&[u8]> = environ.split(|byte| *byte == 0).collect();
-            entries.contains(&mark.as_bytes()).then(|| {
+            entries.iter().any(is_mark).then(|| {
                 let mut values = entries
                     .iter()
                     .filter_map(|e| e.strip_prefix(b"TIER0_EPOCH="));

@@ -10,6 +10,7 @@ use model::names::{DataLabel, TaskPath};
 use model::resource::{Mode, Needs};
 use model::run::RunType;
 use model::time::Moment;
+use model::trouble::Trouble;
 use model::work::{AttemptNews, AttemptPlan, AttemptSpec, WantedOutput};
 use ports::clock::Clock;
 use ports::executor::{Executor, NewsSink};
@@ -39,6 +40,10 @@ impl NewsSink for Ends {
             let _ = sender.send((token, news));
         }
     }
+
+    fn trouble(&self, _: Trouble) {}
+
+    fn trouble_over(&self, _: &str) {}
 }
 
 fn executor(work: &Path, sink: Arc<dyn NewsSink>) -> LocalExecutor {
@@ -51,6 +56,7 @@ fn executor(work: &Path, sink: Arc<dyn NewsSink>) -> LocalExecutor {
         storage: work.join("storage"),
         conditions: work.join("conditions"),
         environment: BTreeMap::new(),
+        disk: Arc::new(ports::disk::Boundless),
         limits: LocalLimits::default(),
         clock: Arc::new(SystemClock),
         sink,

@@ -342,6 +342,9 @@ impl StatusSource for Status {
     fn ready(&self) -> bool {
         self.ready
     }
+    fn troubles(&self) -> Vec<Alarm> {
+        vec![]
+    }
     fn metrics(&self) -> String {
         "# TYPE tier0_files counter\ntier0_files_total 4\n# EOF\n".into()
     }

@@ -477,6 +477,7 @@ impl Play {
                 let failure = CommitFailure {
                     class: ExitClass::Transient,
                     message: "no space left".to_owned(),
+                    hindrance: None,
                 };
                 self.step(Input::Stored {
                     token,

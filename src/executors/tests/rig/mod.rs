@@ -11,6 +11,7 @@ use model::names::{DataLabel, TaskPath};
 use model::resource::{Mode, Needs};
 use model::run::RunType;
 use model::time::{Moment, Span};
+use model::trouble::Trouble;
 use model::units::Bytes;
 use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec, WantedOutput};
 use ports::clock::Clock;
@@ -40,6 +41,10 @@ impl NewsSink for Told {
     fn news(&self, token: Token, news: AttemptNews) {
         let _ = self.0.lock().unwrap().send((token, news));
     }
+
+    fn trouble(&self, _: Trouble) {}
+
+    fn trouble_over(&self, _: &str) {}
 }
 
 pub(crate) struct Rig {
@@ -83,6 +88,7 @@ impl Rig {
             conditions: folder.path().join("conditions"),
             environment: BTreeMap::from([("EXTRA".into(), "yes".into())]),
             limits,
+            disk: Arc::new(ports::disk::Boundless),
             clock: Arc::new(SystemClock),
             sink: Arc::new(Told(Mutex::new(sender))),
         };
