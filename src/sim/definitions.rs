@@ -83,7 +83,7 @@ fn reaction(usual: Reaction, harsh: bool, random: &mut Random) -> Reaction {
     match random.below(8) {
         0 => Reaction::Park,
         1 => Reaction::Retry,
-        2..=5 if harsh => Reaction::Split,
+        2..=6 if harsh => Reaction::Split,
         _ => usual,
     }
 }

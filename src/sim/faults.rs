@@ -95,7 +95,7 @@ pub(crate) struct Faults {
 impl Faults {
     /// Draws the faults of a seed.
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let harsh = random.per_mille(400);
+        let harsh = random.per_mille(450);
         let mut rate = |most: u64| {
             let on = random.per_mille(650);
             let rate = 1 + random.below(most);
@@ -119,10 +119,10 @@ impl Faults {
             ghost: rate(60),
             transient: rate(300),
             lost: rate(100),
-            permanent: rate(80),
-            missing_output: rate(40),
-            output_twice: rate(100),
-            mismatch: rate(40),
+            permanent: rate(160),
+            missing_output: rate(120),
+            output_twice: rate(120),
+            mismatch: rate(120),
             duplicate_news: rate(200),
             late_news: rate(300),
             old_news: rate(500),

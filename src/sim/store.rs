@@ -364,7 +364,7 @@ fn read_record(bytes: &[u8]) -> Option<(Standing, usize)> {
     let payload = usize::try_from(word(4)?).ok()?;
     let length = payload.checked_add(HEAD_WORDS * 8)?;
     let sum = word(length / 8 - 1)?;
-    if length % 8 != 0 || checksum(bytes.get(..length - 8)?) != sum {
+    if !length.is_multiple_of(8) || checksum(bytes.get(..length - 8)?) != sum {
         return None;
     }
     let next_id = word(3)? as i64;
