@@ -54,7 +54,10 @@ pub(super) fn run(arguments: &SimulateArgs, desk: &mut Desk) -> Result<Exit, Fai
             "seeds": summary.seeds,
             "violations": summary.violations,
             "seeds_per_s": seeds_per_s,
+            "seeds_per_core_s": seeds_per_s / threads() as f64,
+            "cores": threads(),
             "coverage": summary.coverage,
+            "seeds_with": summary.seeds_with,
             "first_violation": first,
         }))?;
     } else {
@@ -64,7 +67,12 @@ pub(super) fn run(arguments: &SimulateArgs, desk: &mut Desk) -> Result<Exit, Fai
             "{seeds} seeds, {violations} violations, {seeds_per_s:.0} seeds/s; what happened:"
         )?;
         for (what, times) in &summary.coverage {
-            writeln!(desk.out, "  {times:>9}  {what}")?;
+            let met = summary.seeds_with.get(what).copied().unwrap_or(0);
+            let percent = 100.0 * met as f64 / seeds.max(1) as f64;
+            writeln!(
+                desk.out,
+                "  {times:>9}  in {percent:>5.1}% of seeds  {what}"
+            )?;
         }
         if let Some(violation) = &summary.first_violation {
             writeln!(
@@ -81,10 +89,14 @@ pub(super) fn run(arguments: &SimulateArgs, desk: &mut Desk) -> Result<Exit, Fai
     })
 }
 
+/// Threads that work on seeds: one a core.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// All seeds, on all cores.
 fn campaign(arguments: &SimulateArgs) -> Summary {
     let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let work = || {
         let mut mine = Summary::default();
         loop {
@@ -101,7 +113,7 @@ fn campaign(arguments: &SimulateArgs) -> Summary {
         }
     };
     std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let handles: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
         let mut all = Summary::default();
         for handle in handles {
             // A panic in the engine is a violation of the worst kind: it must not be lost.

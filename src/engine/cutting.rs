@@ -37,6 +37,8 @@ impl Engine {
                 if let Some(until) = until {
                     self.timers.set(until, Timer::Look(number, index));
                 }
+                // One that has nothing to do may end all the same.
+                self.conclude.insert(number);
                 return;
             }
             None => return,

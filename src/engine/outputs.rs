@@ -5,6 +5,7 @@ use crate::arrival::item_of;
 use crate::cutting::ranges;
 use crate::input::final_name;
 use crate::routes::merged_without;
+use crate::timers::Timer;
 use crate::{Effect, Engine, Observation};
 use model::dataset::Output;
 use model::fact::Fact;
@@ -253,7 +254,11 @@ impl Engine {
                 continue;
             };
             let over = task.input_closed && task.items.is_empty() && task.live_jobs == 0;
-            if task.ended || !over || self.must_wait_its_turn(number, index, now) {
+            if task.ended || !over {
+                continue;
+            }
+            if let Some(until) = self.waits_its_turn(number, index, now) {
+                self.timers.set(until, Timer::Look(number, index));
                 continue;
             }
             let Some(work) = self.runs.get_mut(&number) else {

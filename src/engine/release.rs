@@ -118,13 +118,24 @@ impl Engine {
         })
     }
 
-    /// Whether a calibrating task that has nothing to do may not say so yet: that nothing is
-    /// measured is a decision like any other, and decisions are taken in the order of runs.
-    pub(crate) fn must_wait_its_turn(&self, number: RunNumber, index: usize, now: Moment) -> bool {
-        let plan = &self.plans[index];
-        !self.has_decided(number, index)
-            && self.ruling(&plan.path, number).is_none()
-            && self.waits_for_earlier_run(number, index, now).is_some()
+    /// Until when a calibrating task that has nothing to do may not say so: that nothing is
+    /// measured is a decision like any other, and decisions are taken in the order of runs. None
+    /// when its turn has come, or a person has accepted it.
+    pub(crate) fn waits_its_turn(
+        &self,
+        number: RunNumber,
+        index: usize,
+        now: Moment,
+    ) -> Option<Moment> {
+        let ruling = self.ruling(&self.plans[index].path, number);
+        let accepted = ruling.is_some_and(|ruling| ruling.kind == RulingKind::Accepted);
+        if accepted || self.has_decided(number, index) {
+            return None;
+        }
+        match self.waits_for_earlier_run(number, index, now)? {
+            Released::Waits { until, .. } => until,
+            Released::Yes { .. } => None,
+        }
     }
 
     /// Whether every constant that a task measures is decided for a run.

@@ -43,6 +43,7 @@ impl Engine {
             }
         }
         engine.restore_ends_of_older_rows();
+        engine.restore_lost_files();
         for file in rows.files {
             if let Some(work) = engine.runs.get_mut(&file.arrival.run) {
                 if file.part <= work.run.part {
@@ -149,11 +150,17 @@ impl Engine {
         }
     }
 
-    fn restore_accounts(&mut self) {
+    /// Files that were declared lost count as if they were here, until they come.
+    fn restore_lost_files(&mut self) {
         for work in self.runs.values_mut() {
             for ((stream, _), (lumi, events)) in work.heard.lost_files().clone() {
                 work.receive_lost(&stream, lumi, events);
             }
+        }
+    }
+
+    fn restore_accounts(&mut self) {
+        for work in self.runs.values_mut() {
             for stream in work.heard.named_streams() {
                 work.streams.entry(stream).or_default();
             }

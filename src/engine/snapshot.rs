@@ -1,7 +1,9 @@
 //! A read-only picture for windows, drivers and tests: what is under way.
 
 use crate::Engine;
-use model::ids::{JobId, Token};
+use model::ids::{JobId, LumiNumber, RunNumber, Token};
+use model::lumi::LumiState;
+use model::names::StreamName;
 
 impl Engine {
     /// Jobs that an executor may hold now.
@@ -38,6 +40,22 @@ impl Engine {
         runs.fold((0, 0), |(runs, jobs), work| {
             let live: u32 = work.tasks.values().map(|task| task.live_jobs).sum();
             (runs + 1, jobs + u64::from(live))
+        })
+    }
+
+    /// How far the lumis of a run are of which anything is known.
+    pub fn lumi_states(
+        &self,
+        run: RunNumber,
+    ) -> impl Iterator<Item = (&StreamName, LumiNumber, LumiState)> {
+        let streams = self
+            .runs
+            .get(&run)
+            .into_iter()
+            .flat_map(|work| &work.streams);
+        streams.flat_map(|(name, stream)| {
+            let lumis = stream.lumis.iter();
+            lumis.map(move |(lumi, entry)| (name, *lumi, entry.state))
         })
     }
 

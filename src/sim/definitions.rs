@@ -8,6 +8,7 @@ use model::time::Span;
 use pipelines::definition::BlockLimits;
 use pipelines::definition::Definition;
 use pipelines::link::load;
+use pipelines::retry::Reaction;
 use pipelines::splitting::Splitter;
 use pipelines::variants::Definitions;
 
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Vec<Definition> {
 pub(crate) fn configurations(
     definitions: &[Definition],
     later_run: RunNumber,
+    harsh: bool,
     random: &mut Random,
 ) -> (Vec<Configuration>, Span) {
     let wait = match random.below(3) {
@@ -58,8 +60,8 @@ pub(crate) fn configurations(
         _ => Span::from_secs(172_800),
     };
     let configuration = |name: char| {
-        let first = varied(definitions, wait, random);
-        let later = changed(varied(definitions, wait, random), random);
+        let first = varied(definitions, wait, harsh, random);
+        let later = changed(varied(definitions, wait, harsh, random), random);
         let stretches = match name {
             'a' => vec![(RunNumber(0), first), (later_run, later)],
             _ => vec![(RunNumber(0), later), (later_run, first)],
@@ -75,13 +77,34 @@ pub(crate) fn configurations(
     ("abc".chars().map(configuration).collect(), longest)
 }
 
+/// What follows from a failure where doing the same again is doubtful: mostly the usual. What a
+/// person has to end is ended after the faults. A job of one input that shall be split fails.
+fn reaction(usual: Reaction, harsh: bool, random: &mut Random) -> Reaction {
+    match random.below(8) {
+        0 => Reaction::Park,
+        1 => Reaction::Retry,
+        2..=6 if harsh => Reaction::Split,
+        _ => usual,
+    }
+}
+
 /// Other ways to start, other cores, other limits of blocks.
-fn varied(definitions: &[Definition], wait: Span, random: &mut Random) -> Vec<Definition> {
+fn varied(
+    definitions: &[Definition],
+    wait: Span,
+    harsh: bool,
+    random: &mut Random,
+) -> Vec<Definition> {
     let mut definitions = definitions.to_vec();
     for task in definitions.iter_mut().flat_map(|d| d.tasks.iter_mut()) {
         task.early = random.per_mille(700);
         task.needs.cores = random.between(1, 2) as u32;
         task.upload_wait = UPLOAD_WAIT;
+        task.retry.on_same_failure = reaction(Reaction::Retry, harsh, random);
+        if harsh && random.per_mille(200) {
+            task.retry.rule.pause_every = Some(random.between(1, 2) as u32);
+        }
+        task.retry.on_memory = reaction(Reaction::Grow, harsh, random);
         if let Some(at_most) = &mut task.release.at_most {
             *at_most = wait;
         }

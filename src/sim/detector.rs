@@ -8,7 +8,8 @@
 use crate::faults::Faults;
 use crate::random::{Random, mix};
 use model::arrival::{
-    Arrival, Checksum, Counts, LumiEnd, Refusal, RunBegin, RunEnd, Seen, SetAside,
+    AbsentLumi, Arrival, Checksum, Completion, Counts, LumiEnd, Refusal, RunBegin, RunEnd, Seen,
+    SetAside,
 };
 use model::ids::{LumiNumber, RunNumber};
 use model::lumi::Expected;
@@ -22,6 +23,31 @@ use std::collections::BTreeMap;
 /// Streams that the simulated detector has; the embedded pipelines read the first.
 const STREAMS: [&str; 2] = ["Muons", "Tracks"];
 
+/// The profile whose records say what is complete.
+const SPOOL: &str = "spool";
+/// The profile whose time-outs do.
+const DROP: &str = "drop";
+
+/// Which profiles let a time-out complete lumis and runs.
+pub(crate) fn completions() -> BTreeMap<ProfileName, Completion> {
+    let drop = Completion {
+        lumi_timeout: Some(Span::from_millis(2_500)),
+        run_timeout: Some(Span::from_secs(5)),
+        absent_lumi: AbsentLumi::Empty,
+        ..Completion::default()
+    };
+    BTreeMap::from([(ProfileName::new(DROP), drop)])
+}
+
+impl RunPlan {
+    fn instance(&self, number: usize) -> Instance {
+        Instance {
+            number: number as u32,
+            of: self.instances.len() as u32,
+        }
+    }
+}
+
 /// One run as it is meant.
 #[derive(Clone, Debug)]
 pub(crate) struct RunPlan {
@@ -30,8 +56,15 @@ pub(crate) struct RunPlan {
     pub(crate) label: DataLabel,
     pub(crate) last_lumi: u32,
     pub(crate) begins_at: Moment,
-    /// Names of everything that it writes.
-    pub(crate) files: Vec<FileName>,
+    /// Whose folder its files lie in.
+    pub(crate) profile: ProfileName,
+    /// Nobody says what is complete: a time-out does.
+    pub(crate) by_time_out: bool,
+    /// Data acquisition instances, each with the last lumi of which it says anything.
+    pub(crate) instances: Vec<u32>,
+    /// Names of everything that it writes, with the events each accounts for: a file without any
+    /// may come after its run was closed.
+    pub(crate) files: Vec<(FileName, u64)>,
 }
 
 /// What a sighting is, as far as anybody must treat it differently.
@@ -71,7 +104,7 @@ struct Place<'a> {
 
 impl Detector {
     /// Makes up the data of a seed.
-    pub(crate) fn draw(random: &mut Random, begins_at: Moment) -> Self {
+    pub(crate) fn draw(random: &mut Random, begins_at: Moment, harsh: bool) -> Self {
         let first = random.between(1, 400_000) as u32;
         let mut detector = Self {
             runs: Vec::new(),
@@ -79,7 +112,11 @@ impl Detector {
         };
         let mut at = begins_at;
         for position in 0..random.between(1, 4) as u32 {
-            let run = RunPlan {
+            let by_time_out = harsh && random.per_mille(250);
+            let mut run = RunPlan {
+                profile: ProfileName::new(if by_time_out { DROP } else { SPOOL }),
+                by_time_out,
+                instances: Vec::new(),
                 number: RunNumber(first + 2 * position),
                 run_type: match random.below(8) {
                     0 => RunType::Test,
@@ -98,6 +135,12 @@ impl Detector {
                 begins_at: at,
                 files: Vec::new(),
             };
+            // Those beside the first may end before it, and say no more.
+            let others = [0, 0, 1, 2][random.below(4) as usize];
+            run.instances = (0..others)
+                .map(|_| random.between(0, u64::from(run.last_lumi)) as u32)
+                .collect();
+            run.instances.push(run.last_lumi);
             detector.draw_run(random, run);
             // Runs overlap, but begin one after the other.
             at = at + Span::from_millis(random.between(100, 3_000) as i64);
@@ -129,34 +172,84 @@ impl Detector {
                 let made = self.draw_stream(random, &place, stream, &shares, quiet, by_files);
                 names.extend(made);
             }
-            let ended = Seen::LumiEnd(LumiEnd {
-                stream: None,
-                source: Source::Record,
-                instance: Instance::ONLY,
-                run: run.number,
-                label: run.label,
-                lumi: LumiNumber(lumi),
-                expected: if by_files {
-                    Expected::Files(if quiet { 1 } else { files })
-                } else {
-                    Expected::Events(if quiet { 0 } else { shares.iter().sum() })
-                },
-            });
+            let expected = if by_files {
+                Expected::Files(if quiet { 1 } else { files })
+            } else {
+                Expected::Events(if quiet { 0 } else { shares.iter().sum() })
+            };
             at = at + Span::from_millis(random.between(50, 900) as i64);
-            self.push(at, ended, Kind::True);
+            self.push_lumi_ends(random, &Place { at, ..place }, expected);
             run.files.extend(names);
         }
-        let end = Seen::RunEnd(RunEnd {
-            source: Source::Record,
-            instance: Instance::ONLY,
-            run: run.number,
-            last_lumi: run.last_lumi,
-            events: None,
-            label: run.label,
-        });
         at = at + Span::from_millis(random.between(1, 200) as i64);
-        self.push(at, end, Kind::True);
+        self.push_run_ends(random, &run, at);
         self.runs.push(run);
+    }
+
+    /// What each data acquisition instance says of a lumi; together it is what it holds. Sometimes
+    /// another channel says the same.
+    fn push_lumi_ends(&mut self, random: &mut Random, place: &Place<'_>, expected: Expected) {
+        if place.run.by_time_out {
+            return;
+        }
+        let (run, lumi) = (place.run, LumiNumber(place.lumi));
+        let speaks = |number: &usize| run.instances[*number] >= place.lumi;
+        let speakers: Vec<usize> = (0..run.instances.len()).filter(speaks).collect();
+        let mut parts = vec![expected];
+        while parts.len() < speakers.len() {
+            let at = random.below(parts.len() as u64) as usize;
+            let mut halve = |n: u64| random.between(0, n);
+            let (one, other) = match parts[at] {
+                Expected::Events(n) => {
+                    let one = halve(n);
+                    (Expected::Events(one), Expected::Events(n - one))
+                }
+                Expected::Files(n) => {
+                    let one = halve(n);
+                    (Expected::Files(one), Expected::Files(n - one))
+                }
+                other => (other, other),
+            };
+            parts[at] = one;
+            parts.push(other);
+        }
+        let by_message = random.per_mille(80);
+        for (number, expected) in speakers.into_iter().zip(parts) {
+            let said = |source: Source| {
+                Seen::LumiEnd(LumiEnd {
+                    stream: None,
+                    source,
+                    instance: run.instance(number),
+                    run: run.number,
+                    label: run.label,
+                    lumi,
+                    expected,
+                })
+            };
+            let at = place.at + Span::from_millis(random.below(100) as i64);
+            self.push(at, said(Source::Record), Kind::True);
+            if by_message {
+                self.push(at, said(Source::Message), Kind::True);
+            }
+        }
+    }
+
+    fn push_run_ends(&mut self, random: &mut Random, run: &RunPlan, at: Moment) {
+        if run.by_time_out {
+            return;
+        }
+        for (number, last_lumi) in run.instances.iter().enumerate() {
+            let end = Seen::RunEnd(RunEnd {
+                source: Source::Record,
+                instance: run.instance(number),
+                run: run.number,
+                last_lumi: *last_lumi,
+                events: None,
+                label: run.label,
+            });
+            let at = at + Span::from_millis(random.below(300) as i64);
+            self.push(at, end, Kind::True);
+        }
     }
 
     /// The files of one stream in one lumi, or the report that it is empty.
@@ -168,7 +261,7 @@ impl Detector {
         shares: &[u64],
         quiet: bool,
         by_files: bool,
-    ) -> Vec<FileName> {
+    ) -> Vec<(FileName, u64)> {
         let (number, lumi) = (place.run.number, place.lumi);
         let shares = if quiet { &[0][..] } else { shares };
         let mut names = Vec::new();
@@ -179,7 +272,7 @@ impl Detector {
             let errors = u64::from(*processed > 0 && random.per_mille(100));
             let empty = quiet || (*processed == 0 && by_files);
             let arrival = Arrival {
-                profile: ProfileName::new("spool"),
+                profile: place.run.profile.clone(),
                 name: name.clone(),
                 run: number,
                 lumi: LumiNumber(lumi),
@@ -211,21 +304,9 @@ impl Detector {
                 ..arrival
             });
             self.push(at, seen, kind);
-            names.push(name);
+            names.push((name, *processed));
         }
         names
-    }
-
-    /// Events accounted for by a file: a file without any may come after its run was closed.
-    pub(crate) fn events_of(&self, name: &FileName) -> u64 {
-        let events = self
-            .sightings
-            .iter()
-            .find_map(|sighting| match &sighting.seen {
-                Seen::File(arrival) if arrival.name == *name => arrival.counts,
-                _ => None,
-            });
-        events.map_or(0, |counts| counts.processed + counts.errors)
     }
 
     fn push(&mut self, at: Moment, seen: Seen, kind: Kind) {
@@ -247,8 +328,14 @@ impl Detector {
                 later.insert(run.number, by);
             }
         }
-        for sighting in &self.sightings {
+        let bursts = self.runs.iter().filter(|_| random.per_mille(faults.burst));
+        let bursts: BTreeMap<RunNumber, Moment> =
+            bursts.map(|run| (run.number, run.begins_at)).collect();
+        for (position, sighting) in self.sightings.iter().enumerate() {
             let mut sighting = sighting.clone();
+            if let Some(at) = run_of(&sighting.seen).and_then(|run| bursts.get(&run)) {
+                sighting.at = *at + Span(100_000 * position as i64);
+            }
             if let Some(by) = run_of(&sighting.seen).and_then(|run| later.get(&run)) {
                 sighting.at = sighting.at + *by;
             }
@@ -333,7 +420,7 @@ fn run_extras(run: &RunPlan, faults: &Faults, random: &mut Random) -> Vec<Sighti
     let mut extras = Vec::new();
     let file = |label: DataLabel, name: String, at: Moment| {
         Seen::File(Arrival {
-            profile: ProfileName::new("spool"),
+            profile: run.profile.clone(),
             name: FileName::new(&name),
             run: run.number,
             lumi: LumiNumber(1),

@@ -1,32 +1,77 @@
-//! The modelled executor and the modelled storage: attempts run and report, outputs are put in
-//! place, and both fail.
+//! The modelled executor: a batch system whose places are fast and slow, lose attempts, refuse
+//! them, fail them all, keep them for ever, and say things twice.
 //!
-//! In come attempts and commit plans, out come news with their delays. Neither may do anything
-//! twice: a token is started once, a final name is given once (I6, D9).
+//! In come attempts, out come news with their delays. It may do nothing twice (a token is started
+//! once, I6), and nothing goes on in it for which nobody waits (D16).
 
 use crate::faults::Faults;
 use crate::programs;
 use crate::random::Random;
-use crate::tables::Tables;
 use model::ids::{JobId, Token};
 use model::job::ExitClass;
-use model::names::FileName;
 use model::time::{Moment, Span};
 use model::units::Bytes;
-use model::work::{
-    AttemptNews, AttemptReport, AttemptSpec, CommitFailure, CommitPlan, StoredOutput,
-};
+use model::work::{AttemptNews, AttemptReport, AttemptSpec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Failures that cost an attempt, at most, for each job of a gentle seed: one less than any task's
 /// limit.
 const GENTLE_FAILURES_MAX: u32 = 2;
+/// Places that take attempts.
+const PLACES: u64 = 4;
+
+/// How long attempts take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pace {
+    #[default]
+    Fast,
+    Slow,
+    /// Most are fast, some wait long for a place.
+    Bimodal,
+    /// A few run a hundred times longer than most.
+    HeavyTail,
+}
+
+impl Pace {
+    pub(crate) const ALL: [Self; 4] = [Self::Fast, Self::Slow, Self::Bimodal, Self::HeavyTail];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fast => "places are fast",
+            Self::Slow => "places are slow",
+            Self::Bimodal => "places are fast or slow",
+            Self::HeavyTail => "places have a heavy tail",
+        }
+    }
+
+    /// Until an attempt starts, and how long it runs.
+    fn draw(self, random: &mut Random) -> (Span, Span) {
+        let crowded = random.per_mille(200);
+        let (waits, runs) = match self {
+            Self::Fast => ((1, 30), (120, 1_500)),
+            Self::Slow => ((500, 4_000), (1_000, 9_000)),
+            Self::Bimodal if crowded => ((2_000, 15_000), (120, 1_500)),
+            Self::Bimodal => ((1, 30), (120, 1_500)),
+            Self::HeavyTail => {
+                // Pareto's law with exponent 1: up to a thousand times the shortest.
+                let times = 1_000 / random.between(1, 1_000);
+                ((1, 30), (120 * times, 120 * times))
+            }
+        };
+        let mut within = |(first, last)| Span::from_millis(random.between(first, last) as i64);
+        (within(waits), within(runs))
+    }
+}
 
 /// What the executor remembers of all epochs.
 #[derive(Debug, Default)]
 pub(crate) struct Executor {
     started: BTreeSet<Token>,
     costly: BTreeMap<JobId, u32>,
+    /// Attempts that a place holds, and until when.
+    held: BTreeMap<Token, Moment>,
+    /// The place that fails whatever it is given.
+    black_hole: Option<u64>,
 }
 
 /// News of an attempt, and how long it takes to come.
@@ -37,6 +82,14 @@ pub(crate) struct Coming {
 }
 
 impl Executor {
+    pub(crate) fn new(faults: &Faults, random: &mut Random) -> Self {
+        let place = random.below(PLACES);
+        Self {
+            black_hole: faults.black_hole.then_some(place),
+            ..Self::default()
+        }
+    }
+
     /// Starts an attempt; says what will be heard of it.
     pub(crate) fn begin(
         &mut self,
@@ -49,48 +102,70 @@ impl Executor {
         if !self.started.insert(spec.token) {
             return Err(format!("I6: attempt {} was started twice", spec.token));
         }
-        let starts = Span::from_millis(random.between(1, 30) as i64);
-        let runs = Span::from_millis(random.between(120, 1_500) as i64);
-        let (started_at, ended_at) = (now + starts, now + starts + runs);
-        let good = programs::report(data_seed, spec, started_at, ended_at);
-        let (report, what) = self.outcome(spec, good, faults, random);
-        let mut coming = vec![
-            Coming {
-                after: starts,
-                news: AttemptNews::Started { at: started_at },
-                what: "started",
-            },
-            Coming {
-                after: starts + runs,
-                news: AttemptNews::Ended(Box::new(report)),
-                what,
-            },
-        ];
-        for position in 0..coming.len() {
-            if random.per_mille(faults.late_news) {
-                let late = Span::from_millis(random.below(3_000) as i64);
-                coming[position].after += late;
-            }
-            if random.per_mille(faults.duplicate_news) {
-                let again = Span::from_millis(random.below(3_000) as i64);
-                coming.push(Coming {
-                    after: coming[position].after + again,
-                    news: coming[position].news.clone(),
-                    what: "said twice",
-                });
-            }
+        let (starts, runs) = faults.pace.draw(random);
+        if random.per_mille(faults.refused) {
+            let report = failed(ExitClass::Lost, "no place takes it", now);
+            return Ok(vec![coming(starts, report, "refused")]);
         }
-        Ok(coming)
+        let (started_at, mut ended_at) = (now + starts, now + starts + runs);
+        let good = programs::report(data_seed, spec, started_at, ended_at);
+        let (mut report, mut what) = self.outcome(spec, good, faults, random);
+        let falls = self.black_hole == Some(random.below(PLACES));
+        if falls && self.may_fail(spec.token.job, faults) {
+            ended_at = started_at + Span::from_millis(5);
+            report = failed(ExitClass::Site, "the node has no disk", ended_at);
+            what = "fell into a black hole";
+        } else if random.per_mille(faults.ghost) {
+            // Its node is gone and nobody says so: what ends it is its wall time.
+            ended_at = started_at + spec.needs.wall;
+            let class = if self.may_fail(spec.token.job, faults) {
+                ExitClass::Time
+            } else {
+                ExitClass::Lost
+            };
+            report = failed(class, "it was ended after its wall time", ended_at);
+            what = "a ghost was ended";
+        }
+        report.started_at = started_at;
+        report.ended_at = ended_at;
+        self.held.insert(spec.token, ended_at);
+        let started = Coming {
+            after: starts,
+            news: AttemptNews::Started { at: started_at },
+            what: "started",
+        };
+        let ended = coming(ended_at.since(now), report, what);
+        Ok(disturbed(vec![started, ended], faults, random))
     }
 
     /// Whether another failure of this job leaves it an attempt.
-    fn may_fail(&mut self, job: JobId, faults: &Faults) -> bool {
+    pub(crate) fn may_fail(&mut self, job: JobId, faults: &Faults) -> bool {
         let costly = self.costly.entry(job).or_default();
         if !faults.harsh && *costly >= GENTLE_FAILURES_MAX {
             return false;
         }
         *costly += 1;
         true
+    }
+
+    /// Ends an attempt; says whether there was one to end, and what will be heard of it.
+    pub(crate) fn cancel(&mut self, now: Moment, token: Token) -> Option<Coming> {
+        let ends = self.held.remove(&token)?;
+        (ends > now).then(|| {
+            let report = failed(ExitClass::Lost, "it was cancelled", now);
+            coming(Span::from_millis(20), report, "cancelled")
+        })
+    }
+
+    /// The spawner has died with its agent, and ended everything.
+    pub(crate) fn end_all(&mut self) {
+        self.held.clear();
+    }
+
+    /// Attempts that go on.
+    pub(crate) fn held(&self, now: Moment) -> impl Iterator<Item = Token> {
+        let going_on = self.held.iter().filter(move |(_, ends)| **ends > now);
+        going_on.map(|(token, _)| *token)
     }
 
     fn outcome(
@@ -100,12 +175,10 @@ impl Executor {
         faults: &Faults,
         random: &mut Random,
     ) -> (AttemptReport, &'static str) {
-        let failed = |class: ExitClass, good: &AttemptReport| {
-            let message = format!("{} it was", class.as_str());
-            AttemptReport::failed(class, message, good.started_at, good.ended_at)
-        };
+        let ended_at = good.ended_at;
+        let failed = |class: ExitClass| failed(class, class.as_str(), ended_at);
         if random.per_mille(faults.lost) {
-            return (failed(ExitClass::Lost, &good), "lost");
+            return (failed(ExitClass::Lost), "lost");
         }
         if random.per_mille(faults.transient) && self.may_fail(spec.token.job, faults) {
             let (class, what) = match random.below(4) {
@@ -114,12 +187,12 @@ impl Executor {
                 2 => (ExitClass::Time, "failed time"),
                 _ => (ExitClass::Site, "failed site"),
             };
-            return (failed(class, &good), what);
+            return (failed(class), what);
         }
         if random.per_mille(faults.permanent) {
             return match random.below(2) {
-                0 => (failed(ExitClass::Input, &good), "failed input"),
-                _ => (failed(ExitClass::Program, &good), "failed program"),
+                0 => (failed(ExitClass::Input), "failed input"),
+                _ => (failed(ExitClass::Program), "failed program"),
             };
         }
         if !good.outputs.is_empty() {
@@ -142,92 +215,33 @@ impl Executor {
     }
 }
 
-/// What the storage answers, and when.
-pub(crate) struct Answer {
-    pub(crate) after: Span,
-    pub(crate) result: Result<Vec<StoredOutput>, CommitFailure>,
-    pub(crate) what: &'static str,
-}
-
-/// Files under final names.
-#[derive(Debug, Default)]
-pub(crate) struct Storage {
-    shelf: BTreeMap<FileName, (Bytes, u32)>,
-}
-
-impl Storage {
-    /// Puts outputs in place. They are there at once under names nobody knows; the answer takes its
-    /// time.
-    pub(crate) fn commit(
-        &mut self,
-        plan: &CommitPlan,
-        spec: &AttemptSpec,
-        executor: &mut Executor,
-        faults: &Faults,
-        random: &mut Random,
-    ) -> Result<Answer, String> {
-        let after = Span::from_millis(random.between(1, 150) as i64);
-        if random.per_mille(faults.storage) && executor.may_fail(plan.token.job, faults) {
-            let message = "no space left for a moment".to_owned();
-            let class = ExitClass::Transient;
-            return Ok(Answer {
-                after,
-                result: Err(CommitFailure {
-                    class,
-                    message,
-                    hindrance: None,
-                }),
-                what: "storage failed",
+/// News come late and twice.
+fn disturbed(mut news: Vec<Coming>, faults: &Faults, random: &mut Random) -> Vec<Coming> {
+    for position in 0..news.len() {
+        if random.per_mille(faults.late_news) {
+            let late = Span::from_millis(random.below(3_000) as i64);
+            news[position].after += late;
+        }
+        if random.per_mille(faults.duplicate_news) {
+            let again = Span::from_millis(random.below(3_000) as i64);
+            news.push(Coming {
+                after: news[position].after + again,
+                news: news[position].news.clone(),
+                what: "said twice",
             });
         }
-        let mut stored = Vec::new();
-        for output in &plan.outputs {
-            let label = output.reported.label.as_str();
-            let (bytes, adler32) = (
-                programs::size_of(spec, label),
-                programs::adler_of(spec, label),
-            );
-            let name = output.name.clone();
-            if self.shelf.insert(name.clone(), (bytes, adler32)).is_some() {
-                return Err(format!("D9: the final name {name} was given twice"));
-            }
-            stored.push(StoredOutput {
-                name,
-                bytes,
-                adler32,
-            });
-        }
-        Ok(Answer {
-            after,
-            result: Ok(stored),
-            what: "stored",
-        })
     }
+    news
+}
 
-    /// Removes what no row speaks of, as after a restart.
-    pub(crate) fn collect_garbage(&mut self, rows: &Tables) -> usize {
-        let known: BTreeSet<&FileName> = rows.outputs.values().map(|output| &output.name).collect();
-        let before = self.shelf.len();
-        self.shelf.retain(|name, _| known.contains(name));
-        before - self.shelf.len()
-    }
+fn failed(class: ExitClass, message: &str, at: Moment) -> AttemptReport {
+    AttemptReport::failed(class, message.to_owned(), at, at)
+}
 
-    /// Whether everything that the rows promise is there.
-    pub(crate) fn check(&self, rows: &Tables) -> Result<(), String> {
-        for output in rows.outputs.values() {
-            let there = self.shelf.get(&output.name);
-            if there != Some(&(output.bytes, output.adler32)) {
-                let name = &output.name;
-                return Err(format!(
-                    "D9: {name} is promised, in the storage is {there:?}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether an output is there.
-    pub(crate) fn has(&self, name: &FileName) -> bool {
-        self.shelf.contains_key(name)
+fn coming(after: Span, report: AttemptReport, what: &'static str) -> Coming {
+    Coming {
+        after,
+        news: AttemptNews::Ended(Box::new(report)),
+        what,
     }
 }

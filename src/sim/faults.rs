@@ -6,6 +6,7 @@
 //! seed has only faults that must not change any result, so that its constants can be compared with
 //! those of an undisturbed pass; a *harsh* one has them all.
 
+use crate::executor::Pace;
 use crate::random::Random;
 
 /// Rates in thousandths, and switches.
@@ -15,12 +16,32 @@ pub(crate) struct Faults {
     pub(crate) harsh: bool,
     /// The process dies, per turn.
     pub(crate) crash: u64,
+    /// The power is gone with it, per death.
+    pub(crate) power_cut: u64,
+    /// It dies again while it starts, per death.
+    pub(crate) again: u64,
+    /// It starts with another configuration, per death.
+    pub(crate) upgrade: u64,
+    /// A bit turns over where it was written, per death.
+    pub(crate) flip: u64,
     /// The store is busy, per commit.
     pub(crate) busy: u64,
     /// The result of a commit is not known, per commit.
     pub(crate) unknown: u64,
     /// A commit takes seconds, per commit.
     pub(crate) slow_commit: u64,
+    /// The store's disk is full, per commit.
+    pub(crate) full: u64,
+    /// The store's disk loses what it should sync, per commit.
+    pub(crate) suspect: u64,
+    /// How long attempts take.
+    pub(crate) pace: Pace,
+    /// One place fails whatever it gets.
+    pub(crate) black_hole: bool,
+    /// No place takes an attempt, per attempt.
+    pub(crate) refused: u64,
+    /// An attempt's node goes and nobody says so, per attempt.
+    pub(crate) ghost: u64,
     /// An attempt fails so that another may help, per attempt.
     pub(crate) transient: u64,
     /// An attempt is lost with its executor, per attempt.
@@ -41,6 +62,10 @@ pub(crate) struct Faults {
     pub(crate) old_news: u64,
     /// Outputs cannot be put in place, per commit of outputs.
     pub(crate) storage: u64,
+    /// The storage loses what it should sync, per commit of outputs.
+    pub(crate) storage_lost: u64,
+    /// Everything of a run comes at once, per run.
+    pub(crate) burst: u64,
     /// A sighting is moved out of its order, per sighting.
     pub(crate) disorder: u64,
     /// A sighting is held back until the faults end, per sighting.
@@ -70,7 +95,7 @@ pub(crate) struct Faults {
 impl Faults {
     /// Draws the faults of a seed.
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let harsh = random.per_mille(400);
+        let harsh = random.per_mille(450);
         let mut rate = |most: u64| {
             let on = random.per_mille(650);
             let rate = 1 + random.below(most);
@@ -79,38 +104,73 @@ impl Faults {
         let mut faults = Self {
             harsh,
             crash: rate(25),
+            power_cut: rate(1_000),
+            again: rate(300),
+            upgrade: rate(400),
+            flip: rate(500),
             busy: rate(200),
             unknown: rate(150),
             slow_commit: rate(50),
+            full: rate(100),
+            suspect: rate(15),
+            pace: Pace::Fast,
+            black_hole: false,
+            refused: rate(100),
+            ghost: rate(60),
             transient: rate(300),
             lost: rate(100),
-            permanent: rate(80),
-            missing_output: rate(40),
-            output_twice: rate(100),
-            mismatch: rate(40),
+            permanent: rate(160),
+            missing_output: rate(120),
+            output_twice: rate(120),
+            mismatch: rate(120),
             duplicate_news: rate(200),
-            late_news: rate(200),
+            late_news: rate(300),
             old_news: rate(500),
-            storage: rate(150),
+            storage: rate(if harsh { 800 } else { 150 }),
+            storage_lost: rate(80),
+            burst: rate(400),
             disorder: rate(400),
             held: rate(150),
             resent: rate(200),
             conflict: rate(100),
             unreadable: rate(100),
             corrupt: rate(30),
-            surplus: rate(150),
+            surplus: rate(300),
             wrong_label: rate(400),
-            command: rate(60),
-            early_stop: rate(250),
+            command: rate(if harsh { 900 } else { 300 }),
+            early_stop: rate(700),
             postponed: rate(300),
-            any_order: random.per_mille(500),
+            any_order: false,
         };
-        if !harsh {
-            (faults.permanent, faults.missing_output, faults.mismatch) = (0, 0, 0);
-            (faults.surplus, faults.early_stop, faults.output_twice) = (0, 0, 0);
-            faults.corrupt = 0;
-            (faults.postponed, faults.any_order) = (0, false);
+        faults.pace = Pace::ALL[random.below(Pace::ALL.len() as u64) as usize];
+        faults.black_hole = random.per_mille(250);
+        faults.any_order = random.per_mille(500);
+        if harsh { faults } else { faults.gentle() }
+    }
+
+    /// Without those that may change a result.
+    fn gentle(self) -> Self {
+        Self {
+            permanent: 0,
+            missing_output: 0,
+            mismatch: 0,
+            corrupt: 0,
+            surplus: 0,
+            early_stop: 0,
+            output_twice: 0,
+            postponed: 0,
+            any_order: false,
+            ..self
         }
-        faults
+    }
+
+    /// None any more, in the same world.
+    pub(crate) fn ended(self) -> Self {
+        Self {
+            harsh: self.harsh,
+            any_order: self.any_order,
+            corrupt: self.corrupt,
+            ..Self::default()
+        }
     }
 }

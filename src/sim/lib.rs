@@ -7,8 +7,12 @@
 //! everything must come to its end too. There is no clock, no thread and no adapter in here; the
 //! same seed is the same story on any machine.
 
+mod backing;
+mod coverage;
 mod definitions;
 mod detector;
+mod disk;
+mod driver;
 mod executor;
 mod faults;
 mod operators;
@@ -16,10 +20,14 @@ mod programs;
 mod promises;
 mod random;
 mod restart;
+mod settled;
+mod storage;
 mod store;
 mod story;
 mod tables;
 mod world;
+
+pub use backing::Backing;
 
 use faults::Faults;
 use pipelines::definition::Definition;
@@ -59,6 +67,8 @@ pub struct Summary {
     pub violations: u64,
     /// What happened, and how often: a campaign that never met a fault has proved nothing about it.
     pub coverage: BTreeMap<String, u64>,
+    /// In how many seeds each of them happened.
+    pub seeds_with: BTreeMap<String, u64>,
     /// The first broken promise.
     pub first_violation: Option<Violation>,
 }
@@ -70,6 +80,9 @@ impl Summary {
         self.violations += other.violations;
         for (what, count) in other.coverage {
             *self.coverage.entry(what).or_default() += count;
+        }
+        for (what, seeds) in other.seeds_with {
+            *self.seeds_with.entry(what).or_default() += seeds;
         }
         let both = self
             .first_violation
@@ -84,24 +97,44 @@ impl Summary {
 struct Course {
     result: Result<(), String>,
     hash: u64,
-    coverage: BTreeMap<&'static str, u64>,
+    coverage: BTreeMap<String, u64>,
     lines: Vec<String>,
 }
+
+/// Makes a real store for a seed.
+pub type MakeBacking<'m> = &'m mut dyn FnMut(u64) -> Box<dyn Backing>;
 
 /// Simulates seeds, one after the other.
 pub fn simulate(options: Options) -> Summary {
     let definitions = definitions::all();
+    simulate_with(options, |seed, in_words| {
+        run_seed(seed, options.steps, &definitions, in_words, None)
+    })
+}
+
+/// Simulates seeds with a real store behind each: batches are committed to both, restarts read the
+/// real one, and its rows must be those of the model.
+pub fn simulate_backed(options: Options, make: MakeBacking<'_>) -> Summary {
+    let definitions = definitions::all();
+    simulate_with(options, |seed, in_words| {
+        let backing = Some(make(seed));
+        run_seed(seed, options.steps, &definitions, in_words, backing)
+    })
+}
+
+fn simulate_with(options: Options, mut run: impl FnMut(u64, bool) -> Course) -> Summary {
     let mut summary = Summary::default();
     for seed in options.first_seed..options.first_seed.saturating_add(options.seeds) {
-        let course = run_seed(seed, options.steps, &definitions, false);
+        let course = run(seed, false);
         summary.seeds += 1;
         for (what, count) in course.coverage {
-            *summary.coverage.entry(what.to_owned()).or_default() += count;
+            *summary.seeds_with.entry(what.clone()).or_default() += 1;
+            *summary.coverage.entry(what).or_default() += count;
         }
         if let Err(promise) = course.result {
             summary.violations += 1;
             if summary.first_violation.is_none() {
-                let told = run_seed(seed, options.steps, &definitions, true);
+                let told = run(seed, true);
                 let story = format!("{promise}\n{}", told.lines.join("\n"));
                 summary.first_violation = Some(Violation { seed, story });
             }
@@ -112,14 +145,22 @@ pub fn simulate(options: Options) -> Summary {
 
 /// A hash of everything that happens in a seed: the same seed gives the same hash.
 pub fn trace_hash(seed: u64, steps: u64) -> u64 {
-    run_seed(seed, steps, &definitions::all(), false).hash
+    run_seed(seed, steps, &definitions::all(), false, None).hash
 }
 
 /// One seed. A panic of the engine is a broken promise as well.
-fn run_seed(seed: u64, steps: u64, definitions: &[Definition], in_words: bool) -> Course {
+fn run_seed(
+    seed: u64,
+    steps: u64,
+    definitions: &[Definition],
+    in_words: bool,
+    backing: Option<Box<dyn Backing>>,
+) -> Course {
     let faults = Faults::draw(&mut Random::new(mix(seed ^ 0x6661_756c_7473)));
     let mut world = World::new(seed, definitions, faults, steps, Story::new(in_words));
+    world.backing = backing;
     let result = catch_unwind(AssertUnwindSafe(|| {
+        world.begin()?;
         world.run()?;
         world.check_end()?;
         if !faults.harsh {
@@ -132,9 +173,18 @@ fn run_seed(seed: u64, steps: u64, definitions: &[Definition], in_words: bool) -
         let text = text.or_else(|| cause.downcast_ref::<&str>().map(|t| (*t).to_owned()));
         Err(format!("panicked: {}", text.unwrap_or_default()))
     });
-    world.story.mix(world.engine.fingerprint());
+    world.story.mix(world.engine.next_id() as u64);
     let hash = world.story.hash();
-    let (coverage, lines) = world.story.into_parts();
+    let (counts, lines) = world.story.into_parts();
+    let own = counts.into_iter().map(|(what, n)| (what.to_owned(), n));
+    let mut coverage: BTreeMap<String, u64> = own.collect();
+    coverage.insert("turns".to_owned(), world.turns);
+    coverage.insert("steps of the engine".to_owned(), world.steps);
+    world.coverage.into_counts(&mut coverage);
+    let met = ["runs overlap", "crash", "completion lost"];
+    if met.iter().all(|what| coverage.contains_key(*what)) {
+        coverage.insert(TOGETHER.to_owned(), 1);
+    }
     Course {
         result,
         hash,
@@ -142,6 +192,9 @@ fn run_seed(seed: u64, steps: u64, definitions: &[Definition], in_words: bool) -
         lines,
     }
 }
+
+/// Seeds that met the three of them.
+pub const TOGETHER: &str = "overlapping runs, a restart and a lost completion together";
 
 /// Whatever went wrong, the constants are those of a pass in which nothing did.
 fn compare_undisturbed(
@@ -152,6 +205,7 @@ fn compare_undisturbed(
 ) -> Result<(), String> {
     let quiet = Faults::default();
     let mut undisturbed = World::new(seed, definitions, quiet, steps, Story::new(false));
+    undisturbed.quiet = true;
     undisturbed.run()?;
     undisturbed.check_end()?;
     let expected = ConstantsOf::of(&undisturbed.store.tables);

@@ -1,11 +1,22 @@
 //! The modelled operators: valid and invalid questions at any moment, answered or refused, never
-//! harmful.
+//! harmful; and, once the faults have ended, somebody who looks what waits for a person.
+//!
+//! In comes a world, out come orders. In a gentle seed only those are given that must not change
+//! any result.
 
-use crate::world::World;
+use crate::world::{Event, World};
 use engine::{Configuration, Input};
-use model::command::{Command, JobVerb, JobsAsked, Order};
-use model::ids::{JobId, RunNumber};
-use model::run::RunType;
+use model::command::{Command, Declared, Intent, JobFilter, JobVerb, JobsAsked, Order, SplitInto};
+use model::ids::{JobId, LumiNumber, RunNumber};
+use model::job::{Job, JobState};
+use model::names::{FileName, PipelineName, StreamName, TaskName, TaskPath};
+use model::ruling::RulingKind;
+use model::run::{Run, RunType};
+use model::time::Span;
+use model::wait::{Object, Wait, WaitKind};
+
+/// How long somebody waits before they look again.
+const ROUND: Span = Span::from_secs(30);
 
 impl World {
     /// Now and then somebody asks for something.
@@ -13,15 +24,48 @@ impl World {
         if self.healed || !self.random.per_mille(self.faults.command) {
             return Ok(());
         }
-        if self.random.below(6) == 0 {
+        if self.random.below(8) == 0 {
             return self.reload();
         }
-        let Some(command) = self.command() else {
+        let command = match self.random.below(3) {
+            0 => self.about_jobs(),
+            1 => self.about_a_task(),
+            _ => self.about_a_run(),
+        };
+        let Some(command) = command else {
             return Ok(());
         };
-        self.story.tell(self.now, || format!("asked {command:?}"));
+        let mut order = Order::new(command, "an operator");
+        match self.random.below(10) {
+            0 => {
+                order.intent = Intent::Preview;
+                self.story.count("asked only what would be");
+            }
+            1 => {
+                order.expect_count = Some(self.random.below(4));
+                self.story.count("asked with a count");
+            }
+            2 => self.story.count("asked without a reason"),
+            _ => order.reason = "it looks right".to_owned(),
+        }
+        self.ask(order)
+    }
+
+    fn ask(&mut self, order: Order) -> Result<(), String> {
+        self.story.tell(self.now, || {
+            format!("asked {:?} {:?}", order.intent, order.command)
+        });
+        let declares = matches!(
+            order.command,
+            Command::RunStop { .. }
+                | Command::RunClose { .. }
+                | Command::FileDeclareLost { .. }
+                | Command::RunReopen { .. }
+        );
+        if let Some(Object::Run(run)) = order.command.object().filter(|_| declares) {
+            self.declared.insert(run);
+        }
         let ticket = self.turns;
-        let order = Order::new(command, "an operator");
         self.step(Input::Asked { ticket, order })
     }
 
@@ -57,58 +101,278 @@ impl World {
         })
     }
 
-    fn command(&mut self) -> Option<Command> {
-        let known: Vec<_> = self.store.tables.runs.values().collect();
-        let run = self
-            .random
-            .pick(&known)
-            .map(|run| (run.number, run.run_type, run.label));
-        match self.random.below(5) {
+    fn some_run(&mut self) -> Option<Run> {
+        let known: Vec<&Run> = self.store.tables.runs.values().collect();
+        self.random.pick(&known).map(|run| (*run).clone())
+    }
+
+    /// Something is to happen to one job, or to all that meet a filter; perhaps to none.
+    fn about_jobs(&mut self) -> Option<Command> {
+        let harsh = self.faults.harsh;
+        let (verb, what) = match self.random.below(if harsh { 10 } else { 7 }) {
+            0 => (JobVerb::Retry, "asked to retry jobs"),
+            1 | 2 => (JobVerb::Park, "asked to park jobs"),
+            3 => (JobVerb::Release, "asked to release jobs"),
+            4 | 5 => (JobVerb::Split(SplitInto::Halves), "asked to halve jobs"),
+            6 => (JobVerb::Split(SplitInto::Singles), "asked to split jobs"),
+            _ => (JobVerb::Cancel, "asked to cancel jobs"),
+        };
+        self.story.count(what);
+        if self.random.below(3) == 0 {
+            let run = self.some_run().map(|run| run.number);
+            let states = [
+                None,
+                Some("failed"),
+                Some("ready"),
+                Some("running"),
+                Some("no such"),
+            ];
+            let state = states[self.random.below(5) as usize].map(str::to_owned);
+            let tasks = [
+                None,
+                Some("packs"),
+                Some("express.express"),
+                Some("no such"),
+            ];
+            let task = tasks[self.random.below(4) as usize].map(str::to_owned);
+            let which = JobFilter {
+                run,
+                state,
+                task,
+                ..JobFilter::default()
+            };
+            return Some(Command::Jobs(JobsAsked { verb, which }));
+        }
+        let mut jobs = self.jobs_that(|job| fits(verb, job));
+        let stopped = self.jobs_that(|job| fits(verb, job) && is_stopped(&job.state));
+        match self.random.below(4) {
+            0 => jobs = self.jobs_that(|_| true),
+            1 | 2 if !stopped.is_empty() => jobs = stopped,
+            _ => {}
+        }
+        let job = self.random.pick(&jobs).copied().unwrap_or(JobId(7));
+        Some(Command::Jobs(JobsAsked::one(verb, job)))
+    }
+
+    fn jobs_that(&self, is_meant: impl Fn(&Job) -> bool) -> Vec<JobId> {
+        let jobs = self.store.tables.jobs.values();
+        jobs.filter(|job| is_meant(job)).map(|job| job.id).collect()
+    }
+
+    /// A ruling on the work of a task.
+    fn about_a_task(&mut self) -> Option<Command> {
+        let tasks = [
+            ("prompt", "prompt"),
+            ("calibration", "harvest"),
+            ("calibration", "calibration"),
+            ("monitor", "look"),
+            ("no", "such"),
+        ];
+        let (pipeline, task) = tasks[self.random.below(5) as usize];
+        let run = match self.random.below(3) {
+            0 => None,
+            _ => Some(self.some_run()?.number),
+        };
+        let kind = match self.random.below(if self.faults.harsh { 3 } else { 2 }) {
+            0 => RulingKind::Held,
+            1 => RulingKind::Lifted,
+            _ => RulingKind::Accepted,
+        };
+        self.story.count(match kind {
+            RulingKind::Held => "asked to hold a task",
+            RulingKind::Lifted => "asked to let a task go",
+            RulingKind::Accepted => "asked to accept a task",
+        });
+        let task = TaskPath {
+            pipeline: PipelineName::new(pipeline),
+            task: TaskName::new(task),
+        };
+        Some(Command::Rule { task, run, kind })
+    }
+
+    fn about_a_run(&mut self) -> Option<Command> {
+        if !self.faults.harsh || !self.random.per_mille(self.faults.early_stop) {
+            return self.about_a_run_without_harm();
+        }
+        let run = self.some_run()?;
+        let number = run.number;
+        let last_lumi = self.random.below(6) as u32;
+        let stream = ["Muons", "Tracks", "no such"][self.random.below(3) as usize];
+        let stream = StreamName::new(stream);
+        let lumi = LumiNumber(self.random.below(5) as u32);
+        Some(match self.random.below(5) {
             0 => {
-                let failed = self.store.tables.failed_jobs();
-                let job = *self.random.pick(&failed)?;
-                self.story.count("asked to retry a failed job");
-                Some(Command::Jobs(JobsAsked::one(JobVerb::Retry, job)))
+                self.story.count("asked to stop a run early");
+                Command::RunStop {
+                    run: number,
+                    last_lumi,
+                }
+            }
+            1 | 2 => {
+                self.story.count("asked to close a run");
+                let declared = Declared::ALL[self.random.below(3) as usize];
+                let whole = self.random.per_mille(500);
+                Command::RunClose {
+                    run: number,
+                    stream: (!whole).then_some(stream),
+                    lumis: (!whole).then_some((lumi, LumiNumber(lumi.0 + 1))),
+                    declared,
+                }
+            }
+            3 => {
+                self.story.count("asked to reopen a run");
+                Command::RunReopen { run: number }
+            }
+            _ => {
+                self.story.count("declared a file lost");
+                let plan = self
+                    .detector
+                    .runs
+                    .iter()
+                    .find(|plan| plan.number == number)?;
+                let own: Vec<FileName> = plan.files.iter().map(|(name, _)| name.clone()).collect();
+                let name = self.random.pick(&own)?.clone();
+                Command::FileDeclareLost {
+                    run: number,
+                    stream: Some(stream),
+                    lumis: (lumi, lumi),
+                    names: vec![name],
+                    events: self.random.below(50),
+                }
+            }
+        })
+    }
+
+    /// What is true already, or of nothing that is known.
+    fn about_a_run_without_harm(&mut self) -> Option<Command> {
+        Some(match self.random.below(4) {
+            0 => {
+                self.story.count("asked to stop an unknown run");
+                let (run, last_lumi) = (RunNumber(u32::MAX), 3);
+                Command::RunStop { run, last_lumi }
             }
             1 => {
-                self.story.count("asked to retry some job");
-                let jobs: Vec<JobId> = self.store.tables.jobs.keys().copied().collect();
-                let job = self.random.pick(&jobs).copied().unwrap_or(JobId(7));
-                Some(Command::Jobs(JobsAsked::one(JobVerb::Retry, job)))
+                self.story.count("asked to reopen an unknown run");
+                Command::RunReopen {
+                    run: RunNumber(u32::MAX),
+                }
             }
             2 => {
+                self.story.count("asked the engine to read a configuration");
+                Command::ConfigReload
+            }
+            _ => {
                 self.story.count("asked to start a known run");
-                let (run, run_type, label) = run?;
+                let run = self.some_run()?;
                 let run_type = if self.random.per_mille(500) {
-                    run_type
+                    run.run_type
                 } else {
                     RunType::Test
                 };
-                Some(Command::RunStart {
-                    run,
+                Command::RunStart {
+                    run: run.number,
                     run_type,
-                    label,
-                })
-            }
-            3 => {
-                self.story.count("asked to stop an unknown run");
-                let (run, last_lumi) = (RunNumber(u32::MAX), 3);
-                Some(Command::RunStop { run, last_lumi })
-            }
-            _ => {
-                let (run, ..) = run?;
-                let early = self.faults.early_stop;
-                if !self.random.per_mille(early) {
-                    return None;
+                    label: run.label,
                 }
-                self.story.count("asked to stop a run early");
-                let last_lumi = self.random.below(6) as u32;
-                let mut plans = self.detector.runs.iter();
-                if plans.any(|plan| plan.number == run && plan.last_lumi < last_lumi) {
-                    self.stopped_long.insert(run);
-                }
-                Some(Command::RunStop { run, last_lumi })
             }
+        })
+    }
+
+    /// Somebody ends what only a person ends, until there is nothing left of it.
+    pub(crate) fn go_round(&mut self) -> Result<(), String> {
+        let waits = self.engine.waits(self.now);
+        let remedies: Vec<Command> = waits.iter().filter_map(|wait| remedy(self, wait)).collect();
+        for command in &remedies {
+            self.story.count("a person ended a wait");
+            let mut order = Order::new(command.clone(), "an operator");
+            order.reason = "the faults are over".to_owned();
+            self.ask(order)?;
         }
+        let unfinished = self
+            .store
+            .tables
+            .runs
+            .values()
+            .any(|run| !matches!(run.state, model::run::RunState::Finished { .. }));
+        if unfinished || !remedies.is_empty() {
+            self.at(self.now + ROUND, Event::Round);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a verb is for jobs like this one.
+fn fits(verb: JobVerb, job: &Job) -> bool {
+    let state = &job.state;
+    match verb {
+        JobVerb::Retry => matches!(state, JobState::Failed { .. } | JobState::Cancelled { .. }),
+        JobVerb::Release => matches!(state, JobState::Ready { .. } | JobState::Parked { .. }),
+        JobVerb::Split(_) => {
+            let ready = matches!(state, JobState::Ready { .. });
+            job.consumed > 1 && (ready || is_stopped(state))
+        }
+        JobVerb::Park => !state.is_terminal(),
+        JobVerb::Cancel => !matches!(state, JobState::Done { .. }),
+    }
+}
+
+/// Whether nothing comes of a job by itself, although it is not done.
+fn is_stopped(state: &JobState) -> bool {
+    matches!(
+        state,
+        JobState::Failed { .. } | JobState::Parked { .. } | JobState::Cancelled { .. }
+    )
+}
+
+/// What a person does about a wait that ends in no other way.
+fn remedy(world: &World, wait: &Wait) -> Option<Command> {
+    let run = wait.run;
+    match (&wait.object, wait.kind) {
+        (Object::Job(job), WaitKind::Parked) => {
+            Some(Command::Jobs(JobsAsked::one(JobVerb::Release, *job)))
+        }
+        (Object::Task(_, task), WaitKind::Held | WaitKind::Approval) => {
+            let known = world.store.tables.rulings.get(&(task.clone(), Some(run)));
+            let kind = match (wait.kind, known) {
+                (WaitKind::Held, Some(_)) => RulingKind::Lifted,
+                (WaitKind::Held, None) => {
+                    return Some(Command::Rule {
+                        task: task.clone(),
+                        run: None,
+                        kind: RulingKind::Lifted,
+                    });
+                }
+                _ => RulingKind::Accepted,
+            };
+            Some(Command::Rule {
+                task: task.clone(),
+                run: Some(run),
+                kind,
+            })
+        }
+        (_, WaitKind::LateFiles) => Some(Command::RunReopen { run }),
+        (Object::Lumi(_, stream, lumi), WaitKind::LumiDisputed) => Some(Command::RunClose {
+            run,
+            stream: Some(stream.clone()),
+            lumis: Some((*lumi, *lumi)),
+            declared: Declared::Here,
+        }),
+        (
+            _,
+            WaitKind::EndDisputed
+            | WaitKind::EndOfRun
+            | WaitKind::LumiFiles
+            | WaitKind::LumiRecord
+            | WaitKind::DaqInstance
+            | WaitKind::FirstFile,
+        ) if world.declared.contains(&run) || wait.kind == WaitKind::EndDisputed => {
+            Some(Command::RunClose {
+                run,
+                stream: None,
+                lumis: None,
+                declared: Declared::Lost,
+            })
+        }
+        _ => None,
     }
 }

@@ -4,57 +4,160 @@
 //! holds, and watchers report again what lies in the spool. Nothing durable may be touched.
 
 use crate::detector::{Kind, scan_order};
-use crate::faults::Faults;
-use crate::store::{Batch, Committed};
+use crate::store::{Batch, Committed, Trouble};
 use crate::world::{Event, Forming, World};
 use engine::{Engine, Input};
 use model::ids::Epoch;
+use model::rows::Rows;
 use model::time::Span;
+use model::work::AttemptNews;
+use std::sync::Arc;
 
 impl World {
-    /// The process dies: whatever was not durable is lost. Another one begins under a new epoch.
-    pub(crate) fn crash(&mut self) -> Result<(), String> {
-        self.story.count("crash");
-        self.story.tell(self.now, || "CRASH".to_owned());
-        if let Some((batch, _)) = self.committing.take()
-            && self.random.per_mille(500)
-        {
-            self.story.count("crash after a commit");
-            self.store.commit(&batch)?;
+    /// The process dies, and perhaps the power goes: whatever was not durable is lost. Another one
+    /// begins under a new epoch, and may die while it does.
+    pub(crate) fn crash(&mut self, power_cut: bool) -> Result<(), String> {
+        self.die(power_cut)?;
+        while self.random.per_mille(self.faults.again) {
+            self.story.count("crash while it restarts");
+            self.begin_again()?;
+            let power_cut = self.random.per_mille(self.faults.power_cut);
+            self.die(power_cut)?;
         }
-        self.setup.epoch = self.store.raise_epoch();
-        self.durable = self.store.last_batch;
-        self.check_fence()?;
-        self.forming = Forming::default();
-        self.early_news.clear();
-        self.attempts.clear();
-        self.wakes_at = None;
-        self.now = self.now + Span::from_millis(self.random.below(4_000) as i64);
-        self.forget_old_events();
-        let garbage = self.storage.collect_garbage(&self.store.tables);
-        if garbage > 0 {
-            self.story.count("garbage collected");
+        if self.random.per_mille(self.faults.upgrade) {
+            self.upgrade();
         }
-        self.shadow = self.store.tables.clone();
-        let (setup, rows) = (self.setup.clone(), self.shadow.rows());
-        self.engine = Engine::restore(setup, self.store.next_id, rows, self.now);
-        let out = self.engine.jobs_out();
-        self.step(Input::AttemptsLost(out))?;
-        self.tick()?;
+        self.begin_again()?;
         self.scan();
         Ok(())
     }
 
+    fn die(&mut self, power_cut: bool) -> Result<(), String> {
+        self.story.count("crash");
+        if power_cut {
+            self.story.count("power cut");
+        }
+        self.story
+            .tell(self.now, || format!("CRASH, power cut: {power_cut}"));
+        let committing = self.committing.take().map(|(batch, _)| batch);
+        if let Some(batch) = &committing
+            && self.random.per_mille(400)
+        {
+            self.story.count("crash after a commit");
+            self.commit(batch, Trouble::default())?;
+        }
+        let before = self.store.last_batch();
+        self.store.crash(power_cut, &mut self.random)?;
+        if let Some(batch) = committing.filter(|_| self.store.last_batch() > before) {
+            self.story.count("a batch that was not synced is there");
+            self.commit(&batch, Trouble::default())?;
+        }
+        if self.store.last_batch() < self.durable {
+            let (durable, last) = (self.durable, self.store.last_batch());
+            return Err(format!(
+                "D1: batch {durable} was durable, {last} is the last"
+            ));
+        }
+        self.storage.crash(power_cut, &mut self.random)?;
+        self.storage.check(&self.store.tables)?;
+        self.flip_bits()?;
+        self.setup.epoch = self.store.raise_epoch();
+        self.check_fence()?;
+        self.durable = self.store.last_batch();
+        self.forming = Forming::default();
+        self.early_news.clear();
+        self.attempts.clear();
+        self.executor.end_all();
+        self.wakes_at = None;
+        self.now = self.now + Span::from_millis(self.random.below(4_000) as i64);
+        self.forget_old_events();
+        Ok(())
+    }
+
+    /// A new process: garbage is collected, the engine restored, attempts of before are lost.
+    fn begin_again(&mut self) -> Result<(), String> {
+        if self.storage.collect_garbage(&self.store.tables) > 0 {
+            self.story.count("garbage collected");
+        }
+        self.shadow = self.store.tables.clone();
+        let rows = self.rows_after_restart()?;
+        let next_id = self.store.next_id();
+        self.engine = Engine::restore(self.setup.clone(), next_id, rows, self.now);
+        self.coverage.restarted(&self.engine);
+        let out = self.engine.jobs_out();
+        self.step(Input::AttemptsLost(out))?;
+        self.tick()
+    }
+
+    /// The rows of the real store, where there is one: they must be those of the model.
+    pub(crate) fn real_rows(&mut self) -> Result<Option<Rows>, String> {
+        let Some(backing) = &mut self.backing else {
+            return Ok(None);
+        };
+        let real = backing.reopen()?;
+        self.story.count("the real store was read");
+        match crate::tables::difference(&self.store.tables.rows(), &real) {
+            Some(table) => Err(format!("I13: the real store has other {table}")),
+            None => Ok(Some(real)),
+        }
+    }
+
+    /// The rows that a restart reads: of the real store, where there is one.
+    fn rows_after_restart(&mut self) -> Result<Rows, String> {
+        let Some(real) = self.real_rows()? else {
+            return Ok(self.shadow.rows());
+        };
+        let Some(backing) = &mut self.backing else {
+            return Ok(real);
+        };
+        let epoch = backing.raise_epoch()?;
+        if epoch == self.setup.epoch {
+            Ok(real)
+        } else {
+            let model = self.setup.epoch;
+            Err(format!(
+                "I5: the real store's epoch is {epoch}, not {model}"
+            ))
+        }
+    }
+
+    /// Bits turn over on both disks; whoever reads them must see it.
+    fn flip_bits(&mut self) -> Result<(), String> {
+        if !self.random.per_mille(self.faults.flip) {
+            return Ok(());
+        }
+        let random = &mut self.random;
+        if self.store.flip(random)? {
+            self.story.count("a bit of the journal turned");
+        }
+        if self.storage.flip(&self.store.tables, random)? {
+            self.story.count("a bit of an output turned");
+        }
+        Ok(())
+    }
+
+    /// The next process has another configuration; runs keep theirs.
+    fn upgrade(&mut self) {
+        let at = self.random.below(self.setup.earlier.len() as u64) as usize;
+        if let Some(other) = self.setup.earlier.get_mut(at) {
+            std::mem::swap(other, &mut self.setup.configuration);
+            self.story.count("restarted with another configuration");
+        }
+    }
+
     /// A process that does not know yet that it is dead tries to write: nothing may come of it.
     fn check_fence(&mut self) -> Result<(), String> {
-        let dead = Batch {
+        let dead = Arc::new(Batch {
             epoch: Epoch(self.setup.epoch.0 - 1),
-            number: self.store.last_batch + 1,
+            number: self.store.last_batch() + 1,
             next_id: i64::MAX,
             facts: std::mem::take(&mut self.forming.facts),
-        };
-        match self.store.commit(&dead)? {
-            Committed::Fenced => Ok(()),
+        });
+        match self.store.commit(&dead, Trouble::default())? {
+            Committed::Fenced => {
+                self.story.count("a dead epoch was fenced");
+                Ok(())
+            }
             other => Err(format!("I5: a dead epoch's batch was {other:?}")),
         }
     }
@@ -69,11 +172,13 @@ impl World {
                     self.spool.push(seen.clone());
                     false
                 }
-                Event::Seen(..) | Event::Heal => true,
+                Event::Seen(..) | Event::Heal | Event::Round => true,
                 Event::News(..) | Event::Stored(..) => {
                     let old = self.random.per_mille(self.faults.old_news);
                     if old {
                         self.story.count("news of an old epoch");
+                    } else if let Event::News(_, AttemptNews::Ended(_), _) = event {
+                        self.story.count("completion lost");
                     }
                     old
                 }
@@ -103,18 +208,9 @@ impl World {
     pub(crate) fn heal(&mut self) {
         self.healed = true;
         self.healed_at = self.now;
-        let Faults {
-            harsh,
-            any_order,
-            corrupt,
-            ..
-        } = self.faults;
-        self.faults = Faults {
-            harsh,
-            any_order,
-            corrupt,
-            ..Faults::default()
-        };
+        let any_order = self.faults.any_order;
+        self.faults = self.faults.ended();
+        self.at(self.now + Span::from_secs(1), Event::Round);
         let mut held = std::mem::take(&mut self.held_back);
         if !any_order {
             held.sort_by_key(scan_order);

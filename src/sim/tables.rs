@@ -35,8 +35,11 @@ const ONCE: [&str; 6] = [
     "conditions.published",
 ];
 
+/// Failures of a job that count, at most: every task that is simulated allows three attempts.
+const FAILURES_MAX: u32 = 3;
+
 /// Rows by key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tables {
     pub(crate) configurations: BTreeMap<String, ConfigurationText>,
     pub(crate) runs: BTreeMap<RunNumber, Run>,
@@ -48,18 +51,18 @@ pub(crate) struct Tables {
     pub(crate) consumed: BTreeMap<(TaskPath, InputId, u64), Consumed>,
     pub(crate) outputs: BTreeMap<OutputId, Output>,
     winners: BTreeMap<(JobId, OutputLabel), OutputId>,
-    blocks: BTreeMap<BlockId, Block>,
+    pub(crate) blocks: BTreeMap<BlockId, Block>,
     datasets: BTreeMap<DatasetName, Dataset>,
     contents: BTreeMap<(DatasetName, RunNumber), LumiContent>,
     pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
     pub(crate) iovs: BTreeMap<(TagName, RunNumber), Iov>,
     payloads: BTreeMap<String, ConditionsPayload>,
     pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
-    alarms: BTreeMap<String, Alarm>,
-    rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
+    pub(crate) alarms: BTreeMap<String, Alarm>,
+    pub(crate) rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
     messages: BTreeMap<MessageId, OutboxMessage>,
     audits: BTreeMap<AuditId, Audit>,
-    said: BTreeSet<(&'static str, String)>,
+    pub(crate) said: BTreeSet<(&'static str, String)>,
     failed: BTreeMap<(JobId, AttemptNumber), FailedAttempt>,
 }
 
@@ -183,6 +186,13 @@ impl Tables {
             RunState::Finished { .. } => 3,
         };
         let before = self.runs.insert(run.number, run.clone());
+        let pinned = |run: &Run| (run.label, run.config_hash.clone());
+        if before
+            .as_ref()
+            .is_some_and(|b| pinned(b) != pinned(run) || b.part > run.part)
+        {
+            return Err(format!("run {} is not what it was opened as", run.number));
+        }
         let same_part = |before: &Run| (before.part, before.resumed) == (run.part, run.resumed);
         match before.filter(|before| same_part(before) && rank(&before.state) > rank(&run.state)) {
             Some(before) => Err(format!(
@@ -204,6 +214,10 @@ impl Tables {
         if (won && before.state != job.state) || job.state.attempt() < before.state.attempt() {
             let (from, to) = (before.state, job.state);
             return Err(format!("I3: job {} went from {from:?} to {to:?}", job.id));
+        }
+        if job.failures > FAILURES_MAX {
+            let (id, failures) = (job.id, job.failures);
+            return Err(format!("R21: job {id} failed {failures} times"));
         }
         if (before.inputs != job.inputs) || (before.task != job.task) {
             return Err(format!("job {} was given other work", job.id));
@@ -272,16 +286,38 @@ impl Tables {
                 .collect(),
         }
     }
+}
 
-    /// Jobs that have failed for good.
-    pub(crate) fn failed_jobs(&self) -> Vec<JobId> {
-        let failed = |job: &&Job| matches!(job.state, JobState::Failed { .. });
-        self.jobs
-            .values()
-            .filter(failed)
-            .map(|job| job.id)
-            .collect()
+/// The first kind of rows in which two stores differ, with the first row that does.
+pub(crate) fn difference(one: &Rows, other: &Rows) -> Option<String> {
+    fn differ<R: PartialEq + std::fmt::Debug>(
+        name: &str,
+        one: &[R],
+        other: &[R],
+    ) -> Option<String> {
+        let both = one.iter().zip(other).find(|(a, b)| a != b);
+        let (a, b) = (one.len(), other.len());
+        let lengths = || (a != b).then(|| format!("{name}: {a} and {b} of them"));
+        both.map(|(a, b)| format!("{name}: {a:?} is {b:?}"))
+            .or_else(lengths)
     }
+    differ("configurations", &one.configurations, &other.configurations)
+        .or_else(|| differ("runs", &one.runs, &other.runs))
+        .or_else(|| differ("witnesses", &one.witnesses, &other.witnesses))
+        .or_else(|| differ("files", &one.files, &other.files))
+        .or_else(|| differ("set aside", &one.set_aside, &other.set_aside))
+        .or_else(|| differ("jobs", &one.jobs, &other.jobs))
+        .or_else(|| differ("consumed", &one.consumed, &other.consumed))
+        .or_else(|| differ("outputs", &one.outputs, &other.outputs))
+        .or_else(|| differ("blocks", &one.blocks, &other.blocks))
+        .or_else(|| differ("datasets", &one.datasets, &other.datasets))
+        .or_else(|| differ("contents", &one.contents, &other.contents))
+        .or_else(|| differ("decisions", &one.decisions, &other.decisions))
+        .or_else(|| differ("intervals", &one.iovs, &other.iovs))
+        .or_else(|| differ("payloads", &one.payloads, &other.payloads))
+        .or_else(|| differ("verdicts", &one.quality, &other.quality))
+        .or_else(|| differ("alarms", &one.alarms, &other.alarms))
+        .or_else(|| differ("rulings", &one.rulings, &other.rulings))
 }
 
 /// Takes a row whose value never changes.

@@ -1,31 +1,31 @@
-//! The world of one seed: a virtual clock, a heap of what will happen, and the driver around the
-//! engine.
+//! The world of one seed: a virtual clock and a heap of what will happen.
 //!
-//! In come a seed and its faults, out comes what happened. The driver keeps the same order as the
-//! real one (D1, D3): inputs are stepped while the last batch is committed, a batch is durable as a
-//! whole, and everything but early starts and the storage waits for it. Whatever the engine says is
-//! applied to a shadow of the store at once, so that the law of D4 can be asked at every turn.
+//! In come a seed and its faults, out comes what happened. The driver is in [`crate::driver`]; here
+//! is the order in which things happen.
 
+use crate::backing::Backing;
+use crate::coverage::Coverage;
 use crate::definitions::configurations;
 use crate::detector::{Detector, Kind, Sighting};
-use crate::executor::{Executor, Storage};
+use crate::executor::Executor;
 use crate::faults::Faults;
-use crate::random::{Random, mix, mix_text};
-use crate::store::{Batch, Committed, Store};
+use crate::random::{Random, mix};
+use crate::storage::Storage;
+use crate::store::{Batch, Store};
 use crate::story::Story;
 use crate::tables::Tables;
 use engine::{Effect, Engine, Input, Setup};
-use model::arrival::{Checksum, Seen};
+use model::arrival::Seen;
 use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, FileId, RunNumber, Token};
 use model::run::RunType;
 use model::time::{Moment, Span};
 use model::units::Bytes;
-use model::wait::WaitKind;
 use model::work::{AttemptNews, AttemptSpec};
 use pipelines::definition::Definition;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
 
 /// When every seed begins: 2027-01-01.
 const BEGINS_AT: Moment = Moment(1_798_761_600_000_000_000);
@@ -51,6 +51,8 @@ pub(crate) enum Event {
     Committed(Epoch, i64),
     Wake,
     Heal,
+    /// After the faults: somebody looks what waits for a person.
+    Round,
 }
 
 /// Orders the heap: time, then chance, then the order of making.
@@ -62,6 +64,8 @@ struct Place(Moment, u64, u64);
 pub(crate) struct Forming {
     pub(crate) facts: Vec<Fact>,
     pub(crate) held: Vec<Effect>,
+    /// Facts of earlier turns, which were looked at.
+    pub(crate) looked_at: usize,
 }
 
 /// All of it.
@@ -76,13 +80,20 @@ pub(crate) struct World {
     pub(crate) detector: Detector,
     pub(crate) storage: Storage,
     pub(crate) story: Story,
+    pub(crate) coverage: Coverage,
+    /// Another store that gets the same batches, and that restarts read.
+    pub(crate) backing: Option<Box<dyn Backing>>,
+    /// Nothing is checked on the way: an undisturbed pass is only for its results.
+    pub(crate) quiet: bool,
     pub(crate) healed: bool,
     /// The longest wait for constants of any task, or for the end of a block.
     pub(crate) longest_wait: Span,
+    /// Batches of inputs so far, and inputs of the engine.
     pub(crate) turns: u64,
+    pub(crate) steps: u64,
     pub(crate) healed_at: Moment,
     pub(crate) setup: Setup,
-    data_seed: u64,
+    pub(crate) data_seed: u64,
     heap: BinaryHeap<Reverse<(Place, usize)>>,
     pub(crate) events: BTreeMap<usize, (Moment, Event)>,
     made: usize,
@@ -90,17 +101,16 @@ pub(crate) struct World {
     /// The last batch that the driver knows to be durable.
     pub(crate) durable: i64,
     pub(crate) forming: Forming,
-    pub(crate) committing: Option<(Batch, Vec<Effect>)>,
-    executor: Executor,
+    pub(crate) committing: Option<(Arc<Batch>, Vec<Effect>)>,
+    pub(crate) executor: Executor,
     /// Attempts of this epoch: what was asked, and the batch that records it.
     pub(crate) attempts: BTreeMap<Token, (AttemptSpec, i64)>,
     /// News that came before the attempt's own record was durable.
     pub(crate) early_news: Vec<(i64, Event)>,
     pub(crate) spool: Vec<Seen>,
     pub(crate) held_back: Vec<Seen>,
-    /// Runs that somebody stopped with lumis that the detector never had: only a person ends the
-    /// wait for them.
-    pub(crate) stopped_long: BTreeSet<RunNumber>,
+    /// Runs of which a person, or a time-out, said what is not so: they may close without a file.
+    pub(crate) declared: BTreeSet<RunNumber>,
 }
 
 impl World {
@@ -113,14 +123,18 @@ impl World {
         story: Story,
     ) -> Self {
         let data_seed = mix(seed);
-        let detector = Detector::draw(&mut Random::new(data_seed), BEGINS_AT);
+        let detector = Detector::draw(&mut Random::new(data_seed), BEGINS_AT, faults.harsh);
         let mut random = Random::new(seed ^ 0x7469_6572_3000_0000);
         let later_run = detector.runs[detector.runs.len() / 2].number;
-        let (mut configurations, longest_wait) =
-            configurations(definitions, later_run, &mut Random::new(data_seed ^ 1));
-        let mut store = Store::default();
+        let (mut configurations, longest_wait) = configurations(
+            definitions,
+            later_run,
+            faults.harsh,
+            &mut Random::new(data_seed ^ 1),
+        );
+        let mut store = Store::new(&mut random);
         let setup = Setup {
-            completions: std::collections::BTreeMap::new(),
+            completions: crate::detector::completions(),
             agent: AgentNumber((seed % 1_024) as u16),
             epoch: store.raise_epoch(),
             configuration: configurations.remove(0),
@@ -129,6 +143,12 @@ impl World {
             default_run_type: RunType::Physics,
         };
         let (coming, held_back) = detector.disturbed(&faults, &mut random.fork());
+        let (storage, executor) = (
+            Storage::new(&mut random),
+            Executor::new(&faults, &mut random),
+        );
+        let declared = detector.runs.iter().filter(|run| run.by_time_out);
+        let declared = declared.map(|run| run.number).collect();
         let mut world = Self {
             now: BEGINS_AT,
             faults,
@@ -137,11 +157,15 @@ impl World {
             store,
             shadow: Tables::default(),
             detector,
-            storage: Storage::default(),
+            storage,
             story,
+            coverage: Coverage::default(),
+            backing: None,
+            quiet: false,
             healed: false,
             longest_wait,
             turns: 0,
+            steps: 0,
             healed_at: BEGINS_AT,
             setup,
             data_seed,
@@ -152,12 +176,12 @@ impl World {
             durable: 0,
             forming: Forming::default(),
             committing: None,
-            executor: Executor::default(),
+            executor,
             attempts: BTreeMap::new(),
             early_news: Vec::new(),
             spool: Vec::new(),
             held_back,
-            stopped_long: BTreeSet::new(),
+            declared,
         };
         for Sighting { at, seen, kind } in coming {
             world.at(at, Event::Seen(seen, kind));
@@ -167,6 +191,15 @@ impl World {
             Event::Heal,
         );
         world
+    }
+
+    /// The first process: it counts what kind of world it has come into.
+    pub(crate) fn begin(&mut self) -> Result<(), String> {
+        self.story.count(self.faults.pace.as_str());
+        if let Some(backing) = &mut self.backing {
+            backing.raise_epoch()?;
+        }
+        Ok(())
     }
 
     /// Until nothing more will happen, or a promise is broken.
@@ -193,10 +226,22 @@ impl World {
             self.ask_something()?;
             self.tick()?;
             if !self.healed && self.random.per_mille(self.faults.crash) {
-                self.crash()?;
+                let power_cut = self.random.per_mille(self.faults.power_cut);
+                self.crash(power_cut)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a run that is seen now overlaps with another.
+    fn count_overlap(&mut self, seen: &Seen) {
+        let Seen::RunBegin(begin) = seen else {
+            return;
+        };
+        let mut others = self.shadow.runs.values();
+        if others.any(|run| run.number != begin.run && !run.state.is_closed()) {
+            self.story.count("runs overlap");
+        }
     }
 
     pub(crate) fn at(&mut self, at: Moment, event: Event) {
@@ -217,12 +262,15 @@ impl World {
 
     fn take(&mut self, event: Event) -> Result<(), String> {
         let now = self.now;
-        self.story.tell(now, || told(&event));
+        if !matches!(event, Event::Round) {
+            self.story.tell(now, || told(&event));
+        }
         match event {
             Event::Seen(seen, kind) => self.sighted(seen, kind),
             Event::News(token, news, what) => self.hear(token, news, what),
             Event::Stored(token, result, what) => {
                 self.story.count(what);
+                self.storage.finish(token)?;
                 self.step(Input::Stored { token, result })
             }
             Event::Read(file, result) => {
@@ -235,9 +283,12 @@ impl World {
                 Ok(())
             }
             Event::Heal => {
+                self.tick()?;
+                self.check_everything()?;
                 self.heal();
                 Ok(())
             }
+            Event::Round => self.go_round(),
         }
     }
 
@@ -259,6 +310,7 @@ impl World {
             (Seen::LumiEnd(_), _) => "lumi ends",
             (Seen::RunEnd(_), _) => "run ends",
         });
+        self.count_overlap(&seen);
         if kind != Kind::Extra {
             self.spool.push(seen.clone());
         }
@@ -277,7 +329,7 @@ impl World {
             .detector
             .runs
             .iter()
-            .any(|run| run.files.contains(&arrival.name));
+            .any(|run| run.files.iter().any(|(name, _)| *name == arrival.name));
         if is_own {
             tables.file_names.contains_key(&key)
         } else {
@@ -299,247 +351,6 @@ impl World {
             None => self.step(Input::News { token, news }),
         }
     }
-
-    /// Steps one input and takes apart what follows.
-    pub(crate) fn step(&mut self, input: Input) -> Result<(), String> {
-        let mut effects = Vec::new();
-        self.engine.step(self.now, input, &mut effects);
-        self.story.mix(self.now.0 as u64 ^ effects.len() as u64);
-        self.story.mix(self.engine.next_id() as u64);
-        for effect in effects {
-            self.perform(effect)?;
-        }
-        Ok(())
-    }
-
-    fn perform(&mut self, effect: Effect) -> Result<(), String> {
-        match effect {
-            Effect::Record(fact) => {
-                self.story.fact(&fact);
-                self.shadow.apply(&fact)?;
-                self.forming.facts.push(fact);
-            }
-            Effect::Start(spec) if spec.plan.early => self.start(spec)?,
-            Effect::Store(plan) => {
-                self.check_store(plan.token)?;
-                let Some((spec, _)) = self.attempts.get(&plan.token) else {
-                    return Err(format!(
-                        "I5: outputs of {}, which this epoch never started",
-                        plan.token
-                    ));
-                };
-                let answer = self.storage.commit(
-                    &plan,
-                    spec,
-                    &mut self.executor,
-                    &self.faults,
-                    &mut self.random,
-                )?;
-                let event = Event::Stored(plan.token, answer.result, answer.what);
-                self.at(self.now + answer.after, event);
-            }
-            Effect::ReadBack(file, _) => {
-                let after = Span::from_millis(self.random.between(1, 400) as i64);
-                let result = self.read_back(file);
-                self.at(self.now + after, Event::Read(file, result));
-            }
-            other => self.forming.held.push(other),
-        }
-        Ok(())
-    }
-
-    /// What a reader finds in a file of the spool: what its sender claims, or an error that passes.
-    fn read_back(&mut self, file: FileId) -> Result<(Bytes, u32), String> {
-        if self.random.per_mille(self.faults.unreadable) {
-            self.story.count("file unreadable for a while");
-            return Err("reading it back: input/output error; look at the disk".to_owned());
-        }
-        let arrival = &self.shadow.files[&file].arrival;
-        let Some(Checksum::Adler32(claimed)) = arrival.checksum else {
-            return Err("nothing is claimed of it".to_owned());
-        };
-        let corrupt = mix_text(arrival.name.as_str()) % 1_000 < self.faults.corrupt;
-        if corrupt {
-            self.story.count("file is not what was claimed");
-        }
-        Ok((arrival.bytes, claimed ^ u32::from(corrupt)))
-    }
-
-    /// The number that the forming batch will have.
-    fn forming_number(&self) -> i64 {
-        self.durable + 1 + i64::from(self.committing.is_some())
-    }
-
-    fn start(&mut self, spec: AttemptSpec) -> Result<(), String> {
-        let number = if spec.plan.early {
-            self.forming_number()
-        } else {
-            self.durable
-        };
-        let token = spec.token;
-        if token.epoch != self.setup.epoch {
-            return Err(format!("I5: attempt {token} is of an old epoch"));
-        }
-        self.check_inputs(&spec)?;
-        let (faults, data_seed) = (self.faults, self.data_seed);
-        let random = &mut self.random;
-        let coming = self
-            .executor
-            .begin(self.now, &spec, data_seed, &faults, random)?;
-        self.attempts.insert(token, (spec, number));
-        for news in coming {
-            self.at(
-                self.now + news.after,
-                Event::News(token, news.news, news.what),
-            );
-        }
-        Ok(())
-    }
-
-    /// An attempt reads only what is there.
-    fn check_inputs(&self, spec: &AttemptSpec) -> Result<(), String> {
-        for input in &spec.inputs {
-            if let model::work::Location::Storage { name } = &input.location
-                && !self.storage.has(name)
-            {
-                return Err(format!(
-                    "D9: attempt {} reads {name}, which is not there",
-                    spec.token
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Outputs get final names only when what they rest on is durable (D3).
-    fn check_store(&self, token: Token) -> Result<(), String> {
-        let job = self.store.tables.jobs.get(&token.job);
-        let job = job.filter(|job| job.state.attempt() == token.attempt && job.state.is_out());
-        let Some(job) = job else {
-            return Err(format!(
-                "D3: outputs of {token} are stored before its record is durable"
-            ));
-        };
-        let known = |input: &model::job::InputId| match input {
-            model::job::InputId::File(id) => self.store.tables.files.contains_key(id),
-            model::job::InputId::Output(id) => self.store.tables.outputs.contains_key(id),
-        };
-        if job.inputs.iter().all(known) {
-            Ok(())
-        } else {
-            Err(format!(
-                "D3: outputs of {token} rest on something that is not durable"
-            ))
-        }
-    }
-
-    /// The end of a batch of inputs: cut, place, conclude; then check, and commit if nothing is
-    /// being committed.
-    pub(crate) fn tick(&mut self) -> Result<(), String> {
-        self.step(Input::Tick)?;
-        self.check_turn()?;
-        self.begin_commit();
-        if let Some(at) = self.engine.next_wakeup()
-            && self.wakes_at.is_none_or(|known| at < known)
-        {
-            self.wakes_at = Some(at);
-            self.at(at, Event::Wake);
-        }
-        Ok(())
-    }
-
-    fn begin_commit(&mut self) {
-        let idle = self.forming.facts.is_empty() && self.forming.held.is_empty();
-        if self.committing.is_some() || idle {
-            return;
-        }
-        let forming = std::mem::take(&mut self.forming);
-        let batch = Batch {
-            epoch: self.setup.epoch,
-            number: self.durable + 1,
-            next_id: self.engine.next_id(),
-            facts: forming.facts,
-        };
-        let (epoch, number) = (batch.epoch, batch.number);
-        self.committing = Some((batch, forming.held));
-        let mut takes = Span(self.random.between(200_000, 12_000_000) as i64);
-        if self.random.per_mille(self.faults.slow_commit) {
-            self.story.count("slow commit");
-            takes += Span::from_millis(self.random.below(2_000) as i64);
-        }
-        self.at(self.now + takes, Event::Committed(epoch, number));
-    }
-
-    fn committed(&mut self, epoch: Epoch, number: i64) -> Result<(), String> {
-        let current = |batch: &Batch| batch.epoch == epoch && batch.number == number;
-        let Some((batch, held)) = self.committing.take_if(|(batch, _)| current(batch)) else {
-            return Ok(());
-        };
-        let again = self.now + Span::from_millis(self.random.between(1, 80) as i64);
-        if self.random.per_mille(self.faults.busy) {
-            self.story.count("store busy");
-            self.committing = Some((batch, held));
-            self.at(again, Event::Committed(epoch, number));
-            return Ok(());
-        }
-        if self.random.per_mille(self.faults.unknown) {
-            self.story.count("result unknown");
-            if self.random.per_mille(500) {
-                self.store.commit(&batch)?;
-            }
-            self.committing = Some((batch, held));
-            self.at(again, Event::Committed(epoch, number));
-            return Ok(());
-        }
-        if self.store.commit(&batch)? == Committed::Fenced {
-            return Err(format!("I5: batch {number} of the living epoch was fenced"));
-        }
-        self.durable = number;
-        self.release(held)
-    }
-
-    /// What waited for a batch that is durable now.
-    fn release(&mut self, held: Vec<Effect>) -> Result<(), String> {
-        for effect in held {
-            if let Effect::Start(spec) = effect {
-                self.story.count("start after the record");
-                self.start(spec)?;
-            }
-        }
-        let durable = self.durable;
-        let (now_known, still): (Vec<_>, Vec<_>) = std::mem::take(&mut self.early_news)
-            .into_iter()
-            .partition(|(batch, _)| *batch <= durable);
-        self.early_news = still;
-        for (_, event) in now_known {
-            self.at(self.now, event);
-        }
-        Ok(())
-    }
-
-    /// What a restart would make of everything said so far.
-    pub(crate) fn restored(&self) -> Engine {
-        let rows = self.shadow.rows();
-        let next_id = Some(self.engine.next_id());
-        Engine::restore(self.setup.clone(), next_id, rows, self.now)
-    }
-
-    /// Whether a wait of this kind may be left when nothing more will happen: only a person ends
-    /// it, and this seed has a cause for one.
-    pub(crate) fn may_be_left(&self, kind: WaitKind) -> bool {
-        match kind {
-            WaitKind::LumiDisputed => self.has_surplus(),
-            WaitKind::EndDisputed => self.faults.harsh,
-            _ => false,
-        }
-    }
-
-    fn has_surplus(&self) -> bool {
-        self.spool.iter().any(|seen| match seen {
-            Seen::File(arrival) => arrival.name.as_str().ends_with("_surplus.raw"),
-            _ => false,
-        })
-    }
 }
 
 fn told(event: &Event) -> String {
@@ -552,5 +363,6 @@ fn told(event: &Event) -> String {
         Event::Read(file, result) => format!("file {file} is read back: {result:?}"),
         Event::Wake => "wake".to_owned(),
         Event::Heal => "the faults end".to_owned(),
+        Event::Round => "somebody looks what waits for a person".to_owned(),
     }
 }

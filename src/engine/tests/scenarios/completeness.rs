@@ -189,7 +189,9 @@ fn a_named_file_is_lost_until_it_comes() {
             "done: all of them were declared lost before",
         ),
         ("why lumi/1/Muons/1", "lumi/1/Muons/1 waits for lumi-files"),
+        ("holds", ""),
         ("file 1 1 b 20", "file b"),
+        ("holds", ""),
         ("why lumi/1/Muons/1", "lumi/1/Muons/1 waits for lumi-files"),
         (
             "lost 1 1 c",

@@ -47,9 +47,15 @@ fn nothing_is_published_of_a_file_that_is_not_what_its_sender_claims() {
         ("corrupt a", ""),
         ("file 1 1 a 100", "file a; run 1 physics open"),
         ("file 1 2 b 100", "file b"),
-        ("lumi 1 1 100", "start express#1 attempt 1 on 1; corrupt a; alarm file-corrupt/spool/a"),
+        (
+            "lumi 1 1 100",
+            "start express#1 attempt 1 on 1; corrupt a; alarm file-corrupt/spool/a",
+        ),
         ("lumi 1 2 100", "start express#2 attempt 1 on 1"),
-        ("ok express#1", "alarm job-failed/express#1; express#1 failed: input"),
+        (
+            "ok express#1",
+            "alarm job-failed/express#1; express#1 failed: input",
+        ),
         ("ok express#2", "+ALCA; +DQM; +RECO; express#2 done"),
         ("mend a", ""),
         (
@@ -57,7 +63,10 @@ fn nothing_is_published_of_a_file_that_is_not_what_its_sender_claims() {
             "cleared job-failed/express#1; done: job 5 is ready again; start express#1 attempt \
              2 on 1",
         ),
-        ("ok express#1", "alarm job-failed/express#1; express#1 failed: input"),
+        (
+            "ok express#1",
+            "alarm job-failed/express#1; express#1 failed: input",
+        ),
         ("wait 1", ""),
         ("file 1 1 a 100", "file a; cleared file-corrupt/spool/a"),
         (

@@ -1,0 +1,326 @@
+//! The driver around the engine, in the order of the real one (D1, D3): inputs are stepped while
+//! the last batch is committed, a batch is durable as a whole, and everything but early starts and
+//! the storage waits for it.
+//!
+//! In come inputs, out come effects performed on models. Whatever the engine says is applied to a
+//! shadow of the store at once, so that the law of D4 can be asked at every turn.
+
+use crate::random::mix_text;
+use crate::store::{Batch, Committed, Trouble};
+use crate::world::{Event, World};
+use engine::{Effect, Engine, Input};
+use model::arrival::Checksum;
+use model::command::Reply;
+use model::ids::{Epoch, FileId, Token};
+use model::time::Span;
+use model::units::Bytes;
+use model::work::AttemptSpec;
+use std::sync::Arc;
+
+impl World {
+    /// Steps one input and takes apart what follows.
+    pub(crate) fn step(&mut self, input: Input) -> Result<(), String> {
+        self.steps += 1;
+        let mut effects = Vec::new();
+        self.engine.step(self.now, input, &mut effects);
+        self.story.mix(self.now.0 as u64 ^ effects.len() as u64);
+        self.story.mix(self.engine.next_id() as u64);
+        for effect in effects {
+            self.perform(effect)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Record(fact) => {
+                self.story.fact(&fact);
+                self.coverage.fact(&self.shadow, &fact);
+                self.shadow.apply(&fact)?;
+                self.forming.facts.push(fact);
+            }
+            Effect::Start(spec) if spec.plan.early => self.start(spec)?,
+            Effect::Store(plan) => {
+                self.check_store(plan.token)?;
+                let Some((spec, _)) = self.attempts.get(&plan.token) else {
+                    return Err(format!(
+                        "I5: outputs of {}, which this epoch never started",
+                        plan.token
+                    ));
+                };
+                let answer = self.storage.commit(
+                    &plan,
+                    spec,
+                    &mut self.executor,
+                    &self.faults,
+                    &mut self.random,
+                )?;
+                let event = Event::Stored(plan.token, answer.result, answer.what);
+                self.at(self.now + answer.after, event);
+            }
+            Effect::ReadBack(file, _) => {
+                let after = Span::from_millis(self.random.between(1, 400) as i64);
+                let result = self.read_back(file);
+                self.at(self.now + after, Event::Read(file, result));
+            }
+            Effect::Reply { reply, .. } => self.story.count(match reply {
+                Reply::Done(_) => "answered: done",
+                Reply::Would(_) => "answered: would",
+                Reply::Jobs(_) => "answered: jobs",
+                Reply::Refused(_) => "answered: refused",
+            }),
+            other => self.forming.held.push(other),
+        }
+        Ok(())
+    }
+
+    /// What a reader finds in a file of the spool: what its sender claims, or an error that passes.
+    fn read_back(&mut self, file: FileId) -> Result<(Bytes, u32), String> {
+        if self.random.per_mille(self.faults.unreadable) {
+            self.story.count("file unreadable for a while");
+            return Err("reading it back: input/output error; look at the disk".to_owned());
+        }
+        let arrival = &self.shadow.files[&file].arrival;
+        let Some(Checksum::Adler32(claimed)) = arrival.checksum else {
+            return Err("nothing is claimed of it".to_owned());
+        };
+        let corrupt = mix_text(arrival.name.as_str()) % 1_000 < self.faults.corrupt;
+        if corrupt {
+            self.story.count("file is not what was claimed");
+        }
+        Ok((arrival.bytes, claimed ^ u32::from(corrupt)))
+    }
+
+    /// The number that the forming batch will have.
+    fn forming_number(&self) -> i64 {
+        self.durable + 1 + i64::from(self.committing.is_some())
+    }
+
+    fn start(&mut self, spec: AttemptSpec) -> Result<(), String> {
+        let number = if spec.plan.early {
+            self.forming_number()
+        } else {
+            self.durable
+        };
+        let token = spec.token;
+        if token.epoch != self.setup.epoch {
+            return Err(format!("I5: attempt {token} is of an old epoch"));
+        }
+        self.check_inputs(&spec)?;
+        let (faults, data_seed) = (self.faults, self.data_seed);
+        let random = &mut self.random;
+        let coming = self
+            .executor
+            .begin(self.now, &spec, data_seed, &faults, random)?;
+        self.attempts.insert(token, (spec, number));
+        for news in coming {
+            self.at(
+                self.now + news.after,
+                Event::News(token, news.news, news.what),
+            );
+        }
+        Ok(())
+    }
+
+    /// An attempt reads only what is there.
+    fn check_inputs(&self, spec: &AttemptSpec) -> Result<(), String> {
+        for input in &spec.inputs {
+            if let model::work::Location::Storage { name } = &input.location
+                && !self.storage.has(name)
+            {
+                return Err(format!(
+                    "D9: attempt {} reads {name}, which is not there",
+                    spec.token
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Outputs get final names only when what they rest on is durable (D3).
+    fn check_store(&self, token: Token) -> Result<(), String> {
+        let job = self.store.tables.jobs.get(&token.job);
+        let job = job.filter(|job| job.state.attempt() == token.attempt && job.state.is_out());
+        let Some(job) = job else {
+            return Err(format!(
+                "D3: outputs of {token} are stored before its record is durable"
+            ));
+        };
+        let known = |input: &model::job::InputId| match input {
+            model::job::InputId::File(id) => self.store.tables.files.contains_key(id),
+            model::job::InputId::Output(id) => self.store.tables.outputs.contains_key(id),
+        };
+        if job.inputs.iter().all(known) {
+            Ok(())
+        } else {
+            Err(format!(
+                "D3: outputs of {token} rest on something that is not durable"
+            ))
+        }
+    }
+
+    /// The end of a batch of inputs: cut, place, conclude; then check, and commit if nothing is
+    /// being committed.
+    pub(crate) fn tick(&mut self) -> Result<(), String> {
+        self.step(Input::Tick)?;
+        self.check_turn()?;
+        self.coverage.turn(&self.engine);
+        self.forming.looked_at = self.forming.facts.len();
+        self.begin_commit();
+        if let Some(at) = self.engine.next_wakeup()
+            && self.wakes_at.is_none_or(|known| at < known)
+        {
+            self.wakes_at = Some(at);
+            self.at(at, Event::Wake);
+        }
+        Ok(())
+    }
+
+    fn begin_commit(&mut self) {
+        let idle = self.forming.facts.is_empty() && self.forming.held.is_empty();
+        if self.committing.is_some() || idle {
+            return;
+        }
+        let forming = std::mem::take(&mut self.forming);
+        let batch = Arc::new(Batch {
+            epoch: self.setup.epoch,
+            number: self.durable + 1,
+            next_id: self.engine.next_id(),
+            facts: forming.facts,
+        });
+        // The writer may be so far when the process dies.
+        if self.random.per_mille(700) {
+            let space = self.space();
+            let written = self.store.write(&batch, space);
+            self.count_full(written.is_err());
+        }
+        let (epoch, number) = (batch.epoch, batch.number);
+        self.committing = Some((batch, forming.held));
+        let mut takes = Span(self.random.between(200_000, 12_000_000) as i64);
+        if self.random.per_mille(self.faults.slow_commit) {
+            self.story.count("slow commit");
+            takes += Span::from_millis(self.random.below(2_000) as i64);
+        }
+        self.at(self.now + takes, Event::Committed(epoch, number));
+    }
+
+    /// What is left on the store's disk, if it is nearly full.
+    fn space(&mut self) -> Option<usize> {
+        let random = &mut self.random;
+        random
+            .per_mille(self.faults.full)
+            .then(|| random.below(400) as usize)
+    }
+
+    fn count_full(&mut self, full: bool) {
+        if full {
+            self.story.count("store full");
+        }
+    }
+
+    pub(crate) fn committed(&mut self, epoch: Epoch, number: i64) -> Result<(), String> {
+        let current = |batch: &Batch| batch.epoch == epoch && batch.number == number;
+        let Some((batch, held)) = self.committing.take_if(|(batch, _)| current(batch)) else {
+            return Ok(());
+        };
+        let again = self.now + Span::from_millis(self.random.between(1, 80) as i64);
+        if self.random.per_mille(self.faults.busy) {
+            self.story.count("store busy");
+            self.committing = Some((batch, held));
+            self.at(again, Event::Committed(epoch, number));
+            return Ok(());
+        }
+        if self.random.per_mille(self.faults.unknown) {
+            self.story.count("result unknown");
+            if self.random.per_mille(500) {
+                self.commit(&batch, Trouble::default())?;
+            }
+            self.committing = Some((batch, held));
+            self.at(again, Event::Committed(epoch, number));
+            return Ok(());
+        }
+        let trouble = Trouble {
+            space: self.space(),
+            lost: self.random.per_mille(self.faults.suspect),
+        };
+        match self.commit(&batch, trouble)? {
+            Committed::Written | Committed::Known => {
+                self.durable = number;
+                self.release(held)
+            }
+            Committed::Full => {
+                self.count_full(true);
+                self.committing = Some((batch, held));
+                self.at(again, Event::Committed(epoch, number));
+                Ok(())
+            }
+            Committed::Suspect => {
+                // Exit 74: whoever starts again has looked at the disk, and no cache is left (P10).
+                self.story.count("store suspect");
+                self.crash(true)
+            }
+            Committed::Fenced => Err(format!("I5: batch {number} of the living epoch was fenced")),
+        }
+    }
+
+    /// Commits a batch to the model store, and to the real one behind it if there is one.
+    pub(crate) fn commit(
+        &mut self,
+        batch: &Arc<Batch>,
+        trouble: Trouble,
+    ) -> Result<Committed, String> {
+        let committed = self.store.commit(batch, trouble)?;
+        if matches!(committed, Committed::Written | Committed::Known)
+            && let Some(backing) = &mut self.backing
+        {
+            backing.commit(batch.number, batch.next_id, self.now, &batch.facts)?;
+        }
+        Ok(committed)
+    }
+
+    /// What waited for a batch that is durable now.
+    fn release(&mut self, held: Vec<Effect>) -> Result<(), String> {
+        for effect in held {
+            match effect {
+                Effect::Start(spec) => {
+                    self.story.count("start after the record");
+                    self.start(spec)?;
+                }
+                Effect::Cancel(token) => self.cancel(token),
+                _ => {}
+            }
+        }
+        let durable = self.durable;
+        let (now_known, still): (Vec<_>, Vec<_>) = std::mem::take(&mut self.early_news)
+            .into_iter()
+            .partition(|(batch, _)| *batch <= durable);
+        self.early_news = still;
+        for (_, event) in now_known {
+            self.at(self.now, event);
+        }
+        Ok(())
+    }
+
+    /// An attempt is ended with everything it started; its last words may be under way.
+    fn cancel(&mut self, token: Token) {
+        if let Some(news) = self.executor.cancel(self.now, token) {
+            self.story.count("attempt cancelled");
+            let at = self.now + news.after;
+            self.at(at, Event::News(token, news.news, news.what));
+        }
+    }
+
+    /// Whether an attempt will be ended once the batch that says so is durable.
+    pub(crate) fn is_being_cancelled(&self, token: Token) -> bool {
+        let committing = self.committing.iter().flat_map(|(_, held)| held);
+        let mut held = committing.chain(&self.forming.held);
+        held.any(|effect| *effect == Effect::Cancel(token))
+    }
+
+    /// What a restart would make of everything said so far.
+    pub(crate) fn restored(&self) -> Engine {
+        let rows = self.shadow.rows();
+        let next_id = Some(self.engine.next_id());
+        Engine::restore(self.setup.clone(), next_id, rows, self.now)
+    }
+}
