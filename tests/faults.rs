@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use support::say;
 
-/// Rows of the table of faults, F01 to F68.
+/// Rows of the table of faults in RELIABILITY.md, F01 to F68.
 const ROWS: usize = 68;
 
 /// Ids in the names of tests below a folder of sources.
@@ -60,7 +60,7 @@ fn every_row_that_is_tested_here_is_counted() {
     let shown: Vec<String> = found.iter().map(|id| format!("F{id:02}")).collect();
     let (count, shown) = (found.len(), shown.join(" "));
     say(&format!(
-        "faults: {count} of {ROWS} rows of promises.md are tested here (ids {shown})"
+        "faults: {count} of {ROWS} rows of RELIABILITY.md are tested here (ids {shown})"
     ));
     assert!(found.contains(&16) && found.contains(&21), "{shown}");
 }
