@@ -121,6 +121,12 @@ fn write_pipelines(house: &House) {
          program = [\"{program:merge}\"]\noutputs = { MERGED = \"bin\" }\n\
          retry = { attempts = 3, policy = \"squared\", base = \"10ms\" }\n",
     );
+    // Its end is there before its record is durable: the commit lets a start go first.
+    house.write(
+        "pipelines/quick.toml",
+        "[pipeline]\nname = \"quick\"\ntrigger = { output = \"express.reco.DQM\" }\n\n\
+         [[task]]\nname = \"quick\"\nsplit = { by = \"run\" }\nprogram = [\"true\"]\n",
+    );
     house.write(
         "pipelines/linger.toml",
         "[pipeline]\nname = \"linger\"\ntrigger = { stream = \"Muons\" }\n\n\
