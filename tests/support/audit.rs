@@ -230,6 +230,7 @@ pub(crate) fn folders(house: &House) {
         "api.addr",
         "conditions",
         "good-runs.json",
+        "reserve",
         "storage",
         "tier0.db",
         "tier0.db-shm",
