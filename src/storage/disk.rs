@@ -11,6 +11,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// The small file that is written to see whether that is possible.
+const PROBE: &str = ".probe";
 /// Room that must be free before work goes on: enough for a commit with its write-ahead file, and
 /// for the captures of some attempts...
 const ROOM_WANTED_MAX: u64 = 64 << 20;
@@ -34,6 +36,8 @@ pub struct PosixDisk {
 impl PosixDisk {
     /// The disk below a folder.
     pub fn below(folder: &Path) -> Self {
+        // What a process that was killed in the middle of a look has left.
+        let _ = fs::remove_file(folder.join(PROBE));
         Self {
             folder: folder.to_path_buf(),
             reserve: None,
@@ -53,8 +57,9 @@ impl PosixDisk {
         statvfs(&self.folder).ok()
     }
 
+    /// Under one name, so that what a killed process leaves is found.
     fn probe(&self) -> io::Result<()> {
-        let path = self.folder.join(format!(".probe-{}", std::process::id()));
+        let path = self.folder.join(PROBE);
         let written = File::create(&path).and_then(|mut file| file.write_all(&[0; PROBE_BYTES]));
         // One that could not be made is not there.
         let _ = fs::remove_file(&path);

@@ -230,6 +230,7 @@ pub(crate) fn folders(house: &House) {
         "api.addr",
         "conditions",
         "good-runs.json",
+        "reserve",
         "storage",
         "tier0.db",
         "tier0.db-shm",
@@ -264,8 +265,8 @@ fn outbox(house: &House) -> BTreeMap<(String, i64), usize> {
         connection.close().await?;
         Ok::<_, sqlx::Error>(rows)
     };
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().expect("a runtime starts");
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime starts");
     let rows = runtime.block_on(read).expect("the store can be read");
     let mut said = BTreeSet::new();
     let mut counts = BTreeMap::new();
