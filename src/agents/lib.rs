@@ -17,4 +17,5 @@ mod writer;
 mod watchdog;
 pub mod surroundings;
 mod perform;
+mod ending;
 pub mod runtime;

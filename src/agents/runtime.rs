@@ -1,6 +1,8 @@
 //! The loop of an agent: take what has happened, step, hand over (R26). It owns the engine and runs
 //! on a thread of its own; everything it waits for comes through its lanes.
 
+pub use crate::ending::AgentError;
+
 use crate::batch::Batches;
 use crate::clock::{self, SystemClock};
 use crate::commands::Commands;
@@ -23,7 +25,7 @@ use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
-use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
+use ports::store::{Batch, Ledger, Rows, Standing};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -102,35 +104,6 @@ pub struct Status {
     pub worst_step_ns: AtomicU64,
     /// Whether the store refuses to write just now.
     pub store_stalled: Arc<AtomicBool>,
-}
-
-/// Why an agent ended.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The store refuses for good.
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    /// A thread could not be started.
-    #[error("starting thread {name}: {source}; raise the limit on threads or free memory")]
-    Thread {
-        /// Which.
-        name: &'static str,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// The executor could not be made.
-    #[error("{0}")]
-    Executor(String),
-    /// A performer's thread panicked: what is given to it would never be done.
-    #[error(
-        "a bug: the {0} thread panicked; the store is as of the last batch, a restart recovers from it"
-    )]
-    Performer(&'static str),
-    /// The engine's thread panicked.
-    #[error(
-        "a bug: the engine's thread panicked; the store is as of the last batch, a restart recovers from it"
-    )]
-    Bug,
 }
 
 /// A running agent.
@@ -238,25 +211,11 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         intake_held: false,
         stopping: None,
     };
-    let ending = surroundings.clone();
+    let performers = [executor_thread, reader_thread, writer_thread];
+    let performers = storage_threads.into_iter().chain(performers).collect();
     let on_end = parts.on_end;
     let engine = spawn("engine", move || {
-        // A panic is told like any other end: whoever waits for the end must hear of it.
-        let run = std::panic::AssertUnwindSafe(|| runtime.run());
-        let result = std::panic::catch_unwind(run).unwrap_or(Err(AgentError::Bug));
-        ending.end();
-        // The lanes of the performers are closed now; they end what they run and come home.
-        for thread in
-            storage_threads
-                .into_iter()
-                .chain([executor_thread, reader_thread, writer_thread])
-        {
-            if thread.join().is_err() {
-                on_end();
-                return Err(AgentError::Bug);
-            }
-        }
-        pass(Point::AgentEnded);
+        let result = live(runtime, performers);
         on_end();
         result
     })?;
@@ -267,6 +226,23 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         seen: seen_sender,
         engine,
     })
+}
+
+/// Runs the loop to its end, then waits for the performers: their lanes are closed then, so they
+/// end what they run and come home.
+fn live(runtime: Runtime, performers: Vec<JoinHandle<()>>) -> Result<(), AgentError> {
+    let surroundings = runtime.surroundings.clone();
+    // A panic is told like any other end: whoever waits for the end must hear of it.
+    let run = std::panic::AssertUnwindSafe(|| runtime.run());
+    let result = std::panic::catch_unwind(run).unwrap_or(Err(AgentError::Bug));
+    surroundings.end();
+    for performer in performers {
+        if performer.join().is_err() {
+            return Err(AgentError::Bug);
+        }
+    }
+    pass(Point::AgentEnded);
+    result
 }
 
 fn spawn<T: Send + 'static>(

@@ -1,8 +1,8 @@
-//! The watchdog: an engine's thread that does not come back from what it does ends the process, with
-//! what every thread was doing, so that whoever supervises it starts it again (F66).
+//! The watchdog: an engine's thread that does not come back from what it does ends the process,
+//! with what every thread was doing, so that whoever supervises it starts it again (F66).
 //!
-//! In: the turns of the engine's loop. Out: nothing, or the end. It counts its own looks and not the
-//! time, so a process that was stopped and continued is not taken for one that is stuck; and it
+//! In: the turns of the engine's loop. Out: nothing, or the end. It counts its own looks and not
+//! the time, so a process that was stopped and continued is not taken for one that is stuck; and it
 //! sleeps while the loop waits, so an idle instance is not woken by it.
 
 use std::io::Write;

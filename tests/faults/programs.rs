@@ -36,7 +36,8 @@ except OSError as error:
 *files-peeks*) cat SECRET && echo "I have it" >&2; exit 9 ;;
 *files-scribbles*) echo changed >> "$path"; echo out > OUT.txt ;;
 *files-races*) echo out > OUT.txt; (while :; do ln -sf /etc/passwd OUT.txt; done) & report '"outputs":[{"label":"OUT","path":"OUT.txt"}]' ; sleep 0.2 ;;
-*files-dumps*) ulimit -c unlimited 2>/dev/null; head -c 4096 /dev/zero > ballast; kill -ABRT $$; sleep 987606 ;;
+*files-dumps*) ulimit -c unlimited 2>/dev/null; head -c 4096 /dev/zero > ballast
+    kill -ABRT $$; sleep 987606 ;;
 *files-bides*) (setsid sh -c 'sleep 2; echo boom > BOOM' > /dev/null 2>&1 &) ; echo out > OUT.txt ;;
 *files-swaps*) echo out > OUT.txt; report '"outputs":[{"label":"OUT","path":"OUT.txt"}]'; (setsid sh -c 'sleep 0.5; echo swapped > OUT.txt' &) ;;
 *files-forgets*) ;;

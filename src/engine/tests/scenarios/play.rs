@@ -13,8 +13,8 @@
 //! `by=I/N` (data acquisition instance I of N); `message` (not a record); `ls=A-B`, `as=WORD`,
 //! `count=N`, `dry` for orders; `bytes=SIZE` behind `ok` is the size of the outputs.
 //!
-//! `corrupt FILE` makes a file's content other than its sender claims, `mend FILE` what it claims; `restart` makes another
-//! engine of what was recorded, `holds` tells what tasks wait for,
+//! `corrupt FILE` makes a file's content other than its sender claims, `mend FILE` what it claims;
+//! `restart` makes another engine of what was recorded, `holds` tells what tasks wait for,
 //! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
 //! `datasets RUN` which hold something of it.
 //!
