@@ -157,7 +157,7 @@ fn run_seed(
     backing: Option<Box<dyn Backing>>,
 ) -> Course {
     let faults = Faults::draw(&mut Random::new(mix(seed ^ 0x6661_756c_7473)));
-    let mut world = World::new(seed, definitions, faults, steps, Story::new(in_words));
+    let mut world = World::new(seed, definitions, &faults, steps, Story::new(in_words));
     world.backing = backing;
     let result = catch_unwind(AssertUnwindSafe(|| {
         world.begin()?;
@@ -204,7 +204,7 @@ fn compare_undisturbed(
     world: &mut World,
 ) -> Result<(), String> {
     let quiet = Faults::default();
-    let mut undisturbed = World::new(seed, definitions, quiet, steps, Story::new(false));
+    let mut undisturbed = World::new(seed, definitions, &quiet, steps, Story::new(false));
     undisturbed.quiet = true;
     undisturbed.run()?;
     undisturbed.check_end()?;

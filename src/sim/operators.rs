@@ -28,7 +28,7 @@ impl World {
             return self.reload();
         }
         let command = match self.random.below(3) {
-            0 => self.about_jobs(),
+            0 => Some(self.about_jobs()),
             1 => self.about_a_task(),
             _ => self.about_a_run(),
         };
@@ -46,7 +46,7 @@ impl World {
                 self.story.count("asked with a count");
             }
             2 => self.story.count("asked without a reason"),
-            _ => order.reason = "it looks right".to_owned(),
+            _ => "it looks right".clone_into(&mut order.reason),
         }
         self.ask(order)
     }
@@ -107,7 +107,7 @@ impl World {
     }
 
     /// Something is to happen to one job, or to all that meet a filter; perhaps to none.
-    fn about_jobs(&mut self) -> Option<Command> {
+    fn about_jobs(&mut self) -> Command {
         let harsh = self.faults.harsh;
         let (verb, what) = match self.random.below(if harsh { 10 } else { 7 }) {
             0 => (JobVerb::Retry, "asked to retry jobs"),
@@ -141,7 +141,7 @@ impl World {
                 task,
                 ..JobFilter::default()
             };
-            return Some(Command::Jobs(JobsAsked { verb, which }));
+            return Command::Jobs(JobsAsked { verb, which });
         }
         let mut jobs = self.jobs_that(|job| fits(verb, job));
         let stopped = self.jobs_that(|job| fits(verb, job) && is_stopped(&job.state));
@@ -151,7 +151,7 @@ impl World {
             _ => {}
         }
         let job = self.random.pick(&jobs).copied().unwrap_or(JobId(7));
-        Some(Command::Jobs(JobsAsked::one(verb, job)))
+        Command::Jobs(JobsAsked::one(verb, job))
     }
 
     fn jobs_that(&self, is_meant: impl Fn(&Job) -> bool) -> Vec<JobId> {
@@ -285,7 +285,7 @@ impl World {
         for command in &remedies {
             self.story.count("a person ended a wait");
             let mut order = Order::new(command.clone(), "an operator");
-            order.reason = "the faults are over".to_owned();
+            "the faults are over".clone_into(&mut order.reason);
             self.ask(order)?;
         }
         let unfinished = self

@@ -118,7 +118,7 @@ impl World {
     pub(crate) fn new(
         seed: u64,
         definitions: &[Definition],
-        faults: Faults,
+        faults: &Faults,
         steps: u64,
         story: Story,
     ) -> Self {
@@ -142,16 +142,16 @@ impl World {
             cores: random.between(1, 8) as u32,
             default_run_type: RunType::Physics,
         };
-        let (coming, held_back) = detector.disturbed(&faults, &mut random.fork());
+        let (coming, held_back) = detector.disturbed(faults, &mut random.fork());
         let (storage, executor) = (
             Storage::new(&mut random),
-            Executor::new(&faults, &mut random),
+            Executor::new(faults, &mut random),
         );
         let declared = detector.runs.iter().filter(|run| run.by_time_out);
         let declared = declared.map(|run| run.number).collect();
         let mut world = Self {
             now: BEGINS_AT,
-            faults,
+            faults: *faults,
             random,
             engine: Engine::new(setup.clone(), None),
             store,
