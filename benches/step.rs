@@ -190,6 +190,8 @@ fn kind_of(input: &Input) -> &'static str {
         Input::Seen(_) => "sighting",
         Input::News { .. } => "report",
         Input::Stored { .. } => "commit",
+        Input::ReadBack { .. } => "file read back",
+        Input::Trouble(_) | Input::TroubleOver(_) => "trouble",
         Input::Tick => "tick",
         Input::AttemptsLost(_) | Input::Asked { .. } | Input::Reconfigured { .. } => "question",
     }

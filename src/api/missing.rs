@@ -215,7 +215,7 @@ fn gone_past(
             }
         },
     )?;
-    Ok(lumi::union(past.into_iter()))
+    Ok(lumi::union(past))
 }
 
 /// Why a job has not made its outputs; none where others have its inputs, or it has none.
@@ -354,7 +354,7 @@ impl<'a> Said<'a> {
         }
         let merged = by.into_iter();
         merged
-            .map(|(detail, lumis)| (lumi::union(lumis.into_iter()), detail))
+            .map(|(detail, lumis)| (lumi::union(lumis), detail))
             .collect()
     }
 }

@@ -49,8 +49,9 @@ impl Engine {
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
-        if work.looks_at.is_none() {
-            let at = now + wait.min(MISSING_ALARM_AFTER);
+        // The next look may be far away, for a run of which nothing had come for long.
+        let at = now + wait.min(MISSING_ALARM_AFTER);
+        if work.looks_at.is_none_or(|known| at < known) {
             work.looks_at = Some(at);
             self.timers.set(at, Timer::Overdue(number));
         }

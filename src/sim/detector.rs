@@ -74,6 +74,8 @@ pub(crate) enum Kind {
     True,
     /// The same, and the first of its run or stream: it is never disturbed in a gentle seed.
     First,
+    /// Part of the truth that lies in the spool, as a scan after a restart reports it.
+    Again,
     /// Reported besides the truth, once the run is known: must change nothing.
     Extra,
     /// The same, which may change what becomes of the run (a file too many).

@@ -155,12 +155,12 @@ impl World {
                 let key = (profile.clone(), name.clone());
                 self.shadow.file_names.contains_key(&key)
             };
-            // A stream of which nothing has come is one that nobody knows of.
+            // A stream of which nothing came in time is one that nobody knew of.
             let stream = |name: &FileName| name.as_str().split('_').nth(2).map(str::to_owned);
             let files = plan.files.iter();
             let known: BTreeSet<_> = files
                 .clone()
-                .filter(|(name, _)| is_here(name))
+                .filter(|(name, _)| self.is_in_time(profile, name))
                 .map(|(name, _)| stream(name))
                 .collect();
             let mut owed = files.filter(|(name, events)| {

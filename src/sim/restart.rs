@@ -172,6 +172,11 @@ impl World {
                     self.spool.push(seen.clone());
                     false
                 }
+                // A scan that was cut short is made again as a whole, in its order.
+                Event::Seen(seen, Kind::Again) => {
+                    self.spool.push(seen.clone());
+                    false
+                }
                 Event::Seen(..) | Event::Heal | Event::Round => true,
                 Event::News(..) | Event::Stored(..) => {
                     let old = self.random.per_mille(self.faults.old_news);
@@ -200,7 +205,7 @@ impl World {
         let within = 100_000_000 / (spool.len() as i64 + 1);
         for (position, seen) in spool.into_iter().enumerate() {
             let at = self.now + Span(within * position as i64);
-            self.at(at, Event::Seen(seen, Kind::True));
+            self.at(at, Event::Seen(seen, Kind::Again));
         }
     }
 
