@@ -229,10 +229,9 @@ impl Engine {
             return;
         }
         let work = self.runs.get_mut(&number).expect("it was found above");
-        if let Some(stream) = named_by(&witness)
-            && !work.streams.contains_key(&stream)
-        {
-            work.meet_stream(&stream);
+        let met = named_by(&witness).filter(|stream| !work.streams.contains_key(stream));
+        if let Some(stream) = &met {
+            work.meet_stream(stream);
         }
         if let Says::LostFile {
             lumi,
@@ -243,7 +242,12 @@ impl Engine {
         {
             work.receive_lost(stream, *lumi, *events);
         }
-        for (stream, lumi) in work.concerned_by(&witness) {
+        let concerned = work.concerned_by(&witness);
+        // Lumis of which nothing is to come are complete with the first word of the stream.
+        if let Some(stream) = &met {
+            self.look_at_readers(number, stream);
+        }
+        for (stream, lumi) in concerned {
             self.lumi_changed(now, number, &stream, lumi, effects);
         }
         self.conclude.insert(number);

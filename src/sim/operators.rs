@@ -294,7 +294,9 @@ impl World {
             .runs
             .values()
             .any(|run| !matches!(run.state, model::run::RunState::Finished { .. }));
-        if unfinished || !remedies.is_empty() {
+        let mut to_come = self.events.values();
+        let comes = to_come.any(|(_, event)| matches!(event, Event::Seen(..)));
+        if unfinished || comes || !remedies.is_empty() {
             self.at(self.now + ROUND, Event::Round);
         }
         Ok(())

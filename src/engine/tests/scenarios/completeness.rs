@@ -181,23 +181,28 @@ fn a_named_file_is_lost_until_it_comes() {
         ),
         (
             "lost 1 1 b events=20",
-            "shifter did file declare-lost to run/1; done: run 1: 1 file is declared \
-                 lost: b of lumi 1 of Muons",
+            "shifter did file declare-lost to run/1; done: run 1: 1 file is declared lost: b of \
+             lumi 1 of Muons",
         ),
         (
             "lost 1 1 b events=20",
             "done: all of them were declared lost before",
         ),
         ("why lumi/1/Muons/1", "lumi/1/Muons/1 waits for lumi-files"),
-        ("holds", ""),
+        (
+            "holds",
+            "task/1/prompt.reco conditions: no decision yet on beamspot, scale",
+        ),
         ("file 1 1 b 20", "file b"),
-        ("holds", ""),
+        (
+            "holds",
+            "task/1/prompt.reco conditions: no decision yet on beamspot, scale",
+        ),
         ("why lumi/1/Muons/1", "lumi/1/Muons/1 waits for lumi-files"),
         (
             "lost 1 1 c",
-            "shifter did file declare-lost to run/1; done: run 1: 1 file is declared \
-                 lost: c of lumi 1 of Muons; start express#1 attempt 1 on 2; run 1 physics \
-                 closed",
+            "shifter did file declare-lost to run/1; done: run 1: 1 file is declared lost: c of \
+             lumi 1 of Muons; start express#1 attempt 1 on 2; run 1 physics closed",
         ),
     ]);
 }
