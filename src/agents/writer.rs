@@ -142,8 +142,8 @@ fn held_up(error: &StoreError) -> Trouble {
         severity: Severity::High,
         text: format!(
             "Nothing could be recorded for {} s: {error}. Files are still taken in as long as \
-             there is room for them in memory, nothing that rests on a record is done meanwhile, and work \
-             goes on by itself. {next}.",
+             there is room for them in memory, nothing that rests on a record is done \
+             meanwhile, and work goes on by itself. {next}.",
             BUSY_ALARM_AFTER.as_secs()
         ),
     }
