@@ -83,6 +83,7 @@ fn run() -> Run {
         ended_at: None,
         announced: false,
         last_file_seen_at: Moment(1),
+        resumed: 0,
         sliced_from: None,
         quarantined: None,
         state: RunState::Open,
@@ -159,6 +160,7 @@ fn triple(id: i64) -> [Fact; 3] {
             arrival,
             late: false,
             part: 1,
+            content: model::file::Content::Verified,
         }),
         Fact::JobIs(Box::new(made)),
         Fact::ConsumedIs(Consumed {

@@ -396,8 +396,11 @@ impl Drop for Named {
     }
 }
 
+/// A scene, and how often each point is passed in it.
+type Passed = (Scene, BTreeMap<String, u32>);
+
 /// Counts how often each point is passed in each scene; the fresh one says what is to come out.
-fn survey(data: &Path) -> (Outcome, Vec<(Scene, BTreeMap<String, u32>)>) {
+fn survey(data: &Path) -> (Outcome, Vec<Passed>) {
     let (mut outcome, mut surveys) = (None, Vec::new());
     for scene in [Scene::Fresh, Scene::InMemory, Scene::LeftOver] {
         let mut stage = Stage::new("survey", scene, data);

@@ -44,7 +44,7 @@ const PATIENT_RETRIES: &str = "attempts = 100, policy = \"squared\", base = \"10
 /// Pause after each file: so short that jobs always wait for a core.
 const PAUSE_MS: u32 = 180;
 /// From the last kill until everything is finished.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Victim {

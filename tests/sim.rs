@@ -1,4 +1,4 @@
-//! Thirty-six thousand seeds of trouble, and not one broken promise; and the trouble was not mild.
+//! Forty thousand seeds of trouble, and not one broken promise; and the trouble was not mild.
 //!
 //! In comes nothing, out comes the verdict of the simulator (the room `src/sim`): each seed is a
 //! world of its own with faults around the engine and crashes of the engine itself. A failure
@@ -9,7 +9,7 @@ use sim::{Options, Summary, TOGETHER, simulate, trace_hash};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-const SEEDS: u64 = 36_000;
+const SEEDS: u64 = 40_000;
 /// Names another number.
 const SEEDS_VARIABLE: &str = "TIER0_SIM_SEEDS";
 /// Seeds that a thread takes at a time.
@@ -237,7 +237,7 @@ fn campaign(seeds: u64) -> Summary {
 }
 
 #[test]
-fn thirty_six_thousand_seeds_keep_every_promise() {
+fn forty_thousand_seeds_keep_every_promise() {
     let asked = std::env::var(SEEDS_VARIABLE).ok();
     let seeds = asked.map_or(SEEDS, |seeds| seeds.parse().expect("a number of seeds"));
     let summary = campaign(seeds);
