@@ -109,7 +109,7 @@ pub(crate) fn digest(house: &House) -> Value {
     digest["digest"].clone()
 }
 
-fn done(house: &House) -> usize {
+pub(crate) fn done(house: &House) -> usize {
     house
         .list(&["job", "ls", "--state", "done", "--limit", "1000"])
         .len()

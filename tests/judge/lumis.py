@@ -122,12 +122,11 @@ def look(program, folder):
         for dataset in instance.ask("dataset", "ls")["items"]:
             if dataset["tier"] in ("RECO", "ALCA", "AOD"):
                 name = dataset["dataset"]
-                events[name] = look_at(instance, name, folder / "storage", found)
+                events[name] = look_at(instance, name, folder / "state" / "storage", found)
         check_one_file(instance, found)
     finally:
         instance.stop()
-    if not events:
-        raise judging.CannotLook("no datasets of events")
+    # A telescope's histograms have no events to count.
     return {"events": events}, found
 
 
