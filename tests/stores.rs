@@ -12,6 +12,7 @@ mod support;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -125,7 +126,9 @@ fn plays_on(service: &str, variable: &str) {
     let address = server.start();
     let store = format!("[store]\nurl = \"{address}\"\npassword_file = \"password\"\n\n{DAQ}");
     let mut house = House::new(service, &store);
-    house.write("password", format!("{PASSWORD}\n"));
+    let secret = house.write("password", format!("{PASSWORD}\n"));
+    let mine = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(secret, mine).expect("the file is ours");
     house.start();
     assert!(
         !house.path("state/tier0.db").exists(),
