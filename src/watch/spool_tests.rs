@@ -443,5 +443,5 @@ fn f65_a_name_that_brings_a_bug_to_light_is_set_aside_and_the_line_goes_on() {
     let aside = "aside run000007_ls0002_streamA_p1.jsn record-unreadable".to_owned();
     let good = ["run000007_ls0001_streamA_p1", "run000007_ls0003_streamA_p1"];
     let [one, three] = good.map(|stem| file(stem, "content"));
-    assert_eq!(got, [aside, one, three]);
+    assert_eq!(got, [aside, one, three.replace(" 7:1 ", " 7:3 ")]);
 }
