@@ -8,7 +8,7 @@ use model::arrival::Arrival;
 use model::file::File;
 use model::frontier::{Frontier, Gap, StreamStanding};
 use model::ids::{BlockId, JobId, LumiNumber};
-use model::lumi::{LumiState, Received};
+use model::lumi::{Expected, LumiState, Received};
 use model::names::{DatasetName, ProfileName, StreamName, TagName};
 use model::run::Run;
 use model::time::Moment;
@@ -293,14 +293,26 @@ impl RunWork {
     /// How a statement differs from what the run was closed with, in words.
     pub(crate) fn disagreement(&self, witness: &Witness) -> Option<String> {
         match &witness.says {
-            // One of several instances says only a part.
-            _ if witness.instance.of > 1 => None,
+            // One of several instances says only a part, unless nobody else knew of the stream.
+            _ if witness.instance.of > 1 && !self.is_first_word_of(witness) => None,
             Says::End { last_lumi, .. } => (Some(*last_lumi) != self.run.last_lumi)
                 .then(|| format!("that it ends with lumi {last_lumi}")),
             Says::Lumis {
                 first, expected, ..
             } => (!self.agrees(witness)).then(|| format!("that lumi {first} holds {expected:?}")),
             Says::LostFile { .. } => None,
+        }
+    }
+
+    /// Whether a statement announces something of a stream that is not known.
+    fn is_first_word_of(&self, witness: &Witness) -> bool {
+        match &witness.says {
+            Says::Lumis {
+                stream: Some(named),
+                expected: Expected::Files(count) | Expected::Events(count),
+                ..
+            } => *count > 0 && !self.streams.contains_key(named),
+            Says::Lumis { .. } | Says::LostFile { .. } | Says::End { .. } => false,
         }
     }
 
