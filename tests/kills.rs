@@ -226,6 +226,7 @@ fn disturbed(name: &str, data: &Path, whole: Duration, expect: &Outcome, mut dra
     audit::storage(&house, PLAYED, DATASETS);
     audit::folders(&house);
     house.stop();
+    audit::ledger(&house);
     tally
 }
 
