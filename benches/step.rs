@@ -112,7 +112,7 @@ impl World {
                 accepted: 100,
                 errors: 0,
             }),
-            checksum: Some(Checksum::Adler32(7)),
+            checksum: Some(Checksum::Adler32(number as u32)),
             empty: false,
             seen_at: self.now,
         })));

@@ -2,6 +2,7 @@
 //! something set aside with a reason. Events and scans meet here in one idempotent step (D10).
 
 use crate::commands::LUMIS_MAX;
+use crate::run_work::claim_of;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::arrival::{Arrival, Refusal, Seen, SetAside};
@@ -59,6 +60,11 @@ impl Engine {
         };
         if arrival.lumi.0 > LUMIS_MAX {
             self.refuse_lumi(now, &arrival, effects);
+            return;
+        }
+        if let Some(first) = self.same_content_as(&arrival)
+            && self.refuse_duplicate(now, &arrival, first, effects)
+        {
             return;
         }
         let id = FileId(self.ids.take());
@@ -137,6 +143,7 @@ impl Engine {
         }
         if is_new {
             self.look_at_readers(number, &stream);
+            self.tell_disputes(now, number, &stream, effects);
         }
         if !arrival.empty {
             let item = item_of(file);
@@ -220,6 +227,59 @@ impl Engine {
             set_aside(arrival, Refusal::NameConflict, detail, now),
             effects,
         );
+    }
+
+    /// The first file of its run and stream with the content that a new file's sender claims.
+    /// Files without a claimed checksum cannot be told apart, and late ones wait for a person.
+    fn same_content_as(&self, arrival: &Arrival) -> Option<FileId> {
+        let work = self.runs.get(&arrival.run)?;
+        let stream = work.streams.get(&arrival.stream)?;
+        let first = stream.contents.get(&claim_of(arrival)?)?;
+        (!work.run.state.is_closed()).then_some(*first)
+    }
+
+    /// The same content under two names. In one lumi it is one file that was sent twice: the second
+    /// is set aside, and every event is worked on once. In different lumis 32 bits of checksum are
+    /// too little to leave data out for: both are worked on, and a person is told. Whether it was
+    /// set aside.
+    fn refuse_duplicate(
+        &mut self,
+        now: Moment,
+        arrival: &Arrival,
+        first: FileId,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let known = &self.files[&first].arrival;
+        let same = format!(
+            "{} has the content of {} under another name ({} bytes, {}; both of stream {} of run \
+             {})",
+            arrival.name,
+            known.name,
+            arrival.bytes.0,
+            arrival
+                .checksum
+                .map_or_else(String::new, |sum| sum.to_string()),
+            arrival.stream,
+            arrival.run
+        );
+        if known.lumi == arrival.lumi {
+            let detail = format!(
+                "{same}: it is not worked on a second time. Find out who sent it twice; where both \
+                 are wanted, send it again without a checksum."
+            );
+            let item = set_aside(arrival, Refusal::DuplicateContent, detail, now);
+            self.put_aside(now, item, effects);
+            return true;
+        }
+        let text = format!(
+            "{same}, one in lumi {}, the other in lumi {}. Both are worked on: a checksum alone is \
+             no proof. Ask the detector's experts whether lumi {} was written twice; other \
+             files of the stream like that are not named one by one.",
+            known.lumi, arrival.lumi, arrival.lumi
+        );
+        let key = format!("duplicate-content/{}/{}", arrival.run, arrival.stream);
+        self.alarm(now, key, Severity::Medium, text, effects);
+        false
     }
 
     /// A lumi so far out would make every lumi before it one that is missing.

@@ -250,6 +250,9 @@ impl Engine {
         for (stream, lumi) in concerned {
             self.lumi_changed(now, number, &stream, lumi, effects);
         }
+        if let Some(stream) = &met {
+            self.tell_disputes(now, number, stream, effects);
+        }
         self.conclude.insert(number);
         self.look_for_overdue(now, number);
     }
@@ -332,22 +335,14 @@ impl Engine {
         if before == after {
             return;
         }
-        let key = format!("lumi-disputed/{number}/{stream}/{lumi}");
+        let key = dispute_key(number, stream, lumi);
         let missing = crate::overdue::key(number, stream);
         if self.alarms.contains_key(&missing) {
             self.timers.set(now, Timer::Overdue(number));
         }
         match after {
             LumiState::Disputed => {
-                let what = self.runs[&number].dispute(stream, lumi);
-                let text = format!(
-                    "Lumi {lumi} of stream {stream} in run {number} is disputed: {what}. Tasks \
-                     that take whole lumis wait for it, others have what is here. Compare \
-                     `tier0 file ls --run {number}` with what the detector says; \
-                     `tier0 run close {number} --stream {stream} --lumis {lumi} --as here` accepts \
-                     what is here."
-                );
-                self.alarm(now, key, Severity::High, text, effects);
+                self.tell_dispute(now, number, stream, lumi, effects);
                 self.look_at_readers(number, stream);
             }
             LumiState::Closed => {
@@ -356,6 +351,42 @@ impl Engine {
                 self.conclude.insert(number);
             }
             LumiState::Open => self.clear_alarm(now, &key, effects),
+        }
+    }
+
+    fn tell_dispute(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        stream: &StreamName,
+        lumi: LumiNumber,
+        effects: &mut Vec<Effect>,
+    ) {
+        let what = self.runs[&number].dispute(stream, lumi);
+        let text = format!(
+            "Lumi {lumi} of stream {stream} in run {number} is disputed: {what}. Tasks that take \
+             whole lumis wait for it, others have what is here. Compare `tier0 file ls --run \
+             {number}` with what the detector says; `tier0 run close {number} --stream {stream} \
+             --lumis {lumi} --as here` accepts what is here."
+        );
+        let key = dispute_key(number, stream, lumi);
+        self.alarm(now, key, Severity::High, text, effects);
+    }
+
+    /// A stream has shown up: lumis of it may be in dispute since before it did.
+    pub(crate) fn tell_disputes(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        stream: &StreamName,
+        effects: &mut Vec<Effect>,
+    ) {
+        let work = self.runs.get(&number);
+        let lumis = work.and_then(|work| Some(&work.streams.get(stream)?.lumis));
+        let lumis = lumis.into_iter().flatten();
+        let disputed = lumis.filter(|(_, entry)| entry.state == LumiState::Disputed);
+        for lumi in disputed.map(|(lumi, _)| *lumi).collect::<Vec<_>>() {
+            self.tell_dispute(now, number, stream, lumi, effects);
         }
     }
 
@@ -435,6 +466,11 @@ impl Engine {
             effects.push(Effect::Release);
         }
     }
+}
+
+/// The key of the alarm about a lumi in dispute.
+fn dispute_key(number: RunNumber, stream: &StreamName, lumi: LumiNumber) -> String {
+    format!("lumi-disputed/{number}/{stream}/{lumi}")
 }
 
 /// How messages name a run: each part of it once, and once more when work is taken up again.

@@ -4,10 +4,10 @@
 use crate::lumi_work::LumiWork;
 use crate::publication::Pieces;
 use crate::witness::Heard;
-use model::arrival::Arrival;
+use model::arrival::{Arrival, Checksum};
 use model::file::File;
 use model::frontier::{Frontier, Gap, StreamStanding};
-use model::ids::{BlockId, JobId, LumiNumber};
+use model::ids::{BlockId, FileId, JobId, LumiNumber};
 use model::lumi::{Expected, LumiState, Received};
 use model::names::{DatasetName, ProfileName, StreamName, TagName};
 use model::run::Run;
@@ -46,6 +46,19 @@ pub(crate) struct StreamWork {
     pub(crate) frontier: Frontier,
     /// Whose folder its files lie in; the first by name, should there be several.
     pub(crate) profile: Option<ProfileName>,
+    /// The first file of each content that its sender has claimed.
+    pub(crate) contents: BTreeMap<Claim, FileId>,
+}
+
+/// What a sender claims a file's content is: its size, its checksum, its events.
+pub(crate) type Claim = (u64, u32, u64);
+
+/// The claim on a file's content; none where there is no checksum or nothing in it, so that nobody
+/// can tell it from another.
+pub(crate) fn claim_of(arrival: &Arrival) -> Option<Claim> {
+    let Checksum::Adler32(sum) = arrival.checksum.filter(|_| !arrival.empty)?;
+    let events = arrival.counts.map_or(0, |counts| counts.accepted);
+    Some((arrival.bytes.0, sum, events))
 }
 
 /// What has come of one lumi of one stream.
@@ -200,6 +213,10 @@ impl RunWork {
         let earlier = work.profile.take();
         let profile = arrival.profile.clone();
         work.profile = Some(earlier.map_or(profile.clone(), |earlier| earlier.min(profile)));
+        if let Some(claim) = claim_of(arrival) {
+            let first = work.contents.entry(claim).or_insert(file.id);
+            *first = (*first).min(file.id);
+        }
         let entry = work.lumis.entry(arrival.lumi);
         let entry = entry.or_insert(StreamLumi::NOTHING);
         entry.last_seen = entry.last_seen.max(Some(arrival.seen_at));

@@ -161,6 +161,8 @@ pub enum Refusal {
     SizeDiffers,
     /// The same name was seen before with other content.
     NameConflict,
+    /// Another file of its lumi has the same content under another name.
+    DuplicateContent,
     /// Its label is not its run's: real and simulated are never mixed.
     LabelConflict,
     /// It cannot be opened or asked about.
@@ -178,6 +180,7 @@ impl Refusal {
             Self::RecordTooLarge => "record-too-large",
             Self::SizeDiffers => "size-differs",
             Self::NameConflict => "name-conflict",
+            Self::DuplicateContent => "duplicate-content",
             Self::LabelConflict => "label-conflict",
             Self::Unreachable => "unreachable",
         }

@@ -232,7 +232,9 @@ fn arrival(lumi: u32, part: u64, events: u64) -> Arrival {
             accepted: events,
             errors: 0,
         }),
-        checksum: Some(Checksum::Adler32(events as u32)),
+        checksum: Some(Checksum::Adler32(
+            (lumi * 1_000) ^ (part as u32) << 16 ^ events as u32,
+        )),
         empty: events == 0,
         seen_at: BEGIN,
     }

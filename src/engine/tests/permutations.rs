@@ -291,7 +291,9 @@ fn file(lumi: u32, stream: &str, part: usize, events: u32) -> Seen {
             accepted: events,
             errors: 0,
         }),
-        checksum: Some(Checksum::Adler32(events as u32)),
+        checksum: Some(Checksum::Adler32(
+            (lumi * 1_000) ^ ((part as u32) << 16) ^ events as u32,
+        )),
         empty: events == 0,
         seen_at: Moment(0),
     })

@@ -11,6 +11,7 @@ mod completeness;
 mod configuration;
 mod constants;
 mod failures;
+mod faults;
 mod flow;
 mod lumis;
 mod pathologies;

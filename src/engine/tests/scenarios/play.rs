@@ -14,6 +14,10 @@
 //! `count=N`, `dry` for orders; `bytes=SIZE` behind `ok` is the size of the outputs.
 //!
 //! `corrupt FILE` makes a file's content other than its sender claims, `mend FILE` what it claims;
+//! Behind `file`: `like=NAME` has the content of another file, `unsummed` no claimed checksum.
+//! `alarm KEY` gives the text of an alarm that stands, `because OBJECT` the reasons it waits for,
+//! `details` the sentences about what was set aside.
+//!
 //! `restart` makes another engine of what was recorded, `holds` tells what tasks wait for,
 //! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
 //! `datasets RUN` which hold something of it.
@@ -43,7 +47,7 @@ use pipelines::definition::Definition;
 use pipelines::variants::Definitions;
 use std::collections::{BTreeMap, BTreeSet};
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, Setup};
-use words::{candidate, file, instance, of_stream, source, test, units, word};
+use words::{candidate, file, instance, of_content, of_stream, source, test, units, word};
 
 /// The configuration that the engine is born with.
 const BIRTH: &str = "birth";
@@ -225,7 +229,7 @@ impl Play {
             })),
             "file" => {
                 let seen = file(run(), number(2), words[3], number(4), label, self.now);
-                self.seen(of_stream(seen, &words));
+                self.seen(of_content(of_stream(seen, &words), &words));
             }
             "empty" => {
                 let seen = file(run(), number(2), words[3], 0, label, self.now);
@@ -233,6 +237,9 @@ impl Play {
             }
             "close" | "reopen" | "lost" => self.order(&words),
             "why" => self.why(words[1]),
+            "because" => self.because(words[1]),
+            "alarm" => self.alarm(words[1]),
+            "details" => self.details(),
             "lumi" | "files" => self.seen(Seen::LumiEnd(LumiEnd {
                 run: run(),
                 lumi: LumiNumber(number(2)),
@@ -367,6 +374,31 @@ impl Play {
             },
         );
         self.said.push(waits.join("; "));
+    }
+
+    /// What an object waits for, in the words that people read.
+    fn because(&mut self, object: &str) {
+        let object = Object::parse(object).expect("an object");
+        let why = self.engine.why(self.now, &object).expect("it is known");
+        let waits = why.waits.into_iter();
+        let told = waits.map(|wait| format!("{}: {} ({})", wait.object, wait.reason, wait.remedy));
+        self.said.extend(told);
+    }
+
+    /// The text of an alarm that stands.
+    fn alarm(&mut self, key: &str) {
+        let alarms = self.shelf.rows().alarms.into_iter();
+        let text = alarms
+            .filter(|alarm| alarm.key == key)
+            .map(|alarm| alarm.text);
+        self.said
+            .push(text.last().unwrap_or_else(|| "none".to_owned()));
+    }
+
+    /// What people read of what was set aside.
+    fn details(&mut self) {
+        let rows = self.shelf.rows().set_aside.into_iter();
+        self.said.extend(rows.map(|item| item.detail));
     }
 
     fn seen(&mut self, seen: Seen) {

@@ -48,6 +48,9 @@ impl Shelf {
                 Fact::ContentIs(row) => put(&mut rows.contents, row, |row| {
                     (row.dataset.clone(), row.run)
                 }),
+                Fact::SetAsideIs(item) => put(&mut rows.set_aside, item, |item| {
+                    (item.profile.clone(), item.name.clone(), item.refusal)
+                }),
                 Fact::AlarmIs(alarm) => put(&mut rows.alarms, alarm, |alarm| alarm.key.clone()),
                 Fact::RulingIs(ruling) => put(&mut rows.rulings, ruling, |ruling| {
                     (ruling.task.clone(), ruling.run)

@@ -67,10 +67,31 @@ pub(super) fn file(
             accepted: u64::from(events),
             errors: 0,
         }),
-        checksum: Some(Checksum::Adler32(events)),
+        checksum: Some(Checksum::Adler32(sum_of(name, events))),
         empty,
         seen_at: at,
     })
+}
+
+/// What a file of this name would sum up to: another name is other content.
+fn sum_of(name: &str, events: u32) -> u32 {
+    let letters = name.bytes().map(u32::from);
+    letters.fold(events, |sum, letter| sum.wrapping_mul(31) ^ letter)
+}
+
+/// `like=NAME`: with the content of another file; `unsummed`: nobody claims what it is.
+pub(super) fn of_content(seen: Seen, words: &[&str]) -> Seen {
+    let Seen::File(mut arrival) = seen else {
+        return seen;
+    };
+    if let (Some(other), Some(counts)) = (word(words, "like="), arrival.counts) {
+        let events = u32::try_from(counts.accepted).expect("a small number");
+        arrival.checksum = Some(Checksum::Adler32(sum_of(other, events)));
+    }
+    if words.contains(&"unsummed") {
+        arrival.checksum = None;
+    }
+    Seen::File(arrival)
 }
 
 /// `beamspot=5/100`: five thousandths of its unit, measured from a hundred, with an error of one
