@@ -467,9 +467,9 @@ fn play() -> (tempfile::TempDir, PathBuf) {
     (folder, spool)
 }
 
-/// F01, F02, and the real part of F32 and F33.
+/// And the real part of F32 and F33.
 #[test]
-fn a_death_at_any_point_changes_nothing() {
+fn f01_f02_a_death_at_any_point_changes_nothing() {
     let (seed, hits) = (seed(), setting("TIER0_FAILPOINT_HITS", 1));
     say(&format!(
         "failpoints: seed {seed} (again with TIER0_KILLS_SEED={seed})"

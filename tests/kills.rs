@@ -299,9 +299,8 @@ fn picture(folder: &Path) -> BTreeMap<String, (u64, std::time::SystemTime)> {
     files_below(folder).into_iter().map(look).collect()
 }
 
-/// F55.
 #[test]
-fn a_second_instance_touches_nothing_and_takes_over_once_the_first_is_killed() {
+fn f55_a_second_instance_touches_nothing_and_takes_over_once_the_first_is_killed() {
     let mut house = house("twice");
     house.start();
     house.until("the good-run list is written", || {

@@ -59,6 +59,26 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Rows of the table of faults that must have a test with their id: all whose component is ours.
+const FAULTS_TESTED: &[std::ops::RangeInclusive<u32>] = &[
+    1..=13,
+    16..=18,
+    20..=23,
+    25..=25,
+    31..=34,
+    37..=43,
+    47..=55,
+    57..=59,
+    65..=66,
+];
+
+/// Rows among them that have none yet, with what they wait for.
+const FAULTS_WAITING: &[(u32, &str)] = &[
+    (31, "the reconciler"),
+    (32, "the reconciler"),
+    (33, "the reconciler"),
+];
+
 /// Files with this ending below the folders that hold code, in order.
 fn files(ending: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
@@ -332,4 +352,74 @@ fn the_required_top_level_is_there() {
     .map(|name| (*name).to_owned())
     .collect();
     report("missing at the top", &missing);
+}
+
+/// Ids at the beginning of the name of a test, as in `fn f16_f17_what_happens`.
+fn fault_ids(line: &str) -> Vec<u32> {
+    let Some(name) = line.trim().strip_prefix("fn ") else {
+        return Vec::new();
+    };
+    let words = name.split('_').map(|word| word.strip_prefix('f'));
+    let ids = words.map_while(|id| id.filter(|id| id.len() == 2)?.parse().ok());
+    ids.collect()
+}
+
+/// Ids in the first column of RELIABILITY.md's table, as in `| F04-F07 |` and `| F58, F59 |`.
+fn faults_promised(text: &str) -> BTreeSet<u32> {
+    let mut promised = BTreeSet::new();
+    for line in text.lines().filter(|line| line.starts_with("| F")) {
+        let column = line.split('|').nth(1).unwrap_or_default();
+        for part in column.split(',').map(str::trim) {
+            let number = |text: &str| text.trim_start_matches('F').parse::<u32>();
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            if let (Ok(first), Ok(last)) = (number(first), number(last)) {
+                promised.extend(first..=last);
+            }
+        }
+    }
+    promised
+}
+
+#[test]
+fn every_fault_that_is_ours_has_a_test_with_its_id() {
+    let mut found: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+    for path in files("rs") {
+        let text = fs::read_to_string(&path).expect("sources are text");
+        let mut is_test = false;
+        for line in text.lines() {
+            if line.trim().starts_with("fn ") {
+                for id in fault_ids(line).into_iter().filter(|_| is_test) {
+                    found.entry(id).or_default().insert(shown(&path));
+                }
+                is_test = false;
+            }
+            is_test |= line.trim() == "#[test]";
+        }
+    }
+    let text = fs::read_to_string(root().join("RELIABILITY.md")).expect("it is there");
+    let promised = faults_promised(&text);
+    assert!(promised.len() > 30, "the table is read: {promised:?}");
+    let wanted: BTreeSet<u32> = FAULTS_TESTED.iter().cloned().flatten().collect();
+    let waits = |id: &u32| FAULTS_WAITING.iter().find(|(waits, _)| waits == id);
+    let mut offenders = Vec::new();
+    for id in wanted.union(&promised) {
+        match (found.contains_key(id), waits(id)) {
+            (true, Some((_, what))) => {
+                offenders.push(format!("F{id:02} has a test; {what} is here"))
+            }
+            (false, None) => offenders.push(format!("F{id:02} has no test fn f{id:02}_..")),
+            _ => {}
+        }
+    }
+    let waiting: Vec<String> = FAULTS_WAITING
+        .iter()
+        .map(|(id, what)| format!("F{id:02} {what}"))
+        .collect();
+    println!(
+        "faults: {} of {} rows have a test with their id; waiting: {}",
+        wanted.iter().filter(|id| found.contains_key(id)).count(),
+        wanted.len(),
+        waiting.join(", ")
+    );
+    report("faults", &offenders);
 }

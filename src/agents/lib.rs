@@ -19,3 +19,6 @@ pub mod surroundings;
 mod perform;
 mod ending;
 pub mod runtime;
+
+#[cfg(test)]
+mod writer_tests;

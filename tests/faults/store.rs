@@ -4,8 +4,9 @@ use crate::rig::{
     Holder, Shim, as_undisturbed, copying, done, put_lumi, put_lumis, until_alarm, until_done,
     until_over,
 };
-use crate::support::{House, say};
+use crate::support::{House, items, number, say};
 use rustix::process::{Signal, kill_process};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -170,6 +171,49 @@ fn f58_a_store_of_a_newer_program_is_refused_untouched() {
     house.start();
     put_lumi(&house, 7, 1);
     as_undisturbed(&house, 1);
+    house.stop();
+}
+
+/// The power goes at one sync after the other, and takes what was not synced: every other piece of
+/// it, and half of the last one.
+#[test]
+fn f03_power_cuts_lose_what_was_not_synced_and_nothing_that_was_told() {
+    let mut house = copying("power", "");
+    let shim = Shim::before(&mut house, "/tier0.db");
+    let (mut lumis, mut cuts) = (0, 0);
+    for last in [4, 9, 14, 20, 27] {
+        let (before, mut told) = (lumis, Vec::new());
+        shim.set("cut-at-sync", &last.to_string());
+        house.launch();
+        house.until("the power is gone", || {
+            if lumis < before + 12 && house.log().contains("READY") {
+                lumis += 1;
+                put_lumi(&house, 7, lumis);
+            }
+            if let Ok(answer) = house.try_ask(&["job", "ls", "--state", "done"]) {
+                told = items(answer);
+            }
+            has_ended(&house)
+        });
+        house.wait();
+        cuts += 1;
+        // What somebody was told is still so, and the one who starts it is told of no damage.
+        shim.clear("cut-at-sync");
+        house.start();
+        let now = house.list(&["job", "ls", "--state", "done", "--limit", "1000"]);
+        for job in told {
+            let is_it = |row: &Value| number(row, "id") == number(&job, "id");
+            assert!(now.iter().any(is_it), "{job} was done: {now:?}");
+        }
+        let log = house.log();
+        assert!(log.contains("READY") && !log.contains("backup"), "{log}");
+        house.stop();
+    }
+    say(&format!(
+        "F03: the power went {cuts} times, with {lumis} lumis"
+    ));
+    house.start();
+    as_undisturbed(&house, lumis);
     house.stop();
 }
 

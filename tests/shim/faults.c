@@ -5,6 +5,8 @@
  *   sync-errno      fsync and fdatasync fail with this number
  *   write-errno     write, pwrite and writev fail with this number
  *   kill-at-sync    the process is killed before its so-manieth sync
+ *   cut-at-sync     as if the power went then: of what it wrote and did not sync, every other piece
+ *                   never reached the disk, and the last one only half
  *   clock-ahead-s   the wall clock is ahead by so many seconds (behind, if negative)
  *   hang-in         the thread of this name does not come back from asking the time
  * Out: the same calls, otherwise as ever. */
@@ -72,14 +74,80 @@ static int refuses(int file, const char *name)
 	return given != 0;
 }
 
+/* What was written and not synced yet: a power cut may take any of it. */
+#define PIECES 65536
+static struct piece { int file; off64_t at; size_t size; } pieces[PIECES];
+static int written;
+static int busy;
+
+static void lock(void)
+{
+	while (__sync_lock_test_and_set(&busy, 1))
+		usleep(10);
+}
+
+static void unlock(void)
+{
+	__sync_lock_release(&busy);
+}
+
+static void note_write(int file, off64_t at, size_t size)
+{
+	int saved = errno;
+
+	if (touched(file) && number("cut-at-sync")) {
+		lock();
+		if (written < PIECES)
+			pieces[written++] = (struct piece){ file, at, size };
+		unlock();
+	}
+	errno = saved;
+}
+
+static void note_sync(int file)
+{
+	int from, to = 0;
+
+	lock();
+	for (from = 0; from < written; from++)
+		if (pieces[from].file != file)
+			pieces[to++] = pieces[from];
+	written = to;
+	unlock();
+}
+
+static void cut(void)
+{
+	static const char nothing[65536];
+	int piece;
+
+	lock();
+	for (piece = 0; piece < written; piece++) {
+		struct piece *lost = &pieces[piece];
+		size_t half = piece == written - 1 ? lost->size / 2 : 0;
+		size_t size = lost->size - half;
+
+		if (piece % 2 && !half)
+			continue;
+		if (size > sizeof nothing)
+			size = sizeof nothing;
+		syscall(SYS_pwrite64, lost->file, nothing, size, lost->at + (off64_t)half);
+	}
+	kill(getpid(), SIGKILL);
+}
+
 static void count_sync(int file)
 {
 	static long syncs;
 	int saved = errno;
 	long last = touched(file) ? number("kill-at-sync") : 0;
+	long power = touched(file) ? number("cut-at-sync") : 0;
 
-	if (last && __sync_add_and_fetch(&syncs, 1) >= last)
+	if ((last || power) && __sync_add_and_fetch(&syncs, 1) >= (last ? last : power)) {
+		if (power)
+			cut();
 		kill(getpid(), SIGKILL);
+	}
 	errno = saved;
 }
 
@@ -88,7 +156,10 @@ int fsync(int file)
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
 
 	count_sync(file);
-	return refuses(file, "sync-errno") ? -1 : real(file);
+	if (refuses(file, "sync-errno"))
+		return -1;
+	note_sync(file);
+	return real(file);
 }
 
 int fdatasync(int file)
@@ -96,7 +167,10 @@ int fdatasync(int file)
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
 
 	count_sync(file);
-	return refuses(file, "sync-errno") ? -1 : real(file);
+	if (refuses(file, "sync-errno"))
+		return -1;
+	note_sync(file);
+	return real(file);
 }
 
 ssize_t write(int file, const void *bytes, size_t size)
@@ -106,7 +180,10 @@ ssize_t write(int file, const void *bytes, size_t size)
 
 ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t at)
 {
-	return refuses(file, "write-errno") ? -1 : syscall(SYS_pwrite64, file, bytes, size, at);
+	if (refuses(file, "write-errno"))
+		return -1;
+	note_write(file, at, size);
+	return syscall(SYS_pwrite64, file, bytes, size, at);
 }
 
 ssize_t pwrite(int file, const void *bytes, size_t size, off_t at)
