@@ -85,7 +85,7 @@ pub enum RunVerb {
         #[command(flatten)]
         manner: Manner,
     },
-    /// Work on the late files of a closed run, as a new part of it
+    /// Work on the late files of a closed run, as a new part of it; or end a run's quarantine
     #[command(after_help = "Examples:\n  tier0 run reopen 148031 --dry-run\n  \
                             tier0 run reopen 148031 --reason \"found on the spare disk\"")]
     Reopen {

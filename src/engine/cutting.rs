@@ -31,6 +31,10 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         self.settle_lumis(number, index);
+        if self.is_quarantined(number) {
+            self.conclude.insert(number);
+            return;
+        }
         let provisional = match self.release(number, index, now) {
             Some(Released::Yes { provisional }) => provisional,
             Some(Released::Waits { until, .. }) => {

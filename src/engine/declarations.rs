@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     objects: Vec<String>,
     /// The run is reopened.
     reopens: bool,
+    /// The run's quarantine ends.
+    ends_quarantine: bool,
 }
 
 /// Which lumis of a run an order is about.
@@ -84,6 +86,9 @@ impl Engine {
         let Some(Object::Run(number)) = order.command.object() else {
             return Reply::Refused("the order names no run".to_owned());
         };
+        if plan.ends_quarantine {
+            self.end_quarantine(now, number, effects);
+        }
         let late = if plan.reopens {
             self.begin_part(number)
         } else {
@@ -327,6 +332,15 @@ impl Engine {
     /// Late files become a new part; lumis that they dispute are accepted as they then are.
     fn plan_reopen(&self, number: RunNumber) -> Result<Plan, Reply> {
         let work = self.known_run(number)?;
+        if let Some(reason) = &work.run.quarantined {
+            return Ok(Plan {
+                would: format!("run {number}: its quarantine ends and it goes on"),
+                count: 1,
+                objects: vec![reason.clone()],
+                ends_quarantine: true,
+                ..Plan::default()
+            });
+        }
         if !work.run.state.is_closed() {
             let word = work.run.state.word();
             return Err(Reply::Refused(format!(
@@ -348,8 +362,8 @@ impl Engine {
                 .iter()
                 .map(|file| file.arrival.name.to_string())
                 .collect(),
-            says: Vec::new(),
             reopens: true,
+            ..Plan::default()
         }
         .with(work.accepted_with(&late)))
     }

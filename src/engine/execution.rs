@@ -46,6 +46,9 @@ impl Engine {
         let JobState::Ready { .. } = job.state else {
             return;
         };
+        if self.is_quarantined(job.run) {
+            return;
+        }
         let (group, latest_start) = self.turn_of(job);
         self.queue.push(group, latest_start, id);
     }

@@ -35,6 +35,7 @@ mod release;
 mod quality;
 mod units;
 mod publication;
+mod quarantine;
 mod commands;
 mod job_commands;
 mod resuming;
@@ -205,6 +206,7 @@ impl Engine {
         }
         self.place(now, effects);
         self.record_changes(effects);
+        self.guard(now, effects);
     }
 
     fn fire_timers(&mut self, now: Moment, effects: &mut Vec<Effect>) {

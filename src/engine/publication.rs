@@ -136,6 +136,11 @@ impl Engine {
         let Some(block) = self.blocks.get_mut(&id) else {
             return;
         };
+        // A closed block is published for good; this one stays open until a person has looked.
+        let work = self.runs.get(&block.run);
+        if work.is_some_and(|work| work.run.quarantined.is_some()) {
+            return;
+        }
         let Ok(state) = block.state.next(BlockEvent::Ended(now, closing)) else {
             return;
         };
@@ -256,7 +261,11 @@ impl Engine {
     }
 
     /// Lumis of an output of which its dataset has the same data already.
-    fn met_before(&self, output: &Output, pieces: &Pieces) -> Vec<(LumiNumber, LumiNumber)> {
+    pub(crate) fn met_before(
+        &self,
+        output: &Output,
+        pieces: &Pieces,
+    ) -> Vec<(LumiNumber, LumiNumber)> {
         let work = self.runs.get(&output.run);
         let Some(published) = work.and_then(|work| work.published.get(&output.dataset)) else {
             return Vec::new();
@@ -305,18 +314,25 @@ impl Engine {
             output.name
         );
         let text = format!(
-            "I4, run {number}: {reason}. The output is kept and not published; nothing more of the \
-             run is published or certified. Compare the two jobs with `tier0 file lineage {}`, \
-             report what made the second, and process the run again under a new processing.",
+            "I4, run {number}: {reason}. The output is kept and not published; no job of the run is \
+             started, and nothing more of it is published or certified. Compare the two jobs with \
+             `tier0 file lineage {}` and report what made the second. `tier0 run reopen {number}` \
+             goes on without it; or process the run again under a new processing.",
             output.id
         );
         if let Some(work) = self.runs.get_mut(&number) {
             work.run.quarantined = Some(reason);
             self.changed_runs.insert(number);
         }
-        let key = format!("duplicate-lumi/{number}/{name}");
+        self.stand_still(number);
+        let key = format!("{}{name}", duplicate_keys(number));
         self.alarm(now, key, Severity::High, text, effects);
     }
+}
+
+/// How the keys of alarms about data that would be twice in a dataset of a run begin.
+pub(crate) fn duplicate_keys(number: RunNumber) -> String {
+    format!("duplicate-lumi/{number}/")
 }
 
 /// Adds the part of an input that a slice names. A task cuts an input by events or by lumis, never

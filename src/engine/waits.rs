@@ -147,7 +147,8 @@ impl Engine {
 
     /// What a run waits for, but for its jobs.
     fn waits_of_run_itself(&self, number: RunNumber, now: Moment) -> Vec<Wait> {
-        let mut waits = self.waits_for_data(number);
+        let mut waits: Vec<Wait> = self.wait_in_quarantine(number).into_iter().collect();
+        waits.extend(self.waits_for_data(number));
         waits.extend(self.wait_for_reopening(number));
         waits.extend(self.waits_for_belated(number));
         for index in self.runs[&number].tasks.keys() {
@@ -415,6 +416,13 @@ impl Engine {
                 );
                 (WaitKind::Pause, reason, None, Some(not_before))
             }
+            JobState::Ready { .. } if self.is_quarantined(job.run) => {
+                let wait = self.wait_in_quarantine(job.run);
+                let reason = wait.map_or_else(String::new, |wait| {
+                    format!("no job of run {} is started: {}", job.run, wait.reason)
+                });
+                (WaitKind::Quarantine, reason, Some(job.stamps.made), None)
+            }
             JobState::Ready { .. } if self.held_by().is_some() => {
                 let held_by = self.held_by().map_or("", |alarm| &alarm.key);
                 let reason = format!("no job is started while the alarm {held_by} stands");
@@ -469,6 +477,7 @@ impl Engine {
                 "tier0 job release {id} goes on, tier0 job split {id} makes smaller jobs of it, \
                  tier0 job cancel {id} gives it up"
             ),
+            WaitKind::Quarantine => format!("tier0 run reopen {} lets the run go on", job.run),
             WaitKind::Place => "tier0 job ls --state running shows who has the cores".to_owned(),
             _ => format!("tier0 job show {id} has the details"),
         };

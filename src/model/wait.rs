@@ -114,6 +114,8 @@ pub enum WaitKind {
     Input,
     /// A person holds the work.
     Held,
+    /// Something of the run is not as it must be.
+    Quarantine,
     /// Nobody has announced the run.
     RunKnown,
     /// Work that begins when the run's data are complete.
@@ -161,6 +163,7 @@ impl WaitKind {
             Self::LateRecord => "late-record",
             Self::Input => "input",
             Self::Held => "held",
+            Self::Quarantine => "quarantine",
             Self::RunKnown => "run-known",
             Self::RunClosed => "run-closed",
             Self::Delay => "delay",

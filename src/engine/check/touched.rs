@@ -19,21 +19,26 @@ impl Engine {
         let mut broken = Vec::new();
         let mut say = |invariant, what| broken.push(Broken { invariant, what });
         for fact in facts {
-            match fact {
-                Fact::FileIs(file) => self.check_file(file, &mut say),
-                Fact::RunIs(run) => {
-                    if self.runs.get(&run.number).map(|work| &work.run) != Some(run) {
-                        say("D4", format!("run {} is not as recorded last", run.number));
-                    }
-                    self.check_run(run.number, &mut say);
-                }
-                Fact::JobIs(job) => self.check_job(job, &mut say),
-                Fact::OutputIs(output) => self.check_output(output, &mut say),
-                Fact::BlockIs(block) => self.check_block(block, &mut say),
-                _ => {}
+            if let Fact::RunIs(run) = fact
+                && self.runs.get(&run.number).map(|work| &work.run) != Some(run)
+            {
+                say("D4", format!("run {} is not as recorded last", run.number));
             }
+            self.check_object(fact, &mut say);
         }
         broken
+    }
+
+    /// Looks at the object that a fact speaks of.
+    pub(crate) fn check_object(&self, fact: &Fact, say: &mut impl FnMut(&'static str, String)) {
+        match fact {
+            Fact::FileIs(file) => self.check_file(file, say),
+            Fact::RunIs(run) => self.check_run(run.number, say),
+            Fact::JobIs(job) => self.check_job(job, say),
+            Fact::OutputIs(output) => self.check_output(output, say),
+            Fact::BlockIs(block) => self.check_block(block, say),
+            _ => {}
+        }
     }
 
     /// I1: what was accepted is in the catalogue under its name.

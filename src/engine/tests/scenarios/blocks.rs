@@ -119,14 +119,11 @@ fn the_same_data_are_never_twice_in_a_dataset() {
                 "alarm duplicate-lumi/1//Muons/Same-v1/LOOK; unpublished LOOK; b#1 done; run 1 \
                  open quarantined",
             ),
-            (
-                "file 1 5 b 10",
-                "file b; start a#2 attempt 1 on 1; start b#2 attempt 1 on 1",
-            ),
-            ("ok a#2", "unpublished LOOK; a#2 done"),
+            // Nothing is started for it, and it says why.
+            ("file 1 5 b 10", "file b"),
             // The other run is not concerned.
-            ("file 2 1 c 10", "file c; start a#3 attempt 1 on 1"),
-            ("ok a#3", "+LOOK; a#3 done"),
+            ("file 2 1 c 10", "file c; start a#2 attempt 1 on 1"),
+            ("ok a#2", "+LOOK; a#2 done"),
         ],
     );
 }
