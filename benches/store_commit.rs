@@ -162,7 +162,7 @@ fn triple(id: i64) -> [Fact; 3] {
             part: 1,
             content: model::file::Content::Verified,
         }),
-        Fact::JobIs(Box::new(made)),
+        Fact::JobIs(Arc::new(made)),
         Fact::ConsumedIs(Consumed {
             task,
             input,

@@ -13,6 +13,7 @@ use model::run::RunType;
 use model::time::Span;
 use model::units::{Bytes, Events};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A pipeline: tasks in an order in which each stands behind those it reads from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub struct Definition {
     pub primary: Option<String>,
     /// When the blocks of its datasets close.
     pub blocks: BlockLimits,
-    /// Its tasks.
-    pub tasks: Vec<Task>,
+    /// Its tasks; shared with whoever plans their work.
+    pub tasks: Vec<Arc<Task>>,
 }
 
 /// When a block closes, if its task does not end before (limits of
@@ -178,6 +179,7 @@ pub struct GateRule {
 impl Definition {
     /// One of its tasks.
     pub fn task(&self, name: &TaskName) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.name == *name)
+        let mut tasks = self.tasks.iter();
+        tasks.find(|task| task.name == *name).map(|task| &**task)
     }
 }

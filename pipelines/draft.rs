@@ -21,6 +21,7 @@ use model::names::{OutputLabel, PipelineName, StreamName, TaskName, TaskPath};
 use model::run::RunType;
 use model::units::Events;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One file's pipeline, not yet compared with the others.
 #[derive(Clone, Debug)]
@@ -197,7 +198,7 @@ fn read<'d>(reader: &Reader<'d>, document: &'d Document) -> Option<Draft> {
     };
     for (task, task_places) in resolved {
         places.tasks.insert(task.name.clone(), task_places);
-        definition.tasks.push(task);
+        definition.tasks.push(Arc::new(task));
     }
     let sources = document.sources.clone();
     complete.then_some(Draft {

@@ -57,9 +57,13 @@ fn path(draft: &Draft, task: &Task) -> TaskPath {
 }
 
 fn tasks(drafts: &[Draft]) -> impl Iterator<Item = (&Draft, &Task)> {
-    drafts
-        .iter()
-        .flat_map(|draft| draft.definition.tasks.iter().map(move |task| (draft, task)))
+    drafts.iter().flat_map(|draft| {
+        draft
+            .definition
+            .tasks
+            .iter()
+            .map(move |task| (draft, &**task))
+    })
 }
 
 fn check_pipeline_names(drafts: &[Draft], found: &mut Vec<Diagnosis>) {

@@ -8,19 +8,21 @@
 
 use crate::definition::Definition;
 use model::ids::RunNumber;
+use std::sync::Arc;
 
 /// Linked definitions by the first run that they hold for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definitions {
     /// By first run; the first is run 0, and neighbours differ.
-    variants: Vec<(RunNumber, Vec<Definition>)>,
+    /// Shared: whoever is handed a configuration gets them.
+    variants: Vec<(RunNumber, Arc<Vec<Definition>>)>,
 }
 
 impl Definitions {
     /// The same definitions for all runs.
     pub fn fixed(definitions: Vec<Definition>) -> Self {
         Self {
-            variants: vec![(RunNumber(0), definitions)],
+            variants: vec![(RunNumber(0), Arc::new(definitions))],
         }
     }
 
@@ -30,8 +32,11 @@ impl Definitions {
         stretches.sort_by_key(|(first, _)| *first);
         stretches.dedup_by(|later, kept| later.1 == kept.1);
         let begins = stretches.first().is_some_and(|(first, _)| first.0 == 0);
+        let variants = stretches.into_iter();
         begins.then_some(Self {
-            variants: stretches,
+            variants: variants
+                .map(|(first, definitions)| (first, Arc::new(definitions)))
+                .collect(),
         })
     }
 
@@ -54,7 +59,7 @@ impl Definitions {
     /// Changes every definition of every stretch.
     pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut Definition)) {
         for (_, definitions) in &mut self.variants {
-            definitions.iter_mut().for_each(&mut change);
+            Arc::make_mut(definitions).iter_mut().for_each(&mut change);
         }
     }
 

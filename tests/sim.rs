@@ -99,6 +99,7 @@ const FAULTS: &[&str] = &[
     "configuration reloaded unchanged",
     "wrong configuration refused",
     "a person ended a wait",
+    "wanted a job after all",
 ];
 
 /// What must have come of it at least once in a thousand seeds.

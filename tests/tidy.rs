@@ -335,6 +335,37 @@ fn bans_of(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Each bug of `tests/mutants/list.toml` can still be planted.
+#[test]
+fn every_planted_bug_finds_its_text_once() {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Planted {
+        name: String,
+        wrong: String,
+        file: String,
+        find: String,
+        replace: String,
+    }
+    let text = fs::read_to_string(root().join("tests/mutants/list.toml")).expect("the list");
+    let list: BTreeMap<String, Vec<Planted>> = toml::from_str(&text).expect("as run.py reads it");
+    let (mut offenders, mut names) = (Vec::new(), BTreeSet::new());
+    for planted in &list["mutant"] {
+        let name = &planted.name;
+        let file = fs::read_to_string(root().join(&planted.file)).unwrap_or_default();
+        let times = file.matches(&planted.find).count();
+        if times != 1 {
+            let file = &planted.file;
+            offenders.push(format!("{name}: its text is {times} times in {file}"));
+        }
+        if !names.insert(name) || planted.wrong.is_empty() || planted.find == planted.replace {
+            offenders.push(format!("{name}: told twice, or not told, or no change"));
+        }
+    }
+    assert!(names.len() >= 50, "{} bugs are too few", names.len());
+    report("planted bugs", &offenders);
+}
+
 #[test]
 fn the_required_top_level_is_there() {
     let missing: Vec<String> = [

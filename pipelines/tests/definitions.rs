@@ -116,7 +116,7 @@ fn show(definition: &Definition) -> Vec<String> {
             definition.name, task.name
         )
     };
-    definition.tasks.iter().map(line).collect()
+    definition.tasks.iter().map(|task| line(task)).collect()
 }
 
 #[test]

@@ -30,6 +30,7 @@ impl Engine {
                 | Command::RunClose { .. }
                 | Command::RunReopen { .. }
                 | Command::FileDeclareLost { .. }
+                | Command::Rule { .. }
         );
         let reply = match &order.command {
             // Previewed, counted and written down where jobs are changed.

@@ -72,6 +72,7 @@ use run_work::RunWork;
 use setup::TaskPlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Included, Unbounded};
+use std::sync::Arc;
 use timers::Timers;
 
 /// All that an agent knows and decides.
@@ -233,7 +234,7 @@ impl Engine {
     fn record_changes(&mut self, effects: &mut Vec<Effect>) {
         while let Some(id) = self.changed_jobs.pop_first() {
             if let Some(job) = self.jobs.get(&id) {
-                effects.push(Effect::Record(Fact::JobIs(Box::new(job.clone()))));
+                effects.push(Effect::Record(Fact::JobIs(Arc::new(job.clone()))));
             }
         }
         while let Some(number) = self.changed_runs.pop_first() {

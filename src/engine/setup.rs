@@ -59,7 +59,7 @@ impl Configuration {
 #[derive(Clone, Debug)]
 pub(crate) struct TaskPlan {
     pub(crate) path: TaskPath,
-    pub(crate) task: Task,
+    pub(crate) task: Arc<Task>,
     pub(crate) class: Class,
     pub(crate) budget: Option<Budget>,
     pub(crate) processing: String,
@@ -84,7 +84,7 @@ pub(crate) struct TaskPlan {
 ///
 /// Definitions were checked for cycles and missing inputs when they were linked.
 pub(crate) fn plan_tasks(definitions: &[Definition], first: usize) -> Vec<TaskPlan> {
-    let mut waiting: Vec<(&Definition, &Task)> = definitions
+    let mut waiting: Vec<(&Definition, &Arc<Task>)> = definitions
         .iter()
         .flat_map(|d| d.tasks.iter().map(move |t| (d, t)))
         .collect();
@@ -120,7 +120,7 @@ pub(crate) fn plan_tasks(definitions: &[Definition], first: usize) -> Vec<TaskPl
 }
 
 /// The plan of a task whose feeder is placed already.
-fn place(plans: &[TaskPlan], definition: &Definition, task: &Task) -> Option<TaskPlan> {
+fn place(plans: &[TaskPlan], definition: &Definition, task: &Arc<Task>) -> Option<TaskPlan> {
     let (upstream, stream, primary) = match &task.input {
         TaskInput::Stream(stream) => (None, stream.clone(), primary_of(stream)),
         TaskInput::Output(path, label) => {

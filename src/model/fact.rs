@@ -19,6 +19,7 @@ use crate::run::Run;
 use crate::time::Moment;
 use crate::witness::Witness;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One input consumed once by a task: the row that makes splitting exactly-once (D10).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,8 +66,8 @@ pub enum Fact {
     RunIs(Run),
     /// Somebody said how much a lumi holds, or when a run ends.
     WitnessIs(Witness),
-    /// A job. Boxed, because it is much larger than the others.
-    JobIs(Box<Job>),
+    /// A job. Shared, because it is much larger than the others and is recorded several times.
+    JobIs(Arc<Job>),
     /// An input was consumed.
     ConsumedIs(Consumed),
     /// An attempt failed.

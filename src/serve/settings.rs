@@ -13,12 +13,13 @@ use model::run::RunState;
 use ports::store::Rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The configuration as the engine uses it. `myself` is the path of this binary.
 pub(super) fn configuration(checked: &Checked, myself: &Path) -> Configuration {
     let mut definitions = checked.pipelines.definitions.clone();
     definitions.for_each_mut(|definition| {
-        for task in &mut definition.tasks {
+        for task in definition.tasks.iter_mut().map(Arc::make_mut) {
             let filled = task.program.iter();
             let filled = filled.map(|argument| fill(argument, myself, &checked.config.programs));
             task.program = filled.collect();

@@ -4,6 +4,7 @@
 //! In come facts before they are applied and the engine after each batch of inputs, out come
 //! counts. A campaign that never met a fault or a step has proved nothing about it.
 
+use crate::Met;
 use crate::tables::Tables;
 use engine::Engine;
 use model::dataset::{BlockState, Closing};
@@ -14,7 +15,7 @@ use model::names::StreamName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A machine, from, to.
-type Step = (&'static str, &'static str, &'static str);
+pub(crate) type Step = (&'static str, &'static str, &'static str);
 /// A state before there is one.
 const NEW: &str = "new";
 
@@ -133,12 +134,10 @@ impl Coverage {
     }
 
     /// As one list, with the story's counts.
-    pub(crate) fn into_counts(self, counts: &mut BTreeMap<String, u64>) {
-        for ((machine, from, to), times) in self.steps {
-            counts.insert(format!("{machine}: {from} -> {to}"), times);
-        }
-        for (premise, times) in self.premises {
-            counts.insert(format!("premise {premise}"), times);
-        }
+    pub(crate) fn into_counts(self, counts: &mut BTreeMap<Met, u64>) {
+        let steps = self.steps.into_iter();
+        counts.extend(steps.map(|(step, times)| (Met::Step(step), times)));
+        let premises = self.premises.into_iter();
+        counts.extend(premises.map(|(premise, times)| (Met::Premise(premise), times)));
     }
 }

@@ -11,6 +11,7 @@ use pipelines::link::load;
 use pipelines::retry::Reaction;
 use pipelines::splitting::Splitter;
 use pipelines::variants::Definitions;
+use std::sync::Arc;
 
 /// One job a file at once, over any order of arrival; and packs of three, with less hurry.
 const BY_FILE: [(&str, &str); 3] = [
@@ -47,7 +48,7 @@ pub(crate) fn all() -> Vec<Definition> {
 
 /// The configurations of a seed, with its waits and ways to start: the first is in force at the
 /// beginning, the others are taken while it runs. What a run's constants and datasets must be is
-/// the same under each. Also the longest wait of any.
+/// the same under each. Also how long prompt work waits for its constants.
 pub(crate) fn configurations(
     definitions: &[Definition],
     later_run: RunNumber,
@@ -73,8 +74,12 @@ pub(crate) fn configurations(
             definitions: definitions.expect("a stretch begins with run 0"),
         }
     };
-    let longest = wait.max(UPLOAD_WAIT) + BlockLimits::DEFAULT.close_after;
-    ("abc".chars().map(configuration).collect(), longest)
+    ("abc".chars().map(configuration).collect(), wait)
+}
+
+/// The longest wait of any: for constants, or for the end of a block.
+pub(crate) fn longest_wait(prompt_waits: Span) -> Span {
+    prompt_waits.max(UPLOAD_WAIT) + BlockLimits::DEFAULT.close_after
 }
 
 /// What follows from a failure where doing the same again is doubtful: mostly the usual. What a
@@ -97,6 +102,7 @@ fn varied(
 ) -> Vec<Definition> {
     let mut definitions = definitions.to_vec();
     for task in definitions.iter_mut().flat_map(|d| d.tasks.iter_mut()) {
+        let task = Arc::make_mut(task);
         task.early = random.per_mille(700);
         task.needs.cores = random.between(1, 2) as u32;
         task.upload_wait = UPLOAD_WAIT;
@@ -127,9 +133,10 @@ fn varied(
 fn changed(mut definitions: Vec<Definition>, random: &mut Random) -> Vec<Definition> {
     for definition in &mut definitions {
         match definition.name.as_str() {
-            "monitor" => definition.tasks[0].name = TaskName::new("watch"),
+            "monitor" => Arc::make_mut(&mut definition.tasks[0]).name = TaskName::new("watch"),
             "packs" => {
-                if let Splitter::File(by) = &mut definition.tasks[0].splitter {
+                let task = Arc::make_mut(&mut definition.tasks[0]);
+                if let Splitter::File(by) = &mut task.splitter {
                     by.files_per_job = random.between(1, 5) as u32;
                 }
                 definition.tasks.truncate(random.between(1, 2) as usize);

@@ -34,6 +34,8 @@ struct Inode {
     data: Vec<u8>,
     /// What is certain.
     synced: Vec<u8>,
+    /// So many first bytes are the same in both: what a sync need not look at again.
+    same: usize,
     /// Where a sync has failed: the process reads it, the disk will never have it.
     lost: Option<(usize, usize)>,
 }
@@ -98,7 +100,9 @@ impl Disk {
 
     /// Cuts a file off.
     pub(crate) fn truncate(&mut self, name: &str, length: usize) -> Result<(), DiskError> {
-        self.inode(name)?.data.truncate(length);
+        let inode = self.inode(name)?;
+        inode.data.truncate(length);
+        inode.same = inode.same.min(length);
         Ok(())
     }
 
@@ -106,8 +110,8 @@ impl Disk {
     pub(crate) fn sync(&mut self, name: &str, fails: bool) -> Result<(), DiskError> {
         let inode = self.inode(name)?;
         if fails {
-            let common = inode.data.iter().zip(&inode.synced);
-            let same = common.take_while(|(a, b)| a == b).count();
+            let common = inode.data.iter().zip(&inode.synced).skip(inode.same);
+            let same = inode.same + common.take_while(|(a, b)| a == b).count();
             let from = inode.lost.map_or(same, |(from, _)| from.min(same));
             inode.lost = Some((from, inode.data.len()));
             return Err(DiskError::Lost);
@@ -115,8 +119,11 @@ impl Disk {
         if let Some((from, to)) = inode.lost.take() {
             let to = to.min(inode.data.len());
             inode.data[from.min(to)..to].fill(0);
+            inode.same = inode.same.min(from);
         }
-        inode.synced.clone_from(&inode.data);
+        inode.synced.truncate(inode.same);
+        inode.synced.extend_from_slice(&inode.data[inode.same..]);
+        inode.same = inode.data.len();
         Ok(())
     }
 
@@ -191,6 +198,7 @@ impl Disk {
             } else if inode.data != inode.synced {
                 inode.synced = torn(inode, block, random);
                 inode.data.clone_from(&inode.synced);
+                inode.same = inode.data.len();
             }
             inode.lost = None;
         }

@@ -13,35 +13,46 @@ use model::arrival::Checksum;
 use model::command::Reply;
 use model::fact::Fact;
 use model::ids::{Epoch, FileId, Token};
+use model::job::ExitClass;
 use model::time::Span;
 use model::units::Bytes;
-use model::work::AttemptSpec;
+use model::work::{AttemptNews, AttemptSpec};
 use std::sync::Arc;
+
+/// Reports of success that are none.
+const SPOILT: [&str; 3] = ["output missing", "output twice", "output mismatch"];
 
 impl World {
     /// Steps one input and takes apart what follows.
     pub(crate) fn step(&mut self, input: Input) -> Result<(), String> {
         self.steps += 1;
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.effects);
         self.engine.step(self.now, input, &mut effects);
         self.story.mix(self.now.0 as u64 ^ effects.len() as u64);
         self.story.mix(self.engine.next_id() as u64);
-        for effect in effects {
+        for effect in effects.drain(..) {
             self.perform(effect)?;
         }
+        self.effects = effects;
         Ok(())
     }
 
     fn perform(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Record(fact) => {
-                self.story.fact(&fact);
-                self.story.tell_fact(self.now, &self.shadow, &fact);
-                self.coverage.fact(&self.shadow, &fact);
+                if !self.quiet {
+                    self.story.fact(&fact);
+                    self.story.tell_fact(self.now, &self.shadow, &fact);
+                    self.coverage.fact(&self.shadow, &fact);
+                    self.check_fact(&fact)?;
+                }
                 self.shadow.apply(&fact)?;
                 self.forming.facts.push(fact);
             }
-            Effect::Start(spec) if spec.plan.early => self.start(spec)?,
+            Effect::Start(spec) if spec.plan.early => {
+                self.truth.last_sent = Some(spec.needs.cores);
+                self.start(spec)?;
+            }
             Effect::Store(plan) => {
                 self.check_store(plan.token)?;
                 let Some((spec, _)) = self.attempts.get(&plan.token) else {
@@ -66,13 +77,21 @@ impl World {
                 let after = Span::from_millis(random.between(1, 400) as i64);
                 self.at(self.now + after, Event::Read(file, result));
             }
-            Effect::Reply { reply, .. } => self.story.count(match reply {
-                Reply::Done(_) => "answered: done",
-                Reply::Would(_) => "answered: would",
-                Reply::Jobs(_) => "answered: jobs",
-                Reply::Refused(_) => "answered: refused",
-            }),
-            other => self.forming.held.push(other),
+            Effect::Reply { reply, .. } => {
+                self.story.count(match reply {
+                    Reply::Done(_) => "answered: done",
+                    Reply::Would(_) => "answered: would",
+                    Reply::Jobs(_) => "answered: jobs",
+                    Reply::Refused(_) => "answered: refused",
+                });
+                self.reply = Some(reply);
+            }
+            other => {
+                if let Effect::Start(spec) = &other {
+                    self.truth.last_sent = Some(spec.needs.cores);
+                }
+                self.forming.held.push(other);
+            }
         }
         Ok(())
     }
@@ -125,6 +144,11 @@ impl World {
             .begin(self.now, &spec, data_seed, &faults, chance)?;
         self.attempts.insert(token, (spec, number));
         for news in coming {
+            if let AttemptNews::Ended(report) = &news.news
+                && (report.class != ExitClass::Ok || SPOILT.contains(&news.what))
+            {
+                self.truth.spoilt.insert(token);
+            }
             self.at(
                 self.now + news.after,
                 Event::News(token, news.news, news.what),
@@ -150,6 +174,9 @@ impl World {
 
     /// Outputs get final names only when what they rest on is durable (D3).
     fn check_store(&self, token: Token) -> Result<(), String> {
+        if self.quiet {
+            return Ok(());
+        }
         let job = self.store.tables.jobs.get(&token.job);
         let job = job.filter(|job| job.state.attempt() == token.attempt && job.state.is_out());
         let Some(job) = job else {
@@ -174,8 +201,10 @@ impl World {
     /// being committed.
     pub(crate) fn tick(&mut self) -> Result<(), String> {
         self.step(Input::Tick)?;
-        self.check_turn()?;
-        self.coverage.turn(&self.engine);
+        if !self.quiet {
+            self.check_turn()?;
+            self.coverage.turn(&self.engine);
+        }
         self.forming.looked_at = self.forming.facts.len();
         self.begin_commit();
         if let Some(at) = self.engine.next_wakeup()
@@ -202,7 +231,7 @@ impl World {
         // The writer may be so far when the process dies.
         let key = commit_key(batch.epoch, batch.number);
         let mut random = self.chance.random("commit", key);
-        if random.per_mille(700) {
+        if !self.quiet && random.per_mille(700) {
             let space = self.space(key);
             let written = self.store.write(&batch, space);
             self.count_full(written.is_err());
@@ -290,6 +319,9 @@ impl World {
         batch: &Arc<Batch>,
         trouble: Trouble,
     ) -> Result<Committed, String> {
+        if self.quiet {
+            return Ok(Committed::Written);
+        }
         let broken = self.without_a_row(batch);
         let committed = self
             .store

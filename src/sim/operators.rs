@@ -18,6 +18,10 @@ use model::wait::{Object, Wait, WaitKind};
 
 /// How long somebody waits before they look again.
 const ROUND: Span = Span::from_secs(30);
+/// How likely it is, in thousandths, that somebody wants a job after all that was given up.
+const WANTED: u64 = 700;
+/// Jobs that are wanted after all, at most.
+const WANTED_MAX: u32 = 4;
 
 impl World {
     /// Now and then somebody asks for something.
@@ -55,24 +59,6 @@ impl World {
             _ => "it looks right".clone_into(&mut order.reason),
         }
         self.ask(order)
-    }
-
-    fn ask(&mut self, order: Order) -> Result<(), String> {
-        self.story.tell(self.now, || {
-            format!("asked {:?} {:?}", order.intent, order.command)
-        });
-        let declares = matches!(
-            order.command,
-            Command::RunStop { .. }
-                | Command::RunClose { .. }
-                | Command::FileDeclareLost { .. }
-                | Command::RunReopen { .. }
-        );
-        if let Some(Object::Run(run)) = order.command.object().filter(|_| declares) {
-            self.declared.insert(run);
-        }
-        let ticket = self.turns;
-        self.step(Input::Asked { ticket, order })
     }
 
     /// Another configuration is taken, perhaps one of before; all stay known, as a restart would
@@ -179,9 +165,9 @@ impl World {
     /// A ruling on the work of a task.
     fn about_a_task(&mut self, random: &mut Random) -> Option<Command> {
         let tasks = [
-            ("prompt", "prompt"),
+            ("prompt", "reco"),
             ("calibration", "harvest"),
-            ("calibration", "calibration"),
+            ("express", "reco"),
             ("monitor", "look"),
             ("no", "such"),
         ];
@@ -306,17 +292,40 @@ impl World {
             self.ask(order)?;
         }
         let unfinished = self
-            .store
-            .tables
+            .kept()
             .runs
             .values()
             .any(|run| !matches!(run.state, RunState::Finished { .. }));
         let mut to_come = self.events.values();
         let comes = to_come.any(|(_, event)| matches!(event, Event::Seen(..)));
-        if unfinished || comes || !remedies.is_empty() {
+        let goes_on = unfinished || comes || !remedies.is_empty();
+        if goes_on || self.want_after_all()? {
             self.at(self.now + ROUND, Event::Round);
         }
         Ok(())
+    }
+
+    /// Everything is done, and somebody wants a job after all that was given up: its run, which has
+    /// finished, is taken up again.
+    fn want_after_all(&mut self) -> Result<bool, String> {
+        let jobs = self.kept().jobs.values();
+        let given_up = jobs.filter(|job| fits(JobVerb::Retry, job));
+        let given_up: Vec<JobId> = given_up.map(|job| job.id).collect();
+        if self.wanted == WANTED_MAX || given_up.is_empty() {
+            return Ok(false);
+        }
+        let Some(key) = self.chance.at("wanted", self.now, self.turns, WANTED) else {
+            return Ok(false);
+        };
+        self.wanted += 1;
+        self.story.count("wanted a job after all");
+        let mut random = self.chance.random("wanted", key);
+        let job = random.pick(&given_up).copied().unwrap_or(JobId(7));
+        let asked = JobsAsked::one(JobVerb::Retry, job);
+        // What follows has as much time as what came before.
+        self.healed_at = self.now;
+        self.ask(Order::new(Command::Jobs(asked), "an operator"))?;
+        Ok(true)
     }
 }
 

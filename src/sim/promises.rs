@@ -18,7 +18,7 @@ use std::fmt::Debug;
 /// Everything is looked over once in so many turns; what a turn has touched is looked at after it.
 const CHECK_EVERY: u64 = 64;
 /// The law of D4 is asked once in so many turns, at random.
-const LAW_EVERY: u64 = 64;
+const LAW_EVERY: u64 = 128;
 
 /// Decisions and intervals as they must be, whatever the faults: (tag, run) to outcome and count,
 /// (tag, since) to hash.
@@ -69,9 +69,8 @@ fn first_difference<K: Ord + Debug, V: PartialEq + Debug>(
 impl World {
     /// After a turn.
     pub(crate) fn check_turn(&mut self) -> Result<(), String> {
-        if self.quiet {
-            return Ok(());
-        }
+        self.check_announced()?;
+        self.check_cores()?;
         let touched = &self.forming.facts[self.forming.looked_at..];
         if let Some(broken) = self.engine.check_touched(touched).first() {
             return Err(format!("{}: {}", broken.invariant, broken.what));
@@ -98,6 +97,7 @@ impl World {
         self.coverage.checked(&self.engine);
         self.check_engine()?;
         self.check_closed_runs()?;
+        self.check_block_ages()?;
         self.check_verified()?;
         self.check_attempts()
     }
@@ -214,12 +214,12 @@ impl World {
         if !self.quiet {
             self.check_law()?;
         }
-        if self.data_seed.is_multiple_of(16) {
+        if !self.quiet && self.data_seed.is_multiple_of(16) {
             self.store.check_replay()?;
             self.story.count("all batches were replayed");
         }
         self.real_rows()?;
-        self.storage.check(&self.store.tables)?;
+        self.storage.check(self.kept())?;
         self.check_files()?;
         self.check_labels()?;
         self.check_live()?;
@@ -232,13 +232,7 @@ impl World {
 
     /// I1: whatever the detector wrote is in the store, under its name.
     fn check_files(&self) -> Result<(), String> {
-        let here: BTreeSet<_> = self
-            .store
-            .tables
-            .file_names
-            .keys()
-            .map(|(_, n)| n)
-            .collect();
+        let here: BTreeSet<_> = self.kept().file_names.keys().map(|(_, n)| n).collect();
         for plan in &self.detector.runs {
             let names = plan.files.iter().map(|(name, _)| name);
             if let Some(name) = names.into_iter().find(|name| !here.contains(*name)) {
@@ -251,7 +245,14 @@ impl World {
     /// Real and simulated never mix; test runs and simulated ones reach no good-run list; test runs
     /// publish nothing.
     fn check_labels(&self) -> Result<(), String> {
-        let tables = &self.store.tables;
+        let tables = self.kept();
+        for file in tables.files.values() {
+            let (arrival, run) = (&file.arrival, tables.runs.get(&file.arrival.run));
+            if run.is_none_or(|run| run.label != arrival.label) {
+                let (name, label) = (&arrival.name, arrival.label);
+                return Err(format!("{name} is {label} and is of another run's data"));
+            }
+        }
         for output in tables.outputs.values() {
             let run = &tables.runs[&output.run];
             let simulated = run.label == DataLabel::Simulated;
@@ -292,7 +293,7 @@ impl World {
         }
         let waits = engine.waits(self.now);
         for plan in &self.detector.runs {
-            let run = self.store.tables.runs.get(&plan.number);
+            let run = self.kept().runs.get(&plan.number);
             if run.is_some_and(|run| matches!(run.state, RunState::Finished { .. })) {
                 continue;
             }
@@ -311,7 +312,7 @@ impl World {
 
     /// D10: what is published rests on files that are what their senders claim.
     fn check_verified(&self) -> Result<(), String> {
-        let tables = &self.store.tables;
+        let tables = self.kept();
         for output in tables.outputs.values() {
             let inputs = &tables.jobs[&output.job].inputs;
             let unsure = inputs.iter().find(|input| match input {
@@ -334,7 +335,7 @@ impl World {
     /// I4: every file was taken once by every task that reads it, and each dataset has all events
     /// and all lumis.
     fn check_coverage(&self) -> Result<(), String> {
-        let tables = &self.store.tables;
+        let tables = self.kept();
         let mut rows = tables.consumed.values();
         if let Some(row) = rows.find(|row| !self.is_done(row.job)) {
             return Err(format!("I4: {:?} of {} has no winner", row.input, row.task));
@@ -347,12 +348,7 @@ impl World {
 
     /// Whether a job has a winner, or all that took its place.
     fn is_done(&self, job: JobId) -> bool {
-        let job = self
-            .store
-            .tables
-            .jobs
-            .get(&job)
-            .filter(|_| job != JobId::NOBODY);
+        let job = self.kept().jobs.get(&job).filter(|_| job != JobId::NOBODY);
         job.is_none_or(|job| match job.state {
             JobState::Done { .. } => true,
             JobState::Superseded { .. } => {
@@ -364,7 +360,7 @@ impl World {
     }
 
     fn check_run_coverage(&self, run: &Run) -> Result<(), String> {
-        let tables = &self.store.tables;
+        let tables = self.kept();
         for (pipeline, stream) in crate::definitions::READERS {
             if !run.pipelines.iter().any(|p| p.as_str() == pipeline) {
                 continue;
@@ -400,7 +396,7 @@ impl World {
         lumis: &BTreeSet<LumiNumber>,
     ) -> Result<(), String> {
         let mut made: BTreeMap<String, (u64, BTreeSet<LumiNumber>)> = BTreeMap::new();
-        for output in self.store.tables.outputs.values() {
+        for output in self.kept().outputs.values() {
             if output.run == run.number && output.task.pipeline.as_str() == pipeline {
                 // What passes a merge by is an output of both; what is set apart is still one of
                 // its task.

@@ -77,6 +77,7 @@ impl World {
         self.forming = Forming::default();
         self.early_news.clear();
         self.attempts.clear();
+        self.forget_proofs();
         self.executor.end_all();
         self.wakes_at = None;
         self.now = self.now + Span::from_millis(random.below(4_000) as i64);

@@ -10,6 +10,7 @@ use model::dataset::BlockState;
 use model::job::{Job, JobState};
 use model::names::{DataLabel, TagName};
 use model::run::Run;
+use std::sync::Arc;
 
 /// Alarms of which none may stand when all runs have finished.
 const NOT_LEFT: [&str; 5] = [
@@ -23,7 +24,7 @@ const NOT_LEFT: [&str; 5] = [
 impl World {
     /// All runs have finished: looks at what is left.
     pub(crate) fn check_settled(&self) -> Result<(), String> {
-        let tables = &self.store.tables;
+        let tables = self.kept();
         tables.check_blocks()?;
         tables.check_messages()?;
         tables.check_alarms()?;
@@ -76,7 +77,7 @@ impl Tables {
             let left = NOT_LEFT.iter().any(|key| alarm.key.starts_with(key));
             let job = alarm.key.strip_prefix("job-failed/");
             let job = job.and_then(|id| id.parse().ok()).map(model::ids::JobId);
-            let failed = |job: &Job| matches!(job.state, JobState::Failed { .. });
+            let failed = |job: &Arc<Job>| matches!(job.state, JobState::Failed { .. });
             let mended = job.is_some_and(|id| !self.jobs.get(&id).is_some_and(failed));
             if left || mended {
                 return Err(format!(
@@ -129,7 +130,7 @@ impl Tables {
 }
 
 /// A tag as stored: simulated constants never meet real ones.
-fn stored(tag: &str, label: DataLabel) -> TagName {
+pub(crate) fn stored(tag: &str, label: DataLabel) -> TagName {
     match label {
         DataLabel::Real => TagName::new(tag),
         DataLabel::Simulated => TagName::new(&format!("{tag}/SIM")),

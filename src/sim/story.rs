@@ -10,6 +10,7 @@ use model::job::JobState;
 use model::run::RunState;
 use model::time::Moment;
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 
 /// Ids of objects without the agent's part: a seed has one agent.
 pub(crate) fn short(id: i64) -> i64 {
@@ -24,10 +25,57 @@ pub(crate) struct Line {
     pub(crate) words: String,
 }
 
+/// Slots for counts: many more than there are sentences that are counted.
+const SLOTS: usize = 512;
+
+/// Counts by sentence. Something is counted for nearly every input, so a sentence is found by where
+/// it stands in the program; the same words may stand there twice, and are one at the end.
+#[derive(Debug)]
+struct Counts {
+    slots: Vec<(&'static str, u64)>,
+    used: usize,
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            slots: repeat_n(("", 0), SLOTS).collect(),
+            used: 0,
+        }
+    }
+
+    fn add(&mut self, what: &'static str) {
+        let place = what.as_ptr() as usize;
+        let mut at = (place ^ place >> 10) % SLOTS;
+        loop {
+            let slot = &mut self.slots[at];
+            if slot.1 == 0 {
+                self.used += 1;
+                assert!(self.used < SLOTS, "there are fewer sentences than slots");
+                *slot = (what, 1);
+                return;
+            }
+            if std::ptr::eq(slot.0, what) {
+                slot.1 += 1;
+                return;
+            }
+            at = (at + 1) % SLOTS;
+        }
+    }
+
+    fn by_sentence(self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for (what, times) in self.slots.into_iter().filter(|(_, times)| *times > 0) {
+            *counts.entry(what).or_default() += times;
+        }
+        counts
+    }
+}
+
 /// The record of one seed.
 #[derive(Debug)]
 pub(crate) struct Story {
-    counts: BTreeMap<&'static str, u64>,
+    counts: Counts,
     hash: u64,
     lines: Option<Vec<Line>>,
     begins_at: Moment,
@@ -36,7 +84,7 @@ pub(crate) struct Story {
 impl Story {
     pub(crate) fn new(in_words: bool, begins_at: Moment) -> Self {
         Self {
-            counts: BTreeMap::new(),
+            counts: Counts::new(),
             hash: 0xcbf2_9ce4_8422_2325,
             lines: in_words.then(Vec::new),
             begins_at,
@@ -44,7 +92,7 @@ impl Story {
     }
 
     pub(crate) fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+        self.counts.add(what);
     }
 
     pub(crate) fn mix(&mut self, value: u64) {
@@ -171,6 +219,6 @@ impl Story {
     }
 
     pub(crate) fn into_parts(self) -> (BTreeMap<&'static str, u64>, Vec<Line>) {
-        (self.counts, self.lines.unwrap_or_default())
+        (self.counts.by_sentence(), self.lines.unwrap_or_default())
     }
 }

@@ -24,6 +24,7 @@ use model::ruling::Ruling;
 use model::run::{Run, RunState};
 use model::witness::Witness;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Messages of which there is one for each object, ever.
 const ONCE: [&str; 6] = [
@@ -43,11 +44,11 @@ const FAILURES_MAX: u32 = 3;
 pub(crate) struct Tables {
     pub(crate) configurations: BTreeMap<String, ConfigurationText>,
     pub(crate) runs: BTreeMap<RunNumber, Run>,
-    witnesses: BTreeMap<WitnessId, Witness>,
+    pub(crate) witnesses: BTreeMap<WitnessId, Witness>,
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) file_names: BTreeMap<(ProfileName, FileName), FileId>,
-    set_aside: BTreeMap<(ProfileName, FileName, Refusal), SetAside>,
-    pub(crate) jobs: BTreeMap<JobId, Job>,
+    pub(crate) set_aside: BTreeMap<(ProfileName, FileName, Refusal), SetAside>,
+    pub(crate) jobs: BTreeMap<JobId, Arc<Job>>,
     pub(crate) consumed: BTreeMap<(TaskPath, InputId, u64), Consumed>,
     pub(crate) outputs: BTreeMap<OutputId, Output>,
     winners: BTreeMap<(JobId, OutputLabel), OutputId>,
@@ -64,6 +65,8 @@ pub(crate) struct Tables {
     audits: BTreeMap<AuditId, Audit>,
     pub(crate) said: BTreeSet<(&'static str, String)>,
     failed: BTreeMap<(JobId, AttemptNumber), FailedAttempt>,
+    /// From which attempt on failures of a job count: a person who wants it again begins anew.
+    begun: BTreeMap<JobId, AttemptNumber>,
 }
 
 impl Tables {
@@ -92,7 +95,8 @@ impl Tables {
             }
             Fact::AttemptFailedIs(attempt) => {
                 let key = (attempt.job, attempt.attempt);
-                once(&mut self.failed, key, attempt, "an attempt failed twice")
+                once(&mut self.failed, key, attempt, "an attempt failed twice")?;
+                self.count_failures(attempt.job)
             }
             Fact::OutputIs(output) => self.take_output(output),
             Fact::BlockIs(block) => self.take_block(block),
@@ -208,7 +212,7 @@ impl Tables {
         }
     }
 
-    fn take_job(&mut self, job: &Job) -> Result<(), String> {
+    fn take_job(&mut self, job: &Arc<Job>) -> Result<(), String> {
         let before = self.jobs.insert(job.id, job.clone());
         let Some(before) = before else {
             return Ok(());
@@ -222,10 +226,33 @@ impl Tables {
             let (id, failures) = (job.id, job.failures);
             return Err(format!("R21: job {id} failed {failures} times"));
         }
+        let waited = matches!(
+            before.state,
+            JobState::Failed { .. } | JobState::Cancelled { .. } | JobState::Parked { .. }
+        );
+        if (waited && before.state != job.state) || job.failures < before.failures {
+            self.begun.insert(job.id, job.state.attempt());
+        }
         if (before.inputs != job.inputs) || (before.task != job.task) {
             return Err(format!("I3: job {} was given other work", job.id));
         }
         Ok(())
+    }
+
+    /// Failures that cost an attempt, counted here and not by the engine.
+    fn count_failures(&self, job: JobId) -> Result<(), String> {
+        let from = self.begun.get(&job).copied();
+        let from = from.unwrap_or(AttemptNumber::FIRST);
+        let since = self
+            .failed
+            .range((job, from)..=(job, AttemptNumber(u32::MAX)));
+        let failures = since.filter(|(_, attempt)| attempt.class.costs_an_attempt());
+        match failures.count() {
+            count if count > FAILURES_MAX as usize => Err(format!(
+                "R21: job {job} was tried again after {count} failures"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn take_output(&mut self, output: &Output) -> Result<(), String> {
@@ -272,7 +299,7 @@ impl Tables {
             witnesses: values(&self.witnesses),
             files: values(&self.files),
             set_aside: values(&self.set_aside),
-            jobs: values(&self.jobs),
+            jobs: self.jobs.values().map(|job| (**job).clone()).collect(),
             consumed: values(&self.consumed),
             outputs: values(&self.outputs),
             blocks: values(&self.blocks),

@@ -104,6 +104,7 @@ const WORDS: &[(&str, &str)] = &[
     ("wrong_label", "a file of the other label comes for it"),
     ("postponed", "seen as a whole only after later ones"),
     ("command", "somebody asks for something"),
+    ("wanted", "somebody wants a job after all that was given up"),
 ];
 
 /// The beginning and the end of what is too long; more of the end, where the promise breaks.

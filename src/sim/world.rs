@@ -6,9 +6,10 @@
 use crate::backing::Backing;
 use crate::chance::{Chance, Decision};
 use crate::coverage::Coverage;
-use crate::definitions::configurations;
+use crate::definitions::{configurations, longest_wait};
 use crate::detector::{Cut, Detector, Kind, Sighting, in_words};
 use crate::executor::Executor;
+use crate::facts::Truth;
 use crate::faults::Faults;
 use crate::random::{Random, mix};
 use crate::storage::Storage;
@@ -17,6 +18,7 @@ use crate::story::{Story, short};
 use crate::tables::Tables;
 use engine::{Effect, Engine, Input, Setup};
 use model::arrival::Seen;
+use model::command::Reply;
 use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, FileId, RunNumber, Token};
 use model::run::RunType;
@@ -32,6 +34,8 @@ use std::sync::Arc;
 const BEGINS_AT: Moment = Moment(1_798_761_600_000_000_000);
 /// Inputs within this time of each other may share a turn.
 const GATHER: Span = Span::from_millis(4);
+/// More turns than any seed takes.
+const TURNS_MAX: u64 = 100_000;
 /// A turn takes so many inputs at most.
 const GATHER_MAX: u64 = 8;
 /// Longest chain of what follows from the end of the faults, without waits for constants and
@@ -105,10 +109,13 @@ pub(crate) struct World {
     pub(crate) coverage: Coverage,
     /// Another store that gets the same batches, and that restarts read.
     pub(crate) backing: Option<Box<dyn Backing>>,
-    /// Nothing is checked on the way: an undisturbed pass is only for its results.
+    /// Nothing is checked on the way, and nothing can be lost: an undisturbed pass is only for its
+    /// results, so whatever is said goes for durable.
     pub(crate) quiet: bool,
     /// Everything is checked after each turn, so that what is wrong is seen at once.
     pub(crate) strict: bool,
+    /// Effects of the step under way; kept for its room.
+    pub(crate) effects: Vec<Effect>,
     pub(crate) healed: bool,
     /// The longest wait for constants of any task, or for the end of a block.
     pub(crate) longest_wait: Span,
@@ -137,6 +144,13 @@ pub(crate) struct World {
     pub(crate) held_back: Vec<Seen>,
     /// Runs of which a person, or a time-out, said what is not so: they may close without a file.
     pub(crate) declared: BTreeSet<RunNumber>,
+    pub(crate) truth: Truth,
+    /// How long prompt work waits for its constants once its run is closed.
+    pub(crate) prompt_waits: Span,
+    /// What the engine last answered.
+    pub(crate) reply: Option<Reply>,
+    /// Jobs that somebody wanted after all.
+    pub(crate) wanted: u32,
 }
 
 impl World {
@@ -155,7 +169,7 @@ impl World {
         faults.row_lost = if way.is_broken { ROW_LOST } else { 0 };
         faults.any_order = faults.any_order && chance.of("any_order", 0, 1_000);
         let mut random = chance.random("world", 0);
-        let (mut configurations, longest_wait) = configurations(
+        let (mut configurations, prompt_waits) = configurations(
             way.definitions,
             detector.later_run,
             faults.harsh,
@@ -189,8 +203,9 @@ impl World {
             backing: None,
             quiet: false,
             strict: way.is_strict,
+            effects: Vec::new(),
             healed: false,
-            longest_wait,
+            longest_wait: longest_wait(prompt_waits),
             turns: 0,
             steps: 0,
             healed_at: BEGINS_AT,
@@ -210,6 +225,10 @@ impl World {
             spool: Vec::new(),
             held_back,
             declared,
+            truth: Truth::default(),
+            prompt_waits,
+            reply: None,
+            wanted: 0,
         };
         for Sighting { at, seen, kind } in coming {
             world.at(at, Event::Seen(seen, kind));
@@ -250,11 +269,23 @@ impl World {
         Ok(())
     }
 
+    /// What is durable.
+    pub(crate) fn kept(&self) -> &Tables {
+        if self.quiet {
+            &self.shadow
+        } else {
+            &self.store.tables
+        }
+    }
+
     /// Until nothing more will happen, or a promise is broken.
     pub(crate) fn run(&mut self) -> Result<(), String> {
         while let Some((at, event)) = self.pop() {
             self.now = self.now.max(at);
             self.turns += 1;
+            if self.turns > TURNS_MAX {
+                return Err("liveness: it goes round and round and comes to no end".to_owned());
+            }
             if self.healed && self.now > self.healed_at + self.longest_wait + SETTLES_WITHIN {
                 return Err("liveness: work goes on long after the faults have ended".to_owned());
             }
@@ -327,11 +358,15 @@ impl World {
             Event::News(token, news, what) => self.hear(token, news, what),
             Event::Stored(token, result, what) => {
                 self.story.count(what);
+                if result.is_err() {
+                    self.truth.spoilt.insert(token);
+                }
                 self.storage.finish(token)?;
                 self.step(Input::Stored { token, result })
             }
             Event::Read(file, result) => {
                 self.story.count("file read back");
+                self.note_read(file, &result);
                 self.step(Input::ReadBack { file, result })
             }
             Event::Committed(epoch, number) => self.committed(epoch, number),
@@ -371,7 +406,13 @@ impl World {
         if kind != Kind::Extra {
             self.spool.push(seen.clone());
         }
-        self.step(Input::Seen(seen))
+        self.note_announced(&seen);
+        let again = match &seen {
+            Seen::File(arrival) => Some(arrival.clone()),
+            _ => None,
+        };
+        self.step(Input::Seen(seen))?;
+        again.map_or(Ok(()), |again| self.check_conflict(&again))
     }
 
     /// A report besides the truth comes only of what the store knows: whoever is first is right,
@@ -381,7 +422,7 @@ impl World {
             return true;
         };
         let key = (arrival.profile.clone(), arrival.name.clone());
-        let tables = &self.store.tables;
+        let tables = self.kept();
         let is_own = self
             .detector
             .runs

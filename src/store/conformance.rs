@@ -15,6 +15,7 @@ use model::time::Moment;
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::{Batch, Ledger, Rows, StoreError};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A store that can be opened more than once, as two instances would that both believe to be the
 /// one.
@@ -107,7 +108,7 @@ impl Oracle {
             match fact {
                 Fact::WitnessIs(w) if own(w.run) => rows.witnesses.push(w),
                 Fact::FileIs(f) if own(f.arrival.run) => rows.files.push(f),
-                Fact::JobIs(j) if own(j.run) => rows.jobs.push(*j),
+                Fact::JobIs(j) if own(j.run) => rows.jobs.push(Arc::unwrap_or_clone(j)),
                 Fact::ConsumedIs(c) if own(c.run) => rows.consumed.push(c),
                 Fact::OutputIs(o) if own(o.run) => rows.outputs.push(o),
                 Fact::BlockIs(b) if own(b.run) => rows.blocks.push(b),

@@ -11,6 +11,7 @@ use model::job::{InputId, JobState};
 use model::names::TaskPath;
 use ports::catalogue::{Catalogue, LumiOfFiles, Page, WhichBlocks, WhichFiles, WhichOutputs};
 use ports::store::Batch;
+use std::sync::Arc;
 
 const ALL: Page = Page {
     after: None,
@@ -93,7 +94,7 @@ fn facts() -> Vec<Fact> {
         dataset("C"),
         Fact::ContentIs(LumiContent::new("A".into(), RunNumber(1))),
         Fact::ContentIs(LumiContent::new("A".into(), RunNumber(2))),
-        Fact::JobIs(Box::new(failed)),
+        Fact::JobIs(Arc::new(failed)),
     ]
 }
 

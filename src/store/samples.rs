@@ -31,6 +31,7 @@ use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 use model::witness::{Instance, Says, Source, Witness};
+use std::sync::Arc;
 
 /// How many kinds of facts there are.
 pub(crate) const KINDS: u8 = 20;
@@ -62,7 +63,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         1 => Fact::WitnessIs(witness(key, value)),
         2 => Fact::FileIs(file(key, value)),
         3 => Fact::SetAsideIs(set_aside(key, value)),
-        4 => Fact::JobIs(Box::new(job(key, value))),
+        4 => Fact::JobIs(Arc::new(job(key, value))),
         5 => Fact::ConsumedIs(consumed(key, value)),
         6 => Fact::AttemptFailedIs(failed_attempt(key, value)),
         7 => Fact::OutputIs(output(key, value)),

@@ -46,6 +46,7 @@ use model::work::{
 use pipelines::definition::Definition;
 use pipelines::variants::Definitions;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, Setup};
 use words::{candidate, file, instance, of_content, of_stream, source, test, units, word};
 
@@ -305,8 +306,9 @@ impl Play {
             .expect("what comes with the program is right");
         if hash != BIRTH {
             definitions.truncate(1);
-            definitions[0].tasks[0].name = "again".into();
-            definitions[0].tasks[0].retry.rule.attempts = 1;
+            let task = Arc::make_mut(&mut definitions[0].tasks[0]);
+            task.name = "again".into();
+            task.retry.rule.attempts = 1;
         }
         let configuration = match hash {
             "wrong" => Err("a mistake".to_owned()),

@@ -7,6 +7,7 @@ use model::ids::FileId;
 use model::rows::Rows;
 use model::units::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Everything that was recorded, in its order.
 #[derive(Default)]
@@ -38,7 +39,7 @@ impl Shelf {
                 Fact::RunIs(run) => put(&mut rows.runs, run, |run| run.number),
                 Fact::WitnessIs(said) => put(&mut rows.witnesses, said, |said| said.id),
                 Fact::FileIs(file) => put(&mut rows.files, file, |file| file.id),
-                Fact::JobIs(job) => put(&mut rows.jobs, *job, |job| job.id),
+                Fact::JobIs(job) => put(&mut rows.jobs, Arc::unwrap_or_clone(job), |job| job.id),
                 Fact::ConsumedIs(row) => put(&mut rows.consumed, row, |row| {
                     (row.task.clone(), row.input, row.first_event)
                 }),
