@@ -87,12 +87,13 @@ struct Found {
 /// Why it stopped in the middle.
 enum Cut {
     Stopped,
-    Store(StoreError),
+    /// The store does not answer. Whoever writes has the same trouble, and tells it.
+    Store,
 }
 
 impl From<StoreError> for Cut {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
+    fn from(_: StoreError) -> Self {
+        Self::Store
     }
 }
 
@@ -122,8 +123,7 @@ impl Inventory {
                             seen = Some(batches);
                         }
                         Err(Cut::Stopped) => return,
-                        // Whoever writes has the same trouble, and tells it.
-                        Err(Cut::Store(_)) => {}
+                        Err(Cut::Store) => {}
                     }
                 }
                 next = Instant::now() + EVERY;
