@@ -21,5 +21,7 @@ mod programs;
 mod rig;
 #[path = "faults/spool.rs"]
 mod spool;
+#[path = "faults/storage.rs"]
+mod storage;
 #[path = "faults/store.rs"]
 mod store;

@@ -41,7 +41,7 @@ impl Surroundings {
     }
 
     /// `who` has a trouble. Saying it again is harmless.
-    pub(crate) fn raise(&self, who: &'static str, trouble: Trouble) {
+    pub fn raise(&self, who: &'static str, trouble: Trouble) {
         if let Some(input) = self.note(who, trouble) {
             self.tell(input);
         }
@@ -70,7 +70,7 @@ impl Surroundings {
     }
 
     /// `who` has that trouble no more, if it ever had it.
-    pub(crate) fn over(&self, who: &'static str, key: &str) {
+    pub fn over(&self, who: &'static str, key: &str) {
         if let Some(input) = self.note_over(who, key) {
             self.tell(input);
         }

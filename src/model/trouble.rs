@@ -57,7 +57,7 @@ impl DiskRole {
 pub const DISK: &str = "disk/";
 /// With what the keys of troubles begin: such an alarm is never older than the instance that
 /// raised it.
-const KINDS: [&str; 5] = [DISK, "store/", "clock/", "spool/", "good-runs/"];
+const KINDS: [&str; 6] = [DISK, "store/", "clock/", "spool/", "good-runs/", "storage/"];
 
 /// A trouble.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,7 @@ mod tests {
         }
         check("store/busy", true);
         check("clock/jumped", true);
+        check("storage/files", true);
         check("lumis-missing/7/A", false);
     }
 

@@ -5,6 +5,7 @@
 //! what an older epoch left, read the rows, go to work, open the windows, and only then look at the
 //! spool folders.
 
+mod inventory;
 mod profiles;
 mod reading;
 mod reload;
@@ -82,6 +83,9 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// The thread that looks after the storage.
+    #[error("starting the thread that takes stock of the storage: {0}; raise the limit of threads")]
+    Inventory(std::io::Error),
     /// A window.
     #[error(transparent)]
     Window(#[from] api::ServeError),
@@ -103,6 +107,7 @@ pub struct Instance {
     state: PathBuf,
     reloader: Arc<Reloader>,
     ended: Arc<tokio::sync::Notify>,
+    inventory: inventory::InventoryHandle,
 }
 
 /// Files and records go to the engine's lane; it waits when the engine has enough, and the folder
@@ -194,12 +199,28 @@ impl Instance {
         let commands = agent.commands.clone();
         let reloader = Reloader::new(checked.clone(), program, reread, commands);
         let reloader = Arc::new(reloader);
-        let parts = windows::parts(catalogue, &agent, meter, identity, files, reloader.clone());
+        let parts = windows::parts(
+            catalogue.clone(),
+            &agent,
+            meter,
+            identity,
+            files,
+            reloader.clone(),
+        );
         let server = api::serve(&windows::listen(config), parts)?;
         pass(Point::WindowsOpen);
         let watchers = start_watchers(&checked, &agent, clock)?;
         pass(Point::WatchersStarted);
+        let inventory = inventory::Inventory {
+            catalogue,
+            storage: places.storage.clone(),
+            surroundings: agent.surroundings.clone(),
+            status: agent.status.clone(),
+            maker,
+        };
+        let inventory = inventory.start().map_err(StartError::Inventory)?;
         Ok(Self {
+            inventory,
             agent,
             watchers,
             server,
@@ -251,6 +272,8 @@ impl Instance {
 
     /// Stops: watchers first, then the engine (what it decided is recorded), then the windows.
     pub fn stop(self) -> Result<(), agents::runtime::AgentError> {
+        // It asks the store, and tells the engine.
+        drop(self.inventory);
         // An engine that has ended already cannot be asked; `join` says why it did.
         let _ = self.agent.commands.stop();
         for watcher in self.watchers {
@@ -403,7 +426,8 @@ fn start_watchers(
         };
         let profile = profiles::profile_of(stream).map_err(failed)?;
         let sink = Box::new(SpoolToEngine(agent.seen.clone()));
-        let watcher = watch::start(profile, Arc::new(clock), sink)
+        let memory = checked.config.instance.state.join("spools");
+        let watcher = watch::start_remembering(profile, Arc::new(clock), sink, &memory)
             .map_err(|error| failed(error.to_string()))?;
         watchers.push(watcher);
     }

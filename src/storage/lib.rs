@@ -10,4 +10,4 @@ mod posix;
 
 pub use checksum::{adler32_of, read_back};
 pub use disk::PosixDisk;
-pub use posix::PosixStorage;
+pub use posix::{HALF, PosixStorage};

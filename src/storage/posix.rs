@@ -24,7 +24,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Where the copies of files from another file system grow; same file system as everything else
 /// below the root.
-const HALF: &str = ".half";
+pub const HALF: &str = ".half";
 /// More do not make a disk faster: each waits for the same journal.
 const GROUP_THREADS: usize = 8;
 

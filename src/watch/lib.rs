@@ -10,6 +10,7 @@
 //! polling; local folders are watched by raw inotify.
 
 mod cms;
+mod crashes;
 mod disk;
 mod inotify;
 mod known;
@@ -24,7 +25,7 @@ mod sight;
 mod source;
 mod trouble;
 
-pub use line::{WatchHandle, start};
+pub use line::{WatchHandle, start, start_remembering};
 pub use pattern::{Captured, NameError, NamePattern, PatternError, printable};
 pub use profile::{FileCompletion, How, Ignore, Kind, Profile};
 pub use sight::{Counters, SeenSink};

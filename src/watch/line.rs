@@ -2,6 +2,7 @@
 //! delay a new file by more than one folder. Between events it sleeps until the next scan or the
 //! next look that is due.
 
+use crate::crashes::Crashes;
 use crate::disk;
 use crate::inotify::InotifySource;
 use crate::known::{FolderId, ROOT};
@@ -18,6 +19,7 @@ use model::trouble::Trouble;
 use ports::clock::Clock;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -44,6 +46,27 @@ pub fn start(
     clock: Arc<dyn Clock>,
     sink: Box<dyn SeenSink>,
 ) -> Result<WatchHandle, WatchError> {
+    start_with(profile, clock, sink, Crashes::default())
+}
+
+/// As `start`; in a folder it is remembered which name was being read, so that one at which the
+/// process ends again and again is passed over. Without that folder nothing is remembered.
+pub fn start_remembering(
+    profile: Profile,
+    clock: Arc<dyn Clock>,
+    sink: Box<dyn SeenSink>,
+    memory: &Path,
+) -> Result<WatchHandle, WatchError> {
+    let crashes = Crashes::open(memory, &profile.name).unwrap_or_default();
+    start_with(profile, clock, sink, crashes)
+}
+
+fn start_with(
+    profile: Profile,
+    clock: Arc<dyn Clock>,
+    sink: Box<dyn SeenSink>,
+    crashes: Crashes,
+) -> Result<WatchHandle, WatchError> {
     let name = profile.name.clone();
     let wrong = |why: String| WatchError::Profile {
         profile: name.clone(),
@@ -60,7 +83,8 @@ pub fn start(
     std::fs::read_dir(&profile.folder).map_err(missing)?;
     let (source, stop) = choose_source(&profile)?;
     let by_events = matches!(stop, Stop::Counter(_));
-    let spool = Spool::new(profile, clock, sink).map_err(|error| wrong(error.to_string()))?;
+    let spool = Spool::new(profile, clock, sink, crashes);
+    let spool = spool.map_err(|error| wrong(error.to_string()))?;
     let (publish, counters) = lanes::latest(Counters::default());
     let line = Line {
         next_scan: spool.clock.now(),

@@ -106,14 +106,16 @@ impl Spool {
             Some(known) => known.since,
             None => place.now,
         };
-        match self.record(place, record, mark, since) {
-            Ok(seen) => {
-                self.tell(seen);
-                self.note(place, mark, Stamp::default(), None, Said::Taken, since);
+        self.read_noted(place, mark, |spool| {
+            match spool.record(place, record, mark, since) {
+                Ok(seen) => {
+                    spool.tell(seen);
+                    spool.note(place, mark, Stamp::default(), None, Said::Taken, since);
+                }
+                Err(Some(trouble)) => spool.refuse(place, mark, trouble),
+                Err(None) => {}
             }
-            Err(Some(trouble)) => self.refuse(place, mark, trouble),
-            Err(None) => {}
-        }
+        });
     }
 
     fn record(

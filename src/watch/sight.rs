@@ -6,6 +6,7 @@
 //! attributes: the engine makes a conflict of it. One bad name is set aside with a sentence and
 //! never stops the line.
 
+use crate::crashes::Crashes;
 use crate::disk::{self, Entry, Stamp};
 use crate::known::{FolderId, Known, Said, Tree};
 use crate::naming::{Naming, Role};
@@ -90,6 +91,8 @@ pub(crate) struct Spool {
     /// Looks that are due: when, where, at what.
     pub(crate) due: BTreeSet<(Moment, FolderId, Box<[u8]>)>,
     pub(crate) naming: Naming,
+    /// Names at which the process ended without notice.
+    crashes: Crashes,
     sink: Box<dyn SeenSink>,
     /// Kept between looks: a path is made for every one.
     path: Vec<u8>,
@@ -100,6 +103,7 @@ impl Spool {
         profile: Profile,
         clock: Arc<dyn Clock>,
         sink: Box<dyn SeenSink>,
+        crashes: Crashes,
     ) -> Result<Self, PatternError> {
         let naming = Naming::of(&profile)?;
         let (tree, due) = (Tree::new(), BTreeSet::new());
@@ -111,6 +115,7 @@ impl Spool {
             counters,
             due,
             naming,
+            crashes,
             sink,
             path: Vec::new(),
         })
@@ -352,6 +357,24 @@ impl Spool {
             }
         }
         let since = known.map_or(place.now, |known| known.since);
+        self.read_noted(place, mark, |spool| {
+            spool.look_into_sidecar(place, mark, since, reported);
+        });
+    }
+
+    /// Reads a record or sidecar; should the process end meanwhile, the next one knows at which
+    /// name.
+    pub(crate) fn read_noted(&mut self, place: &Place, mark: Stamp, read: impl FnOnce(&mut Self)) {
+        if self.crashes.gives_up(&place.relative, mark) {
+            let name = place.relative.clone();
+            return self.refuse(place, mark, Trouble::Poison { name });
+        }
+        self.crashes.begin(&place.relative, mark);
+        read(self);
+        self.crashes.end(&place.relative);
+    }
+
+    fn look_into_sidecar(&mut self, place: &Place, mark: Stamp, since: Moment, reported: bool) {
         let claim = match self.claim(place, mark, since) {
             Ok(claim) => claim,
             Err(Some(trouble)) => return self.refuse(place, mark, trouble),

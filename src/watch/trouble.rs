@@ -73,6 +73,12 @@ pub(crate) enum Trouble {
     )]
     Bug { name: String },
     #[error(
+        "did not read \"{name}\": this program ended three times while it did; it is passed over \
+        until it changes, and the others are not; report it, and write the data again once it is \
+        mended"
+    )]
+    Poison { name: String },
+    #[error(
         "could not {verb} \"{name}\": {why}; check its permissions and the disk under it; it is \
         tried again at each \
          scan"
@@ -96,7 +102,7 @@ impl Trouble {
             Self::Record { refusal, .. } => *refusal,
             Self::RecordTooLarge { .. } => Refusal::RecordTooLarge,
             Self::SizeDiffers { .. } => Refusal::SizeDiffers,
-            Self::Bug { .. } => Refusal::RecordUnreadable,
+            Self::Bug { .. } | Self::Poison { .. } => Refusal::RecordUnreadable,
             Self::Unreachable { .. } => Refusal::Unreachable,
         }
     }

@@ -101,6 +101,42 @@ fn f07_a_file_that_grows_is_not_taken_before_it_is_whole() {
     house.stop();
 }
 
+/// A program that ends, without a panic that anybody could catch, at one name: started again by
+/// whoever supervises it, it would end there for ever.
+#[test]
+fn f65_a_name_at_which_the_process_ends_is_passed_over_until_it_changes() {
+    let mut house = copying("poison", "");
+    let data = format!("{}.dat", stem(7, 1));
+    let mark = format!("{}.jsn", stem(7, 1));
+    house.put(&data, "five events");
+    house.put(&mark, sidecar(&data, "five events".len()));
+    // The end is planted where the file is told.
+    for _ in 0..3 {
+        house.launch_with(Some("seen:1"));
+        assert!(!house.wait().success());
+        assert!(!house.log().contains("READY"), "{}", house.log());
+    }
+    // The fourth lives, says which name it leaves alone, and takes the others.
+    house.start();
+    put_lumi(&house, 7, 2);
+    until_done(&house, 1);
+    let said = until_aside(&house, &mark, "record-unreadable");
+    for part in [
+        "this program ended three times while it did",
+        "passed over until it changes",
+        "write the data again",
+    ] {
+        assert!(said.contains(part), "lacks {part:?}: {said}");
+    }
+    house.stop();
+    house.start();
+    put_lumi(&house, 7, 3);
+    until_done(&house, 2);
+    house.put(&mark, format!("{}\n", sidecar(&data, "five events".len())));
+    until_done(&house, 3);
+    house.stop();
+}
+
 #[test]
 fn f08_f09_a_name_that_comes_again_is_the_same_file_or_a_conflict() {
     let mut house = copying("again", "");
