@@ -9,12 +9,12 @@ use crate::random::mix_text;
 use crate::store::{Batch, Committed, Trouble};
 use crate::world::{Event, World};
 use engine::{Effect, Engine, Input};
-use model::arrival::Checksum;
+use model::arrival::{Arrival, Checksum};
 use model::command::Reply;
 use model::ids::{Epoch, FileId, Token};
 use model::time::Span;
 use model::units::Bytes;
-use model::work::AttemptSpec;
+use model::work::{AttemptSpec, Location};
 use std::sync::Arc;
 
 impl World {
@@ -58,7 +58,9 @@ impl World {
                 let event = Event::Stored(plan.token, answer.result, answer.what);
                 self.at(self.now + answer.after, event);
             }
-            Effect::ReadBack(file, _) => {
+            Effect::ReadBack(file, Location::Copy { place, .. }) => self.read_copy(file, place),
+            Effect::ReadBack(file, location) => {
+                self.check_source(&location)?;
                 let after = Span::from_millis(self.random.between(1, 400) as i64);
                 let result = self.read_back(file);
                 self.at(self.now + after, Event::Read(file, result));
@@ -84,11 +86,16 @@ impl World {
         let Some(Checksum::Adler32(claimed)) = arrival.checksum else {
             return Err("nothing is claimed of it".to_owned());
         };
-        let corrupt = mix_text(arrival.name.as_str()) % 1_000 < self.faults.corrupt;
+        let corrupt = self.is_corrupt(arrival);
         if corrupt {
             self.story.count("file is not what was claimed");
         }
         Ok((arrival.bytes, claimed ^ u32::from(corrupt)))
+    }
+
+    /// Whether a file is not what its sender claims.
+    pub(crate) fn is_corrupt(&self, arrival: &Arrival) -> bool {
+        mix_text(arrival.name.as_str()) % 1_000 < self.faults.corrupt
     }
 
     /// The number that the forming batch will have.
@@ -106,7 +113,9 @@ impl World {
         if token.epoch != self.setup.epoch {
             return Err(format!("I5: attempt {token} is of an old epoch"));
         }
-        self.check_inputs(&spec)?;
+        if self.check_inputs(&spec)? {
+            self.story.count("attempt reads a copy");
+        }
         let (faults, data_seed) = (self.faults, self.data_seed);
         let random = &mut self.random;
         let coming = self
@@ -122,10 +131,15 @@ impl World {
         Ok(())
     }
 
-    /// An attempt reads only what is there.
-    fn check_inputs(&self, spec: &AttemptSpec) -> Result<(), String> {
+    /// An attempt reads only what is there; says whether that is a copy of a source.
+    fn check_inputs(&self, spec: &AttemptSpec) -> Result<bool, String> {
+        let mut reads_copy = false;
         for input in &spec.inputs {
-            if let model::work::Location::Storage { name } = &input.location
+            self.check_source(&input.location)?;
+            if matches!(input.location, Location::Copy { .. }) {
+                reads_copy = true;
+            }
+            if let Location::Storage { name } = &input.location
                 && !self.storage.has(name)
             {
                 return Err(format!(
@@ -134,7 +148,7 @@ impl World {
                 ));
             }
         }
-        Ok(())
+        Ok(reads_copy)
     }
 
     /// Outputs get final names only when what they rest on is durable (D3).
@@ -287,6 +301,8 @@ impl World {
                     self.start(spec)?;
                 }
                 Effect::Cancel(token) => self.cancel(token),
+                Effect::CopySource(order) => self.copy_source(order)?,
+                Effect::Unlink(order) => self.unlink(&order)?,
                 _ => {}
             }
         }

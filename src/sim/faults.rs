@@ -88,6 +88,16 @@ pub(crate) struct Faults {
     pub(crate) early_stop: u64,
     /// A run is seen as a whole only after later ones, per run; harsh.
     pub(crate) postponed: u64,
+    /// Sources are released, and their copies may have troubles: 1, or 0.
+    pub(crate) release: u64,
+    /// A place of copies is full, per copy.
+    pub(crate) copy_full: u64,
+    /// A copy is gone some time after it was verified, per copy.
+    pub(crate) copy_vanishes: u64,
+    /// A copy is not what was written, and the answer is what was read, per copy.
+    pub(crate) copy_lies: u64,
+    /// Somebody takes the source away before it is copied, per copy; perhaps for good.
+    pub(crate) source_gone: u64,
     /// After a crash everything is reported in any order, ends before data too; harsh.
     pub(crate) any_order: bool,
 }
@@ -140,11 +150,17 @@ impl Faults {
             command: rate(if harsh { 900 } else { 300 }),
             early_stop: rate(700),
             postponed: rate(300),
+            release: 0,
+            copy_full: rate(150),
+            copy_vanishes: rate(200),
+            copy_lies: rate(200),
+            source_gone: rate(150),
             any_order: false,
         };
         faults.pace = Pace::ALL[random.below(Pace::ALL.len() as u64) as usize];
         faults.black_hole = random.per_mille(250);
         faults.any_order = random.per_mille(500);
+        faults.release = u64::from(random.per_mille(500));
         if harsh { faults } else { faults.gentle() }
     }
 

@@ -21,6 +21,7 @@ mod promises;
 mod random;
 mod restart;
 mod settled;
+mod sources;
 mod storage;
 mod store;
 mod story;

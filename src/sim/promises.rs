@@ -95,6 +95,7 @@ impl World {
         self.check_engine()?;
         self.check_closed_runs()?;
         self.check_verified()?;
+        self.sources.check(self.store.tables.files.values())?;
         self.check_attempts()
     }
 

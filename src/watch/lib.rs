@@ -25,6 +25,7 @@ mod source;
 mod trouble;
 
 pub use line::{WatchHandle, start};
+pub use naming::Sidecars;
 pub use pattern::{Captured, NameError, NamePattern, PatternError, printable};
 pub use profile::{FileCompletion, How, Ignore, Kind, Profile};
 pub use sight::{Counters, SeenSink};
