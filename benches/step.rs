@@ -64,6 +64,7 @@ impl World {
             earlier: Vec::new(),
             cores: u32::MAX,
             default_run_type: RunType::Physics,
+            release: None,
         };
         let mut world = Self {
             engine: Engine::new(setup, None),

@@ -206,6 +206,8 @@ def documents():
         "programs": free(TEXT, "Programs by the name that {program:NAME} means."),
         # A site's file may have brought the rest of a stream.
         "stream": members(table(stream, ["name"])),
+        "release": table({"enabled": FLAG, "copies": members(TEXT) | {"minItems": 2, "maxItems": 2},
+                          "soak": SPAN, "one_failure_domain": FLAG}),
         "pipelines": pipelines,
         "dataset": free(table({"budget": {"$ref": "#/$defs/budget"}, "processing": V["name"],
                                "task": over}), "Options of a dataset by its name."),

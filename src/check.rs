@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 mod compared;
 #[path = "check_places.rs"]
 mod places;
+#[path = "check_release.rs"]
+mod release;
 
 pub use compared::{changes, needing_a_restart};
 
@@ -75,6 +77,7 @@ pub fn check(layers: &Layers, search: &[PathBuf]) -> Result<Checked, Vec<Diagnos
         places::check_files(&reader, layers, config);
         places::check_names_of_files(&reader, layers, config);
         places::check_own_folders(&reader, layers, config);
+        release::check_release(&reader, layers, config);
         warnings.extend(places::unused_settings(layers, config));
     }
     check_names(&reader, layers, &documents);

@@ -54,6 +54,7 @@ pub fn needing_a_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[api]", old.api == new.api),
         ("[executor.local]", old.local == new.local),
         ("[[stream]]", old.streams == new.streams),
+        ("[release]", old.release == new.release),
     ];
     let differ = sections.into_iter().filter(|(_, same)| !same);
     differ.map(|(section, _)| section).collect()

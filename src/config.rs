@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+#[path = "config_release.rs"]
+mod release_section;
 #[path = "config_store.rs"]
 mod store_section;
 #[path = "config_streams.rs"]
@@ -24,6 +26,7 @@ mod streams;
 #[path = "config_typed.rs"]
 mod typed;
 
+pub use release_section::ReleaseConfig;
 pub use store_section::StoreConfig;
 pub use streams::{Completion, Lumis, StreamConfig, StreamKind, WatchHow};
 pub use typed::{Typed, TypedSetting, TypedText};
@@ -86,6 +89,16 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
         "C013",
         "A section of the design that is not built yet; it is refused so that nobody relies on it.",
     ),
+    (
+        "C014",
+        "Sources shall be released, and not two folders are named for their copies.",
+    ),
+    (
+        "C015",
+        "Copies on one disk with each other or with their sources: what breaks it takes all of \
+         them. Name folders on other disks, or say that this is accepted \
+         (release.one_failure_domain).",
+    ),
 ];
 
 /// The configuration of one instance.
@@ -103,6 +116,8 @@ pub struct Config {
     pub programs: BTreeMap<String, PathBuf>,
     /// Spool folders.
     pub streams: Vec<StreamConfig>,
+    /// When sources may be removed.
+    pub release: ReleaseConfig,
     /// Which pipelines it runs.
     pub pipelines: PipelinesConfig,
     /// Stretches of runs that values may depend on.
@@ -185,6 +200,10 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "poll_interval",
         ],
     ),
+    (
+        "release",
+        &["enabled", "copies", "soak", "one_failure_domain"],
+    ),
     ("pipelines", &["folder", "use"]),
     ("dataset", &[]),
     ("era", &["name", "from_run"]),
@@ -202,6 +221,7 @@ const TOP: &[&str] = &[
     "executor",
     "programs",
     "stream",
+    "release",
     "pipelines",
     "dataset",
     "era",
@@ -370,6 +390,7 @@ impl Layers {
         let streams = root
             .get("stream")
             .map(|node| self.read_streams(reader, node));
+        let release = self.read_release(reader, root.get("release"));
         let pipelines = self.read_pipelines(reader);
         let eras = root.get("era").map(|node| Eras::read(reader, node));
         Some(Config {
@@ -379,6 +400,7 @@ impl Layers {
             local,
             programs: programs.unwrap_or_default(),
             streams: streams.unwrap_or_default(),
+            release,
             pipelines,
             eras: eras.unwrap_or_default(),
         })

@@ -66,6 +66,8 @@ struct Trial {
 /// A house with the data acquisition's files beside it: half of them are in the spool.
 struct Stage {
     house: House,
+    /// What the data acquisition wrote.
+    data: PathBuf,
     /// Files that come later, in order.
     later: Vec<(String, Vec<u8>)>,
     /// Jobs whose end was acknowledged.
@@ -142,6 +144,8 @@ impl Stage {
                       [executor.local]\ncores = 4\npool = 4\n\n\
                       [programs]\nexpress = \"express.sh\"\nprompt = \"prompt.sh\"\n\
                       merge = \"merge.sh\"\nlinger = \"linger.sh\"\n\n\
+                      [release]\nenabled = true\ncopies = [\"one\", \"two\"]\nsoak = \"50ms\"\n\
+                      one_failure_domain = true\n\n\
                       [[stream]]\nname = \"daq\"\nfolder = \"spool\"\nprofile = \"cms\"\n\
                       label = \"simulated\"\n";
         let house = match scene {
@@ -156,11 +160,17 @@ impl Stage {
         });
         let mut later: Vec<(String, Vec<u8>)> = all.collect();
         let rest = later.split_off(later.len() / 2);
+        // What an older life has left where a copy goes.
+        let of_data = later.iter().find(|(name, _)| name.ends_with(".dat"));
+        let (first, _) = of_data.expect("data are played");
+        house.write(&format!("one/daq/{first}"), "of an older life");
+        fs::create_dir_all(house.path("two")).expect("the folder is ours");
         for (name, bytes) in later {
             house.put(&name, bytes);
         }
         Self {
             house,
+            data: data.to_owned(),
             later: rest,
             given_up: BTreeSet::new(),
         }
@@ -194,9 +204,35 @@ impl Stage {
         }
     }
 
+    /// All runs have finished, and all sources are gone.
     fn is_finished(&self) -> bool {
         let runs = self.house.rows("runs").unwrap_or_default();
-        runs.len() == PLAYED.runs && runs.iter().all(|run| run["state"] == "finished")
+        let finished = runs.iter().all(|run| run["state"] == "finished");
+        if runs.len() != PLAYED.runs || !finished {
+            return false;
+        }
+        let is_gone = |file: &serde_json::Value| {
+            let shown = self
+                .house
+                .http(&format!("files/{}", number(file, "id")), None);
+            shown.is_some_and(|(_, file)| file["source"]["state"] == "unlinked")
+        };
+        let files = self.house.rows("files").unwrap_or_default();
+        !files.is_empty() && files.iter().all(is_gone)
+    }
+
+    /// Two copies of every file are what the data acquisition wrote, and nothing is beside them.
+    fn check_copies(&self) {
+        let mut names = files_below(&self.data);
+        names.retain(|name| name.ends_with(".dat"));
+        for place in ["one/daq", "two/daq"] {
+            assert_eq!(files_below(&self.house.path(place)), names, "{place}");
+            for name in &names {
+                let copy = fs::read(self.house.path(place).join(name)).expect("it is listed");
+                let written = fs::read(self.data.join(name)).expect("it is listed");
+                assert!(copy == written, "{place}/{name} is not its source");
+            }
+        }
     }
 
     /// Lives until everything is finished, armed like this start by start; gives what the instances
@@ -323,7 +359,8 @@ impl Stage {
 
     fn check(&self, expect: &Outcome) {
         audit::jobs(&self.house, PLAYED, GIVEN_UP);
-        audit::spool(&self.house, PLAYED);
+        audit::spool(&self.house, PLAYED, audit::Sources::Go);
+        self.check_copies();
         Outcome::of(&self.house).is(expect);
         audit::storage(&self.house, PLAYED, DATASETS);
         audit::folders(&self.house);

@@ -19,6 +19,8 @@ mod limits;
 mod programs;
 #[path = "faults/rig.rs"]
 mod rig;
+#[path = "faults/sources.rs"]
+mod sources;
 #[path = "faults/spool.rs"]
 mod spool;
 #[path = "faults/storage.rs"]

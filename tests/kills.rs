@@ -221,7 +221,7 @@ fn disturbed(name: &str, data: &Path, whole: Duration, expect: &Outcome, mut dra
         start.elapsed().as_secs_f64()
     ));
     audit::jobs(&house, PLAYED, "");
-    audit::spool(&house, PLAYED);
+    audit::spool(&house, PLAYED, audit::Sources::Stay);
     Outcome::of(&house).is(expect);
     audit::storage(&house, PLAYED, DATASETS);
     audit::folders(&house);

@@ -72,6 +72,12 @@ const CASES: &[(&str, &str)] = &[
     ("stream_sidecars", "C004 site.toml:5, C004 site.toml:14"),
     ("stream_of_nobody", "warning C011 pipelines/reco.toml:3"),
     ("storage_in_the_spool", "C005 site.toml:3"),
+    ("release_on_one_disk", "C015 site.toml:9"),
+    (
+        "release_without_copies",
+        "C014 site.toml:8, T006 site.toml:9, T002 site.toml:10",
+    ),
+    ("release_copies_in_the_spool", "C005 site.toml:9"),
     ("remote_listen", "C003 site.toml:2"),
     ("address_without_port", "C002 site.toml:2"),
     ("store_password", "C009 site.toml:2"),

@@ -100,6 +100,15 @@ const FAULTS: &[&str] = &[
     "wrong configuration refused",
     "a person ended a wait",
     "wanted a job after all",
+    "copy folder full",
+    "copy folder unreadable for a while",
+    "copy is not what was written",
+    "copy vanished",
+    "source was taken away",
+    "a lost source was given up",
+    "source removed",
+    "attempt reads a copy",
+    "file reported again after its source was removed",
 ];
 
 /// What must have come of it at least once in a thousand seeds.
@@ -109,6 +118,7 @@ const MUST_HAPPEN: &[&str] = &[
     "output passed a merge by",
     "output set apart",
     "late file",
+    "late file after sources of its run were released",
     "name-conflict",
     "label-conflict",
     "name-unreadable",
@@ -194,11 +204,29 @@ const STEPS_OF_MACHINES: &[&str] = &[
     "lumi: open -> disputed",
     "lumi: disputed -> closed",
     "lumi: closed -> disputed",
+    "source: landed -> copied",
+    "source: copied -> verified",
+    "source: copied -> landed",
+    "source: verified -> copied-twice",
+    "source: verified -> landed",
+    "source: copied-twice -> verified-twice",
+    "source: copied-twice -> verified",
+    "source: verified-twice -> verified-twice",
+    "source: verified-twice -> soaked",
+    "source: verified-twice -> verified",
+    "source: soaked -> released",
+    "source: soaked -> verified-twice",
+    "source: released -> unlinked",
+    "source: landed -> lost",
+    "source: lost -> copied",
+    "source: lost -> given-up",
 ];
 
 /// What each invariant is about.
 const PREMISES: &[&str] = &[
     "premise I1: accepted files",
+    "premise I2: sources released",
+    "premise I2: sources removed",
     "premise I3: winners",
     "premise I4: inputs of jobs",
     "premise I4: published outputs",

@@ -17,6 +17,7 @@ mod writer;
 mod watchdog;
 pub mod surroundings;
 mod perform;
+mod sourcing;
 mod ending;
 pub mod runtime;
 

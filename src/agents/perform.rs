@@ -4,7 +4,7 @@
 use crate::message::Message;
 use crate::surroundings::Surroundings;
 use engine::Input;
-use lanes::{Receiver, Sender, Wait};
+use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use model::alarm::Severity;
 use model::ids::{FileId, Token};
 use model::job::ExitClass;
@@ -231,4 +231,21 @@ pub(crate) fn replace_file(path: &Path, text: &str) -> std::io::Result<()> {
     }
     pass(Point::GoodRunsDurable);
     Ok(())
+}
+
+/// Offers work to a performer; gives back what does not fit, and notes a performer that is gone.
+pub(crate) fn offer<T>(
+    lane: &Sender<T, Refuse>,
+    work: T,
+    lost: &mut Option<&'static str>,
+    name: &'static str,
+) -> Option<T> {
+    match lane.offer(work) {
+        Ok(()) => None,
+        Err(Refused::Full { value, .. }) => Some(value),
+        Err(Refused::Closed(_)) => {
+            *lost = Some(name);
+            None
+        }
+    }
 }

@@ -7,24 +7,25 @@ use crate::batch::Batches;
 use crate::clock::{self, SystemClock};
 use crate::commands::Commands;
 use crate::message::Message;
-use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork};
+use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork, offer};
+use crate::sourcing::{self, SourceWork};
 use crate::surroundings::Surroundings;
 use crate::watchdog::Pulse;
 use crate::writer::Writer;
 use engine::{Effect, Engine, Input, Setup};
-use lanes::{Receiver, Refuse, Refused, Sender, Wait};
+use lanes::{Receiver, Refuse, Sender, Wait};
 use meter::Meter;
 use model::budget::Hop;
-use model::ids::Token;
+use model::ids::{FileId, Token};
 use model::resource::Mode;
 use model::time::Moment;
 use model::trouble::DiskRole;
-use model::work::AttemptNews;
+use model::work::{AttemptNews, Location};
 use ports::clock::Clock;
 use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
-use ports::storage::{ReadBack, Storage};
+use ports::storage::{ReadBack, SourceKeeper, Storage};
 use ports::store::{Batch, Ledger, Rows, Standing};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -42,7 +43,7 @@ const SEEN_LANE: usize = 4_096;
 const ANSWER_LANE: usize = 16_384;
 const COMMAND_LANE: usize = 1_024;
 /// Work that may wait in a performer's lane; what does not fit waits in the loop.
-const WORK_LANE: usize = 16_384;
+pub(crate) const WORK_LANE: usize = 16_384;
 /// When a performer's lane is full, how soon to try again.
 const WORK_RETRY: Duration = Duration::from_millis(1);
 /// A stop waits so long for the store to take what is decided; then it ends as a crash would, and
@@ -70,6 +71,8 @@ pub struct Parts {
     pub storage: Arc<dyn Storage>,
     /// Reads files back.
     pub files: Arc<dyn ReadBack>,
+    /// Copies sources and removes them.
+    pub sources: Arc<dyn SourceKeeper>,
     /// The disk under the outputs.
     pub output_disk: Arc<dyn Disk>,
     /// The disk under the store.
@@ -170,6 +173,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         perform::reader(&files, reader_lane, &answers);
     })?;
 
+    let sources = sourcing::start(parts.sources, &answer_sender, &surroundings)?;
     let (batch_sender, batch_lane) = lanes::refuse(1);
     let writer = Writer {
         ledger: parts.ledger,
@@ -197,6 +201,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         executor: executor_sender,
         storage,
         reader: reader_sender,
+        sources: sources.0,
         next_storage: 0,
         waiting_work: VecDeque::new(),
         held_news: BTreeMap::new(),
@@ -211,7 +216,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         intake_held: false,
         stopping: None,
     };
-    let performers = [executor_thread, reader_thread, writer_thread];
+    let performers = [executor_thread, reader_thread, sources.1, writer_thread];
     let performers = storage_threads.into_iter().chain(performers).collect();
     let on_end = parts.on_end;
     let engine = spawn("engine", move || {
@@ -257,7 +262,7 @@ fn spawn<T: Send + 'static>(
 
 /// Starts a performer's thread; the engine hears of it if the thread panics, because nothing that
 /// is given to it would be done any more.
-fn performer(
+pub(crate) fn performer(
     name: &'static str,
     engine: &Sender<Message, Wait>,
     body: impl FnOnce() + Send + 'static,
@@ -276,6 +281,7 @@ enum Work {
     Executor(ExecutorWork),
     Storage(StorageWork),
     Reading(Reading),
+    Source(SourceWork),
 }
 
 struct Runtime {
@@ -286,6 +292,7 @@ struct Runtime {
     executor: Sender<ExecutorWork, Refuse>,
     storage: Vec<Sender<StorageWork, Refuse>>,
     reader: Sender<Reading, Refuse>,
+    sources: Sender<SourceWork, Refuse>,
     next_storage: usize,
     waiting_work: VecDeque<Work>,
     /// News of attempts whose own record is not durable yet (D3).
@@ -482,13 +489,13 @@ impl Runtime {
                 Effect::Record(fact) => self.batches.record(fact),
                 Effect::Start(spec) => self.start(spec),
                 Effect::Store(plan) => self.do_storage(StorageWork::Store(plan)),
-                Effect::ReadBack(file, location) => {
-                    self.give(Work::Reading(Reading { file, location }));
-                }
+                Effect::ReadBack(file, location) => self.give(reading(file, location)),
                 Effect::Prepare(plan, count) => {
                     self.do_executor(ExecutorWork::Prepare(plan, count));
                 }
                 Effect::Cancel(_)
+                | Effect::CopySource(_)
+                | Effect::Unlink(_)
                 | Effect::Release
                 | Effect::Observe(_)
                 | Effect::Reply { .. }
@@ -533,6 +540,8 @@ impl Runtime {
             Effect::Release => pass(Point::ReleaseWorkers),
             Effect::Reply { .. } => pass(Point::ReleaseReply),
             Effect::GoodRuns(_) => pass(Point::ReleaseGoodRuns),
+            Effect::CopySource(_) => pass(Point::ReleaseCopy),
+            Effect::Unlink(_) => pass(Point::ReleaseUnlink),
             Effect::Observe(_)
             | Effect::Record(_)
             | Effect::Store(_)
@@ -540,13 +549,16 @@ impl Runtime {
             | Effect::Prepare(..) => {}
         }
         match effect {
-            Effect::Start(_) if self.stopping.is_some() => {}
+            Effect::Start(_) | Effect::CopySource(_) | Effect::Unlink(_)
+                if self.stopping.is_some() => {}
             Effect::Start(spec) => self.do_executor(ExecutorWork::Submit(spec)),
             Effect::Cancel(token) => self.do_executor(ExecutorWork::Cancel(token)),
             Effect::Release => self.do_executor(ExecutorWork::Release),
             Effect::Observe(observation) => self.observe(&observation),
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),
             Effect::GoodRuns(text) => self.do_storage(StorageWork::GoodRuns(text)),
+            Effect::CopySource(order) => self.give(Work::Source(SourceWork::Copy(order))),
+            Effect::Unlink(order) => self.give(Work::Source(SourceWork::Unlink(order))),
             Effect::Record(_) | Effect::Store(_) | Effect::ReadBack(..) | Effect::Prepare(..) => {}
         }
     }
@@ -595,23 +607,13 @@ impl Runtime {
     }
 
     fn try_give(&mut self, work: Work) -> Option<Work> {
+        let lost = &mut self.lost_performer;
         match work {
-            Work::Executor(work) => match self.executor.offer(work) {
-                Err(Refused::Full { value, .. }) => Some(Work::Executor(value)),
-                Ok(()) => None,
-                Err(Refused::Closed(_)) => {
-                    self.lost_performer = Some("executor");
-                    None
-                }
-            },
-            Work::Reading(work) => match self.reader.offer(work) {
-                Err(Refused::Full { value, .. }) => Some(Work::Reading(value)),
-                Ok(()) => None,
-                Err(Refused::Closed(_)) => {
-                    self.lost_performer = Some("reader");
-                    None
-                }
-            },
+            Work::Executor(work) => {
+                offer(&self.executor, work, lost, "executor").map(Work::Executor)
+            }
+            Work::Reading(work) => offer(&self.reader, work, lost, "reader").map(Work::Reading),
+            Work::Source(work) => offer(&self.sources, work, lost, "sources").map(Work::Source),
             Work::Storage(work) => {
                 // The good-run list goes one way, so that an older one never replaces a newer one.
                 let lane = match work {
@@ -621,14 +623,7 @@ impl Runtime {
                         self.next_storage
                     }
                 };
-                match self.storage[lane].offer(work) {
-                    Err(Refused::Full { value, .. }) => Some(Work::Storage(value)),
-                    Ok(()) => None,
-                    Err(Refused::Closed(_)) => {
-                        self.lost_performer = Some("storage");
-                        None
-                    }
-                }
+                offer(&self.storage[lane], work, lost, "storage").map(Work::Storage)
             }
         }
     }
@@ -672,5 +667,19 @@ impl Runtime {
         let (runs, jobs) = self.engine.live();
         status.runs_live.store(runs, Ordering::Relaxed);
         status.jobs_live.store(jobs, Ordering::Relaxed);
+    }
+}
+
+/// Copies are read where copies are made; what jobs wait for has a reader of its own.
+fn reading(file: FileId, location: Location) -> Work {
+    match location {
+        Location::Copy {
+            place,
+            profile,
+            name,
+        } => Work::Source(SourceWork::Read(file, place, profile, name)),
+        Location::Spool { .. } | Location::Storage { .. } => {
+            Work::Reading(Reading { file, location })
+        }
     }
 }

@@ -17,14 +17,16 @@ use model::dataset::{Dataset, Output, Parent};
 use model::file::File;
 use model::ids::{FileId, JobId, OutputId, RunNumber};
 use model::job::{InputId, Job};
+use model::source::CopyPlace;
 use model::time::Moment;
 use model::work::Location;
 use ports::catalogue::{Catalogue, Page, WhichFiles, WhichOutputs};
 use ports::store::StoreError;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use view::dataset::OutputView;
-use view::file::FileView;
+use view::file::{FileView, SourceView};
 use view::lineage::{
     DatasetLineageView, DatasetRelativeView, FileLineageView, HopView, MadeWithView, MakerView,
     RecipeView, RelativeView, TraceView, VerificationView,
@@ -132,7 +134,14 @@ pub(crate) async fn file(
     let id = number("file", &text)?;
     let view = ask(&parts, move |catalogue| {
         Ok(match known(catalogue, id)? {
-            Known::File(file) => KnownView::File(FileView::from(&*file)),
+            Known::File(file) => {
+                let source = catalogue.source(file.id)?;
+                let evidence = catalogue.evidence(file.id)?;
+                KnownView::File(FileView {
+                    source: source.map(|source| SourceView::of(&source, &evidence)),
+                    ..FileView::from(&*file)
+                })
+            }
             Known::Output(output) => KnownView::Output(OutputView::from(&*output)),
         })
     })
@@ -258,6 +267,13 @@ pub(crate) async fn trace(
         if let Known::File(file) = &known {
             hops.add(Some(file.arrival.mtime), "written", None);
             hops.add(Some(file.arrival.seen_at), "seen", None);
+            for step in catalogue.evidence(file.id)? {
+                let copy = step
+                    .copy
+                    .map_or(String::new(), |copy| format!(", copy {copy}"));
+                let hop = format!("source {}{copy}", step.to);
+                hops.0.push((step.at, hop.into(), None));
+            }
         }
         if let Some(job) = maker_of(catalogue, &known)? {
             hops.add(Some(job.stamps.seen), "seen", None);
@@ -280,7 +296,7 @@ pub(crate) async fn trace(
 }
 
 /// A moment, what happened then, and the task and job that it happened to.
-type Passed = (Moment, &'static str, Option<(String, i64)>);
+type Passed = (Moment, Cow<'static, str>, Option<(String, i64)>);
 
 /// Moments as they are found.
 #[derive(Default)]
@@ -289,7 +305,7 @@ struct Hops(Vec<Passed>);
 impl Hops {
     fn add(&mut self, at: Option<Moment>, hop: &'static str, job: Option<&Job>) {
         let job = job.map(|job| (job.task.to_string(), job.id.0));
-        self.0.extend(at.map(|at| (at, hop, job)));
+        self.0.extend(at.map(|at| (at, Cow::Borrowed(hop), job)));
     }
 
     /// The hops of a job, of its outputs and of their blocks.
@@ -325,7 +341,7 @@ impl Hops {
         let view = |(at, hop, job): Passed| HopView {
             at: at.to_string(),
             after_s: at.since(first).as_secs_f64(),
-            hop: hop.to_owned(),
+            hop: hop.into_owned(),
             task: job.as_ref().map(|(task, _)| task.clone()),
             job: job.map(|(_, id)| id),
         };
@@ -353,9 +369,18 @@ pub(crate) async fn verification(
             }
             Known::File(file) => {
                 let arrival = &file.arrival;
-                let location = Location::Spool {
-                    profile: arrival.profile.clone(),
-                    name: arrival.name.clone(),
+                let (profile, name) = (arrival.profile.clone(), arrival.name.clone());
+                let source = catalogue.source(file.id)?;
+                let released = source.is_some_and(|source| source.state.is_released());
+                let location = if released {
+                    let place = CopyPlace::First;
+                    Location::Copy {
+                        place,
+                        profile,
+                        name,
+                    }
+                } else {
+                    Location::Spool { profile, name }
                 };
                 let claimed = arrival.checksum.map(|Checksum::Adler32(sum)| sum);
                 (location, arrival.bytes.0, claimed)

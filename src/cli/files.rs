@@ -11,7 +11,7 @@ use super::table::{Table, facts, lumis, or_dash, seconds, to_second};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use view::dataset::OutputView;
-use view::file::{FileView, SetAsideView};
+use view::file::{FileView, SetAsideView, SourceView};
 use view::lineage::{FileLineageView, RelativeView, TraceView, VerificationView};
 
 /// What can be done with files.
@@ -272,9 +272,46 @@ fn show(file: &FileView, desk: &mut Desk) -> Result<Exit, Failure> {
             ("part of its run", file.part.to_string()),
             ("modified", file.modified_at.clone()),
             ("seen", file.seen_at.clone()),
+            (
+                "source",
+                file.source
+                    .as_ref()
+                    .map_or("landed".to_owned(), |source| source.state.clone()),
+            ),
         ],
     )?;
+    if let Some(source) = &file.source {
+        show_steps(source, desk)?;
+    }
     Ok(Exit::Fine)
+}
+
+/// What the release of a source rests on.
+fn show_steps(source: &SourceView, desk: &mut Desk) -> Result<(), Failure> {
+    writeln!(desk.out)?;
+    let mut table = Table::new(&["AT", "SOURCE", "COPY", ">BYTES", "ADLER32", "HOW", "BY"]);
+    for step in &source.steps {
+        let by = match &step.by {
+            Some(person) => person.clone(),
+            None => format!("agent {}, epoch {}", step.agent, step.epoch),
+        };
+        let how = if step.detail.is_empty() {
+            step.how.clone()
+        } else {
+            format!("{}: {}", step.how, step.detail)
+        };
+        table.row(vec![
+            step.at.clone(),
+            format!("{} -> {}", step.from, step.to),
+            or_dash(step.copy),
+            or_dash(step.bytes),
+            or_dash(step.adler32.as_ref()),
+            how,
+            by,
+        ]);
+    }
+    table.write(desk.out, "no step is known")?;
+    Ok(())
 }
 
 fn show_output(output: &OutputView, desk: &mut Desk) -> Result<Exit, Failure> {

@@ -83,6 +83,7 @@ impl Engine {
         effects.push(Effect::Record(Fact::FileIs(file.clone())));
         self.account_file(now, &file, effects);
         self.files.insert(id, file);
+        self.look_at_source(id);
     }
 
     /// The file in the slice of its run's time in which it was last written. What is older than the

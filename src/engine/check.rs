@@ -2,6 +2,7 @@
 //! by property tests and wherever it is cheap.
 
 mod published;
+mod sources;
 mod state;
 mod touched;
 
@@ -31,6 +32,7 @@ impl Engine {
         self.check_runs(&mut broken);
         self.check_published(&mut broken);
         self.check_totals(&mut broken);
+        self.check_sources(&mut broken);
         broken
     }
 

@@ -12,7 +12,7 @@ use crate::run_work::RunWork;
 use crate::{Effect, Engine};
 use model::command::{Command, Declared, Intent, NAMELESS, Order, Preview, Reply};
 use model::file::File;
-use model::ids::{LumiNumber, RunNumber};
+use model::ids::{FileId, LumiNumber, RunNumber};
 use model::lumi::{Expected, LumiState};
 use model::names::{FileName, StreamName};
 use model::run::RunEvent;
@@ -35,6 +35,8 @@ pub(crate) struct Plan {
     reopens: bool,
     /// The run's quarantine ends.
     ends_quarantine: bool,
+    /// Accepted files whose sources are given up.
+    gives_up: Vec<FileId>,
 }
 
 /// Which lumis of a run an order is about.
@@ -99,6 +101,9 @@ impl Engine {
             witness.by.clone_from(&order.by);
             witness.reason.clone_from(&order.reason);
             self.hear(now, witness, effects);
+        }
+        for id in plan.gives_up {
+            self.give_source_up(now, id, &order.by, &order.reason, effects);
         }
         for file in &late {
             self.clear_alarm(now, &late_key(file), effects);
@@ -280,6 +285,21 @@ impl Engine {
     ) -> Result<Plan, Reply> {
         let number = scope.number;
         let work = self.known_run(number)?;
+        if let Some(gives_up) = self.lost_sources(number, names) {
+            let count = gives_up.len();
+            let whose = if count == 1 {
+                "source is"
+            } else {
+                "sources are"
+            };
+            return Ok(Plan {
+                would: format!("run {number}: {count} lost {whose} given up"),
+                count: count as u64,
+                objects: names.iter().map(ToString::to_string).collect(),
+                gives_up,
+                ..Plan::default()
+            });
+        }
         if work.run.state.is_closed() {
             let word = work.run.state.word();
             return Err(Reply::Refused(format!(

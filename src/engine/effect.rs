@@ -6,6 +6,7 @@ use model::fact::Fact;
 use model::ids::{FileId, RunNumber, Token};
 use model::job::Stamps;
 use model::names::TaskPath;
+use model::source::{CopyOrder, UnlinkOrder};
 use model::time::Span;
 use model::work::{AttemptPlan, AttemptSpec, CommitPlan, Location};
 use std::sync::Arc;
@@ -22,8 +23,13 @@ pub enum Effect {
     /// Put outputs in place. Need not wait: the names are unique, and only a row makes them visible
     /// (D9).
     Store(CommitPlan),
-    /// Read a file back: its size and adler32 as they are. Need not wait: it changes nothing.
+    /// Read a file back: its size and adler32 as they are. Need not wait: it changes nothing. A
+    /// copy of a source is answered with [`crate::Input::Source`].
     ReadBack(FileId, Location),
+    /// Copy a source.
+    CopySource(CopyOrder),
+    /// Remove a source, and its sidecar with it. That it is released is durable by then.
+    Unlink(UnlinkOrder),
     /// A run has begun: start so many workers of this task ahead.
     Prepare(Arc<AttemptPlan>, u32),
     /// No run is open any more: nothing needs to be kept ready.

@@ -10,7 +10,7 @@ use model::alarm::Severity;
 use model::command::SplitInto;
 use model::fact::Fact;
 use model::failure::Fingerprint;
-use model::ids::{JobId, LumiNumber, RunNumber, Token};
+use model::ids::{AttemptNumber, JobId, LumiNumber, RunNumber, Token};
 use model::job::{
     ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState, LastFailure, ParkReason, Recipe,
     Slice, UsedConstant,
@@ -180,9 +180,10 @@ impl Engine {
 
     /// What a job reads; only its part, if it has one.
     fn attempt_inputs(&self, job: &Job) -> Vec<AttemptInput> {
-        let inputs = job.inputs.iter();
-        let mut inputs: Vec<AttemptInput> =
-            inputs.filter_map(|id| self.attempt_input(*id)).collect();
+        let (inputs, attempt) = (job.inputs.iter(), job.state.attempt());
+        let mut inputs: Vec<AttemptInput> = inputs
+            .filter_map(|id| self.attempt_input(*id, attempt))
+            .collect();
         match &job.slice {
             None => {}
             Some(Slice::Events { first, last } | Slice::Generated { first, last, .. }) => {
@@ -200,7 +201,7 @@ impl Engine {
         inputs
     }
 
-    fn attempt_input(&self, input: InputId) -> Option<AttemptInput> {
+    fn attempt_input(&self, input: InputId, attempt: AttemptNumber) -> Option<AttemptInput> {
         match input {
             InputId::File(id) => self.files.get(&id).map(|file| {
                 let arrival = &file.arrival;
@@ -208,10 +209,7 @@ impl Engine {
                     .checksum
                     .unwrap_or(model::arrival::Checksum::Adler32(0));
                 AttemptInput {
-                    location: Location::Spool {
-                        profile: arrival.profile.clone(),
-                        name: arrival.name.clone(),
-                    },
+                    location: self.location_of(file, attempt),
                     bytes: arrival.bytes,
                     adler32: arrival.checksum.map(|_| adler32),
                     events: arrival.counts.map(|counts| Events(counts.accepted)),

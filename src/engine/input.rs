@@ -6,6 +6,7 @@ use model::arrival::Seen;
 use model::command::Order;
 use model::ids::{FileId, JobId, Token};
 use model::names::FileName;
+use model::source::SourceNews;
 use model::trouble::Trouble;
 use model::units::Bytes;
 use model::work::{AttemptNews, CommitFailure, StoredOutput};
@@ -36,6 +37,13 @@ pub enum Input {
         file: FileId,
         /// Its size and adler32 as they are, or why they cannot be known now.
         result: Result<(Bytes, u32), String>,
+    },
+    /// What came of an order about a source or a copy of it.
+    Source {
+        /// Which file.
+        file: FileId,
+        /// What.
+        news: SourceNews,
     },
     /// After a restart: these jobs' attempts ended with the older epoch.
     AttemptsLost(Vec<JobId>),

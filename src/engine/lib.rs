@@ -28,6 +28,7 @@ mod execution;
 mod harvests;
 mod outputs;
 mod verification;
+mod sources;
 mod routes;
 mod history;
 mod constants;
@@ -50,6 +51,7 @@ pub use check::Broken;
 pub use effect::{Effect, Observation};
 pub use input::Input;
 pub use setup::{Configuration, Setup};
+pub use sources::ReleasePolicy;
 
 use configurations::Configurations;
 use constants::Constants;
@@ -60,7 +62,9 @@ use model::arrival::{Completion, Refusal, SetAside};
 use model::dataset::{Block, Closing, Dataset, LumiContent, Output};
 use model::fact::{Fact, OutboxMessage};
 use model::file::File;
-use model::ids::{BlockId, Epoch, FileId, IdSource, JobId, MessageId, OutputId, RunNumber};
+use model::ids::{
+    AgentNumber, BlockId, Epoch, FileId, IdSource, JobId, MessageId, OutputId, RunNumber,
+};
 use model::job::{InputId, Job};
 use model::names::{DatasetName, FileName, ProfileName, TaskPath};
 use model::quality::RunQuality;
@@ -77,6 +81,7 @@ use timers::Timers;
 
 /// All that an agent knows and decides.
 pub struct Engine {
+    agent: AgentNumber,
     epoch: Epoch,
     ids: IdSource,
     configurations: Configurations,
@@ -112,6 +117,7 @@ pub struct Engine {
     /// that are made again ask again.
     reading: BTreeSet<FileId>,
     unproven: BTreeMap<JobId, verification::Winner>,
+    sources: sources::Sources,
     /// Tasks to look at, and objects whose new value must be recorded, at the end of the batch.
     look_at: BTreeSet<(RunNumber, usize)>,
     conclude: BTreeSet<RunNumber>,
@@ -123,6 +129,7 @@ impl Engine {
     /// An engine that knows nothing yet; `next_id` is what the store has on record, if anything.
     pub fn new(setup: Setup, next_id: Option<i64>) -> Self {
         let mut engine = Self {
+            agent: setup.agent,
             epoch: setup.epoch,
             ids: next_id.map_or_else(|| IdSource::new(setup.agent), IdSource::resume),
             configurations: Configurations::new(setup.configuration, setup.earlier),
@@ -151,6 +158,7 @@ impl Engine {
             reports: BTreeMap::new(),
             reading: BTreeSet::new(),
             unproven: BTreeMap::new(),
+            sources: sources::Sources::new(setup.release),
             look_at: BTreeSet::new(),
             conclude: BTreeSet::new(),
             changed_jobs: BTreeSet::new(),
@@ -167,6 +175,7 @@ impl Engine {
             Input::News { token, news } => self.news(now, token, news, effects),
             Input::Stored { token, result } => self.stored(now, token, result, effects),
             Input::ReadBack { file, result } => self.was_read(now, file, result, effects),
+            Input::Source { file, news } => self.source_news(now, file, news, effects),
             Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
             Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
             Input::Reconfigured {
@@ -206,6 +215,8 @@ impl Engine {
             }
         }
         self.place(now, effects);
+        self.release_sources(now, effects);
+        self.order_sources(now, effects);
         self.record_changes(effects);
         self.guard(now, effects);
     }
@@ -223,6 +234,8 @@ impl Engine {
                 }
                 timers::Timer::Overdue(run) => self.overdue(now, run, effects),
                 timers::Timer::ReadBack(file) => self.read_again(file, effects),
+                timers::Timer::Source(file) => self.source_again(now, file),
+                timers::Timer::Release(run) => self.look_at_sources(run),
                 timers::Timer::BlockAge(block) => {
                     self.close_block(now, block, Closing::Aged, effects);
                 }

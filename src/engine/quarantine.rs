@@ -55,6 +55,7 @@ impl Engine {
                 Fact::JobIs(job) => job.run,
                 Fact::OutputIs(output) => output.run,
                 Fact::BlockIs(block) => block.run,
+                Fact::SourceIs(source) => source.run,
                 _ => continue,
             };
             self.check_object(fact, &mut |invariant, what| {

@@ -50,6 +50,7 @@ impl World {
             earlier: Vec::new(),
             cores: 8,
             default_run_type: RunType::Physics,
+            release: None,
         };
         Self {
             engine: Engine::new(setup, None),

@@ -62,6 +62,7 @@ impl Engine {
             let key = (item.profile.clone(), item.name.clone(), item.refusal);
             engine.set_aside.insert(key, item);
         }
+        engine.restore_sources(rows.sources);
         engine.outputs = rows
             .outputs
             .into_iter()

@@ -2,6 +2,7 @@
 //! whom they feed.
 
 use crate::lumi_work::goes_by_lumis;
+use crate::sources::ReleasePolicy;
 use model::arrival::Completion;
 use model::budget::Budget;
 use model::ids::{AgentNumber, Epoch};
@@ -31,6 +32,8 @@ pub struct Setup {
     pub completions: BTreeMap<ProfileName, Completion>,
     /// What a run is for when nobody says.
     pub default_run_type: RunType,
+    /// When sources may be removed; none for never.
+    pub release: Option<ReleasePolicy>,
 }
 
 /// A configuration as the engine uses it.

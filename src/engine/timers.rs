@@ -16,6 +16,10 @@ pub(crate) enum Timer {
     Overdue(RunNumber),
     /// A file that could not be read back may be readable now.
     ReadBack(FileId),
+    /// A source's pause or soak is over.
+    Source(FileId),
+    /// More sources of a run may be released than one step takes.
+    Release(RunNumber),
     /// A block has been open for as long as a block may be.
     BlockAge(BlockId),
 }

@@ -39,6 +39,7 @@ impl Engine {
     }
 
     fn read_back(&self, id: FileId) -> Effect {
+        // No copy is good, and no source released, before somebody has looked.
         let arrival = &self.files[&id].arrival;
         let location = Location::Spool {
             profile: arrival.profile.clone(),
@@ -111,28 +112,36 @@ impl Engine {
         result: Result<(Bytes, u32), String>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(file) = self
-            .files
-            .get_mut(&id)
-            .filter(|file| file.content == Content::Claimed)
-        else {
+        let claimed = |file: &&File| file.content == Content::Claimed;
+        let Some(file) = self.files.get(&id).filter(claimed) else {
             return;
         };
-        let key = format!(
-            "file-unreadable/{}/{}",
-            file.arrival.profile, file.arrival.name
-        );
-        let (bytes, adler32) = match result {
-            Ok(read) => read,
+        match result {
+            Ok((bytes, adler32)) => self.content_found(now, id, bytes, adler32, effects),
             Err(why) => {
+                let key = unreadable_key(file);
                 let text = format!(
                     "{why}. What was made of it is published once it was read; it is tried again \
                      every {READ_AGAIN_AFTER}."
                 );
                 self.alarm(now, key, Severity::High, text, effects);
                 self.timers.set(now + READ_AGAIN_AFTER, Timer::ReadBack(id));
-                return;
             }
+        }
+    }
+
+    /// What a file holds was read, by whomever; says nothing new of one that was looked at before.
+    pub(crate) fn content_found(
+        &mut self,
+        now: Moment,
+        id: FileId,
+        bytes: Bytes,
+        adler32: u32,
+        effects: &mut Vec<Effect>,
+    ) {
+        let claimed = |file: &&mut File| file.content == Content::Claimed;
+        let Some(file) = self.files.get_mut(&id).filter(claimed) else {
+            return;
         };
         self.reading.remove(&id);
         file.content = if file.is_as_claimed(bytes, adler32) {
@@ -142,7 +151,7 @@ impl Engine {
         };
         let file = file.clone();
         effects.push(Effect::Record(Fact::FileIs(file.clone())));
-        self.clear_alarm(now, &key, effects);
+        self.clear_alarm(now, &unreadable_key(&file), effects);
         if let Content::Differs { bytes, adler32 } = file.content {
             let key = corrupt_key(&file);
             let text = corrupt(&file, bytes, adler32);
@@ -168,6 +177,7 @@ impl Engine {
         let key = corrupt_key(file);
         effects.push(Effect::Record(Fact::FileIs(file.clone())));
         self.clear_alarm(now, &key, effects);
+        self.look_at_source(id);
     }
 
     /// Winners whose inputs are known now.
@@ -186,6 +196,11 @@ impl Engine {
             }
         }
     }
+}
+
+fn unreadable_key(file: &File) -> String {
+    let arrival = &file.arrival;
+    format!("file-unreadable/{}/{}", arrival.profile, arrival.name)
 }
 
 fn corrupt_key(file: &File) -> String {

@@ -498,7 +498,8 @@ impl Engine {
         let file = self.files.get(&id)?;
         let (number, arrival) = (file.arrival.run, &file.arrival);
         if !self.is_at_work(file) {
-            return Some(self.wait_for_reopening(number).into_iter().collect());
+            let late = self.wait_for_reopening(number);
+            return Some(late.into_iter().chain(self.wait_of_source(file)).collect());
         }
         let mut waits: Vec<Wait> = self
             .wait_of_lumi(number, &arrival.stream, arrival.lumi)
@@ -520,6 +521,7 @@ impl Engine {
                 waits.extend(self.waits_of_task(number, *index, now));
             }
         }
+        waits.extend(self.wait_of_source(file));
         Some(waits)
     }
 }

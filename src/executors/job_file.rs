@@ -20,6 +20,8 @@ use std::sync::{Mutex, PoisonError};
 /// Where inputs and conditions lie here.
 pub(crate) struct Places {
     pub(crate) spool: BTreeMap<ProfileName, PathBuf>,
+    /// Folders of copies of sources, in order.
+    pub(crate) copies: Vec<PathBuf>,
     pub(crate) storage: PathBuf,
     pub(crate) conditions: PathBuf,
     /// Payloads that are on disk for certain.
@@ -162,6 +164,20 @@ impl Places {
                 )),
             },
             Location::Storage { name } => Ok((name.as_str(), self.storage.join(name.as_str()))),
+            Location::Copy {
+                place,
+                profile,
+                name,
+            } => match self.copies.get(place.number() as usize - 1) {
+                Some(folder) => {
+                    let path = folder.join(profile.as_str()).join(name.as_str());
+                    Ok((name.as_str(), path))
+                }
+                None => Err(format!(
+                    "the source of {name} was released, and copy folder {place} is no longer \
+                     configured: name it again in [release] and restart the agent"
+                )),
+            },
         }
     }
 
@@ -230,7 +246,7 @@ fn seed(spec: &AttemptSpec) -> u64 {
     }
     for input in &spec.inputs {
         // Outputs carry numbers of jobs in their names; what they hold is told by size and sum.
-        if let Location::Spool { name, .. } = &input.location {
+        if let Location::Spool { name, .. } | Location::Copy { name, .. } = &input.location {
             hash.update(name.as_str());
         }
         // Parts of one input are different work.

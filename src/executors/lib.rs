@@ -14,6 +14,7 @@ mod job_file;
 mod judge;
 mod keeper;
 mod launcher;
+mod limits;
 mod local;
 mod report;
 mod spawner;
@@ -24,7 +25,8 @@ mod wire;
 
 pub use census::{EndedProcesses, end_older_epochs};
 pub use folders::{Cleaner, attempt_folder, kept_folder};
-pub use local::{LocalExecutor, LocalLimits, LocalOptions};
+pub use limits::LocalLimits;
+pub use local::{LocalExecutor, LocalOptions};
 pub use spawner::spawner_main;
 
 use std::path::PathBuf;

@@ -15,13 +15,14 @@ use crate::folders::{Cleaner, Folders, Stock};
 use crate::job_file::Places;
 use crate::judge::{Cause, Seen, oom_kills, refusal, signal_of};
 use crate::launcher::{Launcher, resolve};
+use crate::limits::LocalLimits;
 use crate::state::{Ending, Gone, Place, Process, State};
 use crate::wire::{End, Force, Frames, Reply, Request, Start};
 use model::ids::{Epoch, Token};
 use model::job::ExitClass;
 use model::names::ProfileName;
 use model::resource::Mode;
-use model::time::{Moment, Span};
+use model::time::Moment;
 use model::units::Bytes;
 use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec};
 use ports::clock::Clock;
@@ -42,36 +43,6 @@ const BULK: u32 = 256;
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Bounds of local execution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalLimits {
-    /// Bytes of standard output or error that an attempt may write before it is ended.
-    pub capture_bytes_max: u64,
-    /// Bytes of the largest file that a program may write.
-    pub file_bytes_max: u64,
-    /// Folders kept ready.
-    pub folders_ahead: usize,
-    /// Failed attempts whose output is kept.
-    pub failed_kept: usize,
-    /// Jobs after which a worker is replaced, so that what it leaks stays bounded.
-    pub worker_jobs_max: u32,
-    /// How long a worker may be idle.
-    pub worker_idle_max: Span,
-}
-
-impl Default for LocalLimits {
-    fn default() -> Self {
-        Self {
-            capture_bytes_max: 64 << 20,
-            file_bytes_max: 64 << 30,
-            folders_ahead: 256,
-            failed_kept: 100,
-            worker_jobs_max: 1_000,
-            worker_idle_max: Span::from_secs(3_600),
-        }
-    }
-}
-
 /// What local execution needs to know.
 pub struct LocalOptions {
     /// Folder of attempts; ours alone. May be in memory.
@@ -84,6 +55,8 @@ pub struct LocalOptions {
     pub spawner: PathBuf,
     /// Folders of the stream profiles.
     pub spool: BTreeMap<ProfileName, PathBuf>,
+    /// Folders of copies of sources, in order; none where sources are never released.
+    pub copies: Vec<PathBuf>,
     /// Root of the storage of outputs.
     pub storage: PathBuf,
     /// Where payloads of conditions are written for programs to read.
@@ -134,7 +107,8 @@ impl LocalExecutor {
         ];
         // Programs and the spawner work elsewhere: a relative path would mean another place to
         // them.
-        for path in paths.into_iter().chain(options.spool.values_mut()) {
+        let named = options.spool.values_mut().chain(&mut options.copies);
+        for path in paths.into_iter().chain(named) {
             *path = absolute(path)?;
         }
         end_older_epochs(&options.work_dir, options.epoch)?;
@@ -151,6 +125,7 @@ impl LocalExecutor {
         let folders = Folders::open(&options.work_dir, options.epoch, stock)?;
         let places = Places {
             spool: options.spool.clone(),
+            copies: options.copies.clone(),
             storage: options.storage.clone(),
             conditions: options.conditions.clone(),
             written: Mutex::new(HashSet::new()),

@@ -16,6 +16,7 @@ use crate::names::TaskPath;
 use crate::quality::RunQuality;
 use crate::ruling::Ruling;
 use crate::run::Run;
+use crate::source::{Evidence, Source};
 use crate::time::Moment;
 use crate::witness::Witness;
 use serde::{Deserialize, Serialize};
@@ -96,4 +97,8 @@ pub enum Fact {
     AuditIs(Audit),
     /// A person's word on a task.
     RulingIs(Ruling),
+    /// How far a source is on its way to removal.
+    SourceIs(Source),
+    /// What a step of a source rests on.
+    EvidenceIs(Evidence),
 }

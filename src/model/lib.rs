@@ -32,6 +32,7 @@ pub mod alarm;
 pub mod trouble;
 pub mod account;
 pub mod work;
+pub mod source;
 pub mod wait;
 pub mod command;
 pub mod audit;

@@ -11,6 +11,7 @@ use crate::job::Job;
 use crate::quality::RunQuality;
 use crate::ruling::Ruling;
 use crate::run::Run;
+use crate::source::Source;
 use crate::witness::Witness;
 
 /// All rows of an agent that its engine works with. Each list is sorted by key.
@@ -50,4 +51,6 @@ pub struct Rows {
     pub alarms: Vec<Alarm>,
     /// Rulings of people, by task and run.
     pub rulings: Vec<Ruling>,
+    /// Sources on their way to removal, by file.
+    pub sources: Vec<Source>,
 }

@@ -142,6 +142,18 @@ pub enum WaitKind {
     Failed,
     /// A job that waits for a person.
     Parked,
+    /// A source that has not two copies that were read back.
+    SourceCopies,
+    /// A source whose copies soak.
+    SourceSoak,
+    /// A source whose run may still need it.
+    SourceRun,
+    /// A source that is not what it should be, or not the only one.
+    SourceHeld,
+    /// A source that is gone and has no good copy.
+    SourceLost,
+    /// A source that is released and still there.
+    SourceRemoval,
 }
 
 impl WaitKind {
@@ -177,6 +189,12 @@ impl WaitKind {
             Self::Outputs => "outputs",
             Self::Failed => "failed",
             Self::Parked => "parked",
+            Self::SourceCopies => "source-copies",
+            Self::SourceSoak => "source-soak",
+            Self::SourceRun => "source-run",
+            Self::SourceHeld => "source-held",
+            Self::SourceLost => "source-lost",
+            Self::SourceRemoval => "source-removal",
         }
     }
 }

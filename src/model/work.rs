@@ -10,6 +10,7 @@ use crate::names::{DataLabel, FileName, OutputLabel, ProfileName, TagName, TaskP
 use crate::quality::TestAnswer;
 use crate::resource::{Mode, Needs};
 use crate::run::RunType;
+use crate::source::CopyPlace;
 use crate::time::Moment;
 use crate::trouble::Hindrance;
 use crate::units::{Bytes, Events};
@@ -30,6 +31,15 @@ pub enum Location {
     /// In the storage of outputs.
     Storage {
         /// The name relative to it.
+        name: FileName,
+    },
+    /// A copy of a file whose source may be gone.
+    Copy {
+        /// In which of the folders of copies.
+        place: CopyPlace,
+        /// By whose folder it came.
+        profile: ProfileName,
+        /// The name that it had there.
         name: FileName,
     },
 }

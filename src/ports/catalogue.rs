@@ -14,6 +14,7 @@ use model::job::{FailedAttempt, InputId, Job};
 use model::names::TaskPath;
 use model::quality::RunQuality;
 use model::run::Run;
+use model::source::{Evidence, Source};
 use model::witness::Witness;
 
 /// Which rows of a long list: those after a key, at most so many.
@@ -109,6 +110,10 @@ pub trait Holdings {
     fn which_blocks(&self, which: &WhichBlocks, page: Page) -> Result<Vec<Block>, StoreError>;
     /// One output.
     fn output(&self, id: OutputId) -> Result<Option<Output>, StoreError>;
+    /// How far a file's source is on its way to removal; none for one that has only landed.
+    fn source(&self, file: FileId) -> Result<Option<Source>, StoreError>;
+    /// What the steps of a file's source rest on, by step.
+    fn evidence(&self, file: FileId) -> Result<Vec<Evidence>, StoreError>;
     /// Who consumed an input, by task.
     fn consumers(&self, input: InputId) -> Result<Vec<Consumed>, StoreError>;
     /// Lumis of a run with files that tasks work on, of one stream or of all.

@@ -282,6 +282,52 @@ points! {
     ReadBackTelling = "read_back.telling",
     /// The engine's lane holds what a file of a spool holds.
     ReadBackTold = "read_back.told",
+    // Sources.
+    /// Copies of sources are about to be asked for.
+    ReleaseCopy = "release.copy",
+    /// The removal of a source is about to be asked for.
+    ReleaseUnlink = "release.unlink",
+    /// A source is about to be copied.
+    SourceCopyTaken = "source.copy.taken",
+    /// A folder of copies was made, and is not certain.
+    SourceCopyFolderMade = "source.copy.folder.made",
+    /// A copy of a source is begun.
+    SourceCopyBegun = "source.copy.begun",
+    /// A copy of a source is whole and not synced.
+    SourceCopyWhole = "source.copy.whole",
+    /// A copy of a source is synced beside its place.
+    SourceCopySynced = "source.copy.synced",
+    /// What an older try had left in the place of a copy is removed.
+    SourceCopyOldRemoved = "source.copy.old.removed",
+    /// A copy of a source has its name, its folder is not synced.
+    SourceCopyRenamed = "source.copy.renamed",
+    /// A copy of a source is in its place for good.
+    SourceCopyDurable = "source.copy.durable",
+    /// A source is copied and the engine is not told.
+    SourceCopyTelling = "source.copy.telling",
+    /// The engine's lane holds that a source is copied.
+    SourceCopyTold = "source.copy.told",
+    /// A copy is about to be read back.
+    CopyReadTaken = "copy.read.taken",
+    /// A copy is read back and the engine is not told.
+    CopyReadTelling = "copy.read.telling",
+    /// The engine's lane holds what a copy holds.
+    CopyReadTold = "copy.read.told",
+    /// A source is about to be removed.
+    UnlinkTaken = "unlink.taken",
+    /// A source is the one that was copied, and is there.
+    UnlinkSure = "unlink.sure",
+    /// A source's sidecar is removed, the source is there.
+    UnlinkSidecar = "unlink.sidecar",
+    /// A source is removed, its folder is not synced.
+    UnlinkSource = "unlink.source",
+    /// A source is removed for good.
+    UnlinkDurable = "unlink.durable",
+    /// A source is removed and the engine is not told.
+    UnlinkTelling = "unlink.telling",
+    /// The engine's lane holds that a source is removed.
+    UnlinkTold = "unlink.told",
+
     /// A new good-run list is written beside its place.
     GoodRunsWritten = "good_runs.written",
     /// A new good-run list is synced beside its place.

@@ -1,6 +1,7 @@
 //! Where outputs live: put in place once, under names that are never used again (D9).
 
-use model::names::FileName;
+use model::names::{FileName, ProfileName};
+use model::source::{CopyOrder, CopyPlace, Found, SourceFailure, UnlinkOrder};
 use model::work::{CommitFailure, CommitPlan, Location, StoredOutput};
 use std::path::PathBuf;
 
@@ -27,4 +28,26 @@ pub trait Storage: Send + Sync {
         &self,
         is_known: &dyn Fn(&FileName) -> bool,
     ) -> Result<Vec<FileName>, CommitFailure>;
+}
+
+/// Sources in their spools, and their copies (P2). Everything may be done again.
+pub trait SourceKeeper: Send + Sync {
+    /// Copies a source: under another name first, synced, then under its name, its folder synced.
+    /// Gives size and adler32 of what was read of the original; none if `stop` said so on the way,
+    /// and then nothing is left of it.
+    fn copy(&self, order: &CopyOrder, stop: &dyn Fn() -> bool) -> Option<Found>;
+
+    /// Size and adler32 of a copy as its storage has it now, never as it was written; none if
+    /// `stop` said so on the way.
+    fn read_copy(
+        &self,
+        place: CopyPlace,
+        profile: &ProfileName,
+        name: &FileName,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<Found>;
+
+    /// Removes a source and its sidecar, if it is the file that was copied. One that is gone
+    /// already is as it should be.
+    fn unlink(&self, order: &UnlinkOrder) -> Result<(), SourceFailure>;
 }

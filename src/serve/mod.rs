@@ -9,6 +9,7 @@ mod inventory;
 mod profiles;
 mod reading;
 mod reload;
+mod sources;
 mod settings;
 mod windows;
 
@@ -166,6 +167,7 @@ impl Instance {
                 .streams
                 .first()
                 .map_or(model::run::RunType::Physics, |stream| stream.run_type),
+            release: sources::policy(config),
         };
         let storage = open_storage(places, &rows)?;
         let meter = Arc::new(Meter::new());
@@ -178,6 +180,7 @@ impl Instance {
         let files: Arc<dyn ReadBack> = Arc::new(reading::Folders {
             spools: spools.collect(),
             storage: places.storage.clone(),
+            copies: sources::folders(config),
             turn: std::sync::Mutex::new(()),
         });
         let agent = agents::runtime::start(Parts {
@@ -188,6 +191,7 @@ impl Instance {
             executor: Box::new(move |sink| start_local(local, sink)),
             storage,
             files: files.clone(),
+            sources: sources::keeper(config)?,
             output_disk: Arc::new(PosixDisk::below(&places.storage)),
             state_disk: Arc::new(state_disk),
             clock,
@@ -320,12 +324,13 @@ fn make_absolute(config: &mut crate::config::Config) -> Result<(), StartError> {
     ];
     let secrets = config.store.password_file.iter_mut();
     let folders = config.streams.iter_mut().map(|stream| &mut stream.folder);
+    let copies = config.release.copies.iter_mut().flatten();
     // A program without a folder is looked for in PATH.
     let programs = config
         .programs
         .values_mut()
         .filter(|path| path.components().count() > 1);
-    let named = folders.chain(programs).chain(secrets);
+    let named = folders.chain(copies).chain(programs).chain(secrets);
     for path in paths.into_iter().chain(named) {
         *path = std::path::absolute(&*path).map_err(|source| StartError::Folder {
             path: path.clone(),
@@ -390,6 +395,7 @@ fn local_options(
             .iter()
             .map(|s| (s.name.clone(), s.folder.clone()))
             .collect(),
+        copies: sources::folders(&config),
         storage: config.instance.storage.clone(),
         conditions: config.instance.state.join("conditions"),
         environment: BTreeMap::new(),

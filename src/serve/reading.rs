@@ -16,16 +16,31 @@ pub(super) struct Folders {
     pub(super) spools: BTreeMap<ProfileName, PathBuf>,
     /// The storage of outputs.
     pub(super) storage: PathBuf,
+    /// Folders of copies of sources, in order.
+    pub(super) copies: Vec<PathBuf>,
     /// Whose turn it is to read.
     pub(super) turn: Mutex<()>,
 }
 
 impl ReadBack for Folders {
     fn read_back(&self, location: &Location) -> Result<(u64, u32), String> {
-        let (folder, name) = match location {
-            Location::Storage { name } => (&self.storage, name),
+        let (path, name) = match location {
+            Location::Storage { name } => (self.storage.join(name.as_str()), name),
+            Location::Copy {
+                place,
+                profile,
+                name,
+            } => match self.copies.get(place.number() as usize - 1) {
+                Some(folder) => (folder.join(profile.as_str()).join(name.as_str()), name),
+                None => {
+                    return Err(format!(
+                        "the source of {name} was released, and copy folder {place} is no longer \
+                         configured; name it again in [release] to read it"
+                    ));
+                }
+            },
             Location::Spool { profile, name } => match self.spools.get(profile) {
-                Some(folder) => (folder, name),
+                Some(folder) => (folder.join(name.as_str()), name),
                 None => {
                     return Err(format!(
                         "{name} came by the stream profile {profile}, which the configuration no \
@@ -34,7 +49,6 @@ impl ReadBack for Folders {
                 }
             },
         };
-        let path = folder.join(name.as_str());
         let failed = |error: std::io::Error| {
             format!("reading {name} back: {error}; look for who removed or replaced it")
         };
@@ -60,6 +74,7 @@ mod tests {
         let folders = Folders {
             spools: BTreeMap::from([("hlt".into(), folder.path().to_owned())]),
             storage: folder.path().join("storage"),
+            copies: Vec::new(),
             turn: Mutex::new(()),
         };
         std::fs::write(folder.path().join("a.dat"), b"Wikipedia").unwrap();

@@ -12,6 +12,7 @@ use model::fact::Fact;
 use model::ids::{LumiNumber, RunNumber};
 use model::lumi::LumiState;
 use model::names::StreamName;
+use model::source::SourceState;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A machine, from, to.
@@ -90,6 +91,11 @@ impl Coverage {
                 };
                 let from = before.blocks.get(&block.id).map_or(NEW, |b| word(b.state));
                 self.step("block", from, word(block.state));
+            }
+            Fact::SourceIs(source) => {
+                let known = before.sources.get(&source.file);
+                let from = known.map_or(SourceState::Landed, |known| known.state);
+                self.step("source", from.word(), source.state.word());
             }
             Fact::FileIs(file) => {
                 self.touched.insert(file.arrival.run);

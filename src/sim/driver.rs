@@ -9,14 +9,14 @@ use crate::random::{mix, mix_text};
 use crate::store::{Batch, Committed, Trouble};
 use crate::world::{Event, World};
 use engine::{Effect, Engine, Input};
-use model::arrival::Checksum;
+use model::arrival::{Arrival, Checksum};
 use model::command::Reply;
 use model::fact::Fact;
 use model::ids::{Epoch, FileId, Token};
 use model::job::ExitClass;
 use model::time::Span;
 use model::units::Bytes;
-use model::work::{AttemptNews, AttemptSpec};
+use model::work::{AttemptNews, AttemptSpec, Location};
 use std::sync::Arc;
 
 /// Reports of success that are none.
@@ -71,7 +71,9 @@ impl World {
                 let event = Event::Stored(plan.token, answer.result, answer.what);
                 self.at(self.now + answer.after, event);
             }
-            Effect::ReadBack(file, _) => {
+            Effect::ReadBack(file, Location::Copy { place, .. }) => self.read_copy(file, place),
+            Effect::ReadBack(file, location) => {
+                self.check_source(&location)?;
                 let (key, result) = self.read_back(file);
                 let mut random = self.chance.random("read back", key);
                 let after = Span::from_millis(random.between(1, 400) as i64);
@@ -113,12 +115,17 @@ impl World {
         let Some(Checksum::Adler32(claimed)) = arrival.checksum else {
             return (key, Err("nothing is claimed of it".to_owned()));
         };
-        self.chance.name(name, || arrival.name.to_string());
         let corrupt = self.chance.of("corrupt", name, self.faults.corrupt);
         if corrupt {
             self.story.count("file is not what was claimed");
         }
         (key, Ok((arrival.bytes, claimed ^ u32::from(corrupt))))
+    }
+
+    /// Whether a file is not what its sender claims.
+    pub(crate) fn is_corrupt(&mut self, arrival: &Arrival) -> bool {
+        let key = mix_text(arrival.name.as_str());
+        self.chance.of("corrupt", key, self.faults.corrupt)
     }
 
     /// The number that the forming batch will have.
@@ -136,7 +143,9 @@ impl World {
         if token.epoch != self.setup.epoch {
             return Err(format!("I5: attempt {token} is of an old epoch"));
         }
-        self.check_inputs(&spec)?;
+        if self.check_inputs(&spec)? {
+            self.story.count("attempt reads a copy");
+        }
         let (faults, data_seed) = (self.faults, self.data_seed);
         let chance = &mut self.chance;
         let coming = self
@@ -157,10 +166,15 @@ impl World {
         Ok(())
     }
 
-    /// An attempt reads only what is there.
-    fn check_inputs(&self, spec: &AttemptSpec) -> Result<(), String> {
+    /// An attempt reads only what is there; says whether that is a copy of a source.
+    fn check_inputs(&self, spec: &AttemptSpec) -> Result<bool, String> {
+        let mut reads_copy = false;
         for input in &spec.inputs {
-            if let model::work::Location::Storage { name } = &input.location
+            self.check_source(&input.location)?;
+            if matches!(input.location, Location::Copy { .. }) {
+                reads_copy = true;
+            }
+            if let Location::Storage { name } = &input.location
                 && !self.storage.has(name)
             {
                 return Err(format!(
@@ -169,7 +183,7 @@ impl World {
                 ));
             }
         }
-        Ok(())
+        Ok(reads_copy)
     }
 
     /// Outputs get final names only when what they rest on is durable (D3).
@@ -334,13 +348,13 @@ impl World {
         Ok(committed)
     }
 
-    /// What a broken store makes of a batch: it loses the first file or job in it.
+    /// What a broken store makes of a batch: it loses the first file in it.
     fn without_a_row(&mut self, batch: &Arc<Batch>) -> Option<Arc<Batch>> {
         let key = commit_key(batch.epoch, batch.number);
         let rate = self.faults.row_lost;
+        let is_file = |fact: &Fact| matches!(fact, Fact::FileIs(_));
+        let lost = batch.facts.iter().position(is_file)?;
         self.chance.at("row_lost", self.now, key, rate)?;
-        let is_row = |fact: &Fact| matches!(fact, Fact::FileIs(_) | Fact::JobIs(_));
-        let lost = batch.facts.iter().position(is_row)?;
         let mut left = Batch::clone(batch);
         left.facts.remove(lost);
         Some(Arc::new(left))
@@ -355,6 +369,8 @@ impl World {
                     self.start(spec)?;
                 }
                 Effect::Cancel(token) => self.cancel(token),
+                Effect::CopySource(order) => self.copy_source(order)?,
+                Effect::Unlink(order) => self.unlink(&order)?,
                 _ => {}
             }
         }

@@ -266,7 +266,9 @@ pub(crate) fn attempt_key(spec: &AttemptSpec) -> u64 {
     }
     for input in &spec.inputs {
         match &input.location {
-            Location::Spool { name, .. } => add(mix_text(name.as_str())),
+            Location::Spool { name, .. } | Location::Copy { name, .. } => {
+                add(mix_text(name.as_str()));
+            }
             Location::Storage { .. } => add(input.events.map_or(0, |events| events.0)),
         }
         add(input.first_event.unwrap_or(0));

@@ -91,6 +91,16 @@ pub(crate) struct Faults {
     /// A row that was taken is not there, per commit: no fault that anybody must survive, but one
     /// that must be seen.
     pub(crate) row_lost: u64,
+    /// Sources are released, and their copies may have troubles: 1, or 0.
+    pub(crate) release: u64,
+    /// A place of copies is full, per copy.
+    pub(crate) copy_full: u64,
+    /// A copy is gone some time after it was verified, per copy.
+    pub(crate) copy_vanishes: u64,
+    /// A copy is not what was written, and the answer is what was read, per copy.
+    pub(crate) copy_lies: u64,
+    /// Somebody takes the source away before it is copied, per copy; perhaps for good.
+    pub(crate) source_gone: u64,
     /// After a crash everything is reported in any order, ends before data too; harsh.
     pub(crate) any_order: bool,
 }
@@ -144,11 +154,17 @@ impl Faults {
             early_stop: rate(700),
             postponed: rate(300),
             row_lost: 0,
+            release: 0,
+            copy_full: rate(150),
+            copy_vanishes: rate(200),
+            copy_lies: rate(200),
+            source_gone: rate(150),
             any_order: false,
         };
         faults.pace = Pace::ALL[random.below(Pace::ALL.len() as u64) as usize];
         faults.black_hole = random.per_mille(250);
         faults.any_order = random.per_mille(500);
+        faults.release = u64::from(random.per_mille(500));
         if harsh { faults } else { faults.gentle() }
     }
 

@@ -25,6 +25,7 @@ mod random;
 mod restart;
 mod settled;
 mod shrink;
+mod sources;
 mod storage;
 mod store;
 mod story;

@@ -8,7 +8,7 @@ use crate::random::Random;
 use crate::world::{Event, World};
 use engine::{Configuration, Input};
 use model::command::{Command, Declared, Intent, JobFilter, JobVerb, JobsAsked, Order, SplitInto};
-use model::ids::{JobId, LumiNumber, RunNumber};
+use model::ids::{FileId, JobId, LumiNumber, RunNumber};
 use model::job::{Job, JobState};
 use model::names::{FileName, PipelineName, StreamName, TaskName, TaskPath};
 use model::ruling::RulingKind;
@@ -281,6 +281,23 @@ impl World {
         })
     }
 
+    /// A source that nobody brings back is declared lost.
+    fn give_up(&mut self, file: FileId) -> Result<(), String> {
+        let arrival = &self.shadow.files[&file].arrival;
+        let command = Command::FileDeclareLost {
+            run: arrival.run,
+            stream: Some(arrival.stream.clone()),
+            lumis: (arrival.lumi, arrival.lumi),
+            names: vec![arrival.name.clone()],
+            events: 0,
+        };
+        let mut order = Order::new(command, "an operator");
+        "nobody has it any more".clone_into(&mut order.reason);
+        self.story.count("a lost source was given up");
+        let ticket = self.turns;
+        self.step(Input::Asked { ticket, order })
+    }
+
     /// Somebody ends what only a person ends, until there is nothing left of it.
     pub(crate) fn go_round(&mut self) -> Result<(), String> {
         let waits = self.engine.waits(self.now);
@@ -291,6 +308,10 @@ impl World {
             "the faults are over".clone_into(&mut order.reason);
             self.ask(order)?;
         }
+        let (lost, goes_on) = self.sources_left();
+        for file in lost {
+            self.give_up(file)?;
+        }
         let unfinished = self
             .kept()
             .runs
@@ -298,7 +319,7 @@ impl World {
             .any(|run| !matches!(run.state, RunState::Finished { .. }));
         let mut to_come = self.events.values();
         let comes = to_come.any(|(_, event)| matches!(event, Event::Seen(..)));
-        let goes_on = unfinished || comes || !remedies.is_empty();
+        let goes_on = unfinished || comes || goes_on || !remedies.is_empty();
         if goes_on || self.want_after_all()? {
             self.at(self.now + ROUND, Event::Round);
         }

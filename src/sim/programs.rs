@@ -92,7 +92,7 @@ pub(crate) fn adler_of(spec: &AttemptSpec, label: &str) -> u32 {
 /// Runs whose data an attempt reads: the run is a folder of each output's name.
 fn runs_read(spec: &AttemptSpec) -> BTreeSet<RunNumber> {
     let run_of = |location: &Location| match location {
-        Location::Spool { .. } => Some(spec.run),
+        Location::Spool { .. } | Location::Copy { .. } => Some(spec.run),
         Location::Storage { name } => {
             let mut parts = name.as_str().rsplit('/').skip(1);
             parts.next().and_then(|run| run.parse().ok()).map(RunNumber)

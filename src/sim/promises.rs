@@ -99,6 +99,7 @@ impl World {
         self.check_closed_runs()?;
         self.check_block_ages()?;
         self.check_verified()?;
+        self.sources.check(self.store.tables.files.values())?;
         self.check_attempts()
     }
 

@@ -4,10 +4,11 @@
 //! holds, and watchers report again what lies in the spool. Nothing durable may be touched.
 
 use crate::detector::{Kind, scan_order};
-use crate::random::mix;
+use crate::random::{mix, mix_text};
 use crate::store::{Batch, Committed, Trouble};
 use crate::world::{Event, Forming, World};
 use engine::{Engine, Input};
+use model::arrival::Seen;
 use model::ids::Epoch;
 use model::rows::Rows;
 use model::time::Span;
@@ -70,6 +71,8 @@ impl World {
         }
         self.storage.crash(power_cut, random)?;
         self.storage.check(&self.store.tables)?;
+        self.sources.crash(power_cut, random);
+        self.sources.check(self.store.tables.files.values())?;
         self.flip_bits(key)?;
         self.setup.epoch = self.store.raise_epoch();
         self.check_fence()?;
@@ -189,7 +192,7 @@ impl World {
                     self.spool.push(seen.clone());
                     false
                 }
-                Event::Seen(..) | Event::Heal | Event::Round => true,
+                Event::Seen(..) | Event::Heal | Event::Round | Event::Vanish(..) => true,
                 Event::News(..) | Event::Stored(..) => {
                     let of = mix(key ^ mix(at.0 as u64));
                     let old = self.chance.of("old_news", of, self.faults.old_news);
@@ -200,7 +203,7 @@ impl World {
                     }
                     old
                 }
-                Event::Committed(..) | Event::Read(..) | Event::Wake => false,
+                Event::Committed(..) | Event::Read(..) | Event::Source(..) | Event::Wake => false,
             };
             if stays {
                 self.events.insert(number, (at, event));
@@ -211,6 +214,11 @@ impl World {
     /// Watchers report everything that lies in the spool.
     fn scan(&mut self, key: u64) {
         let mut spool = std::mem::take(&mut self.spool);
+        self.sources.bring_back(self.now);
+        spool.retain(|seen| match seen {
+            Seen::File(arrival) => self.sources.is_there(arrival),
+            _ => true,
+        });
         self.chance.random("scan", key).shuffle(&mut spool);
         if !self.faults.any_order {
             spool.sort_by_key(scan_order);
@@ -235,7 +243,18 @@ impl World {
         }
         for (position, seen) in held.into_iter().enumerate() {
             self.story.count("held back until the end");
-            let at = self.now + Span::from_millis(200 + position as i64);
+            let mut at = self.now + Span::from_millis(200 + position as i64);
+            // Some come so late that sources of their run are gone (F53).
+            if let Seen::File(arrival) = &seen
+                && any_order
+                && self.setup.release.is_some()
+            {
+                let key = mix_text(arrival.name.as_str());
+                if self.chance.of("very_late", key, 300) {
+                    let mut random = self.chance.random("very late", key);
+                    at = at + Span::from_millis(random.below(600_000) as i64);
+                }
+            }
             self.at(at, Event::Seen(seen, Kind::True));
         }
     }

@@ -13,7 +13,12 @@ use model::run::Run;
 use std::sync::Arc;
 
 /// Alarms of which none may stand when all runs have finished.
-const NOT_LEFT: [&str; 5] = [
+const NOT_LEFT: [&str; 10] = [
+    "copy-bad/",
+    "copy-folder/",
+    "source-kept/",
+    "source-lost/",
+    "source-unread/",
     "lumi-disputed/",
     "end-disputed/",
     "lumis-missing/",
@@ -28,6 +33,7 @@ impl World {
         tables.check_blocks()?;
         tables.check_messages()?;
         tables.check_alarms()?;
+        self.check_sources_settled()?;
         for run in tables.runs.values() {
             tables.check_decided(run)?;
         }

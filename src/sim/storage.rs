@@ -227,7 +227,7 @@ impl Storage {
 }
 
 /// What stands for an output: its size and checksum, some blocks, and their own checksum.
-fn content(size: u64, adler32: u32) -> Vec<u8> {
+pub(crate) fn content(size: u64, adler32: u32) -> Vec<u8> {
     let words = 8 + mix(size) % 80;
     let mut bytes = Vec::with_capacity(words as usize * 8 + 24);
     for word in [size, u64::from(adler32)]
@@ -242,7 +242,7 @@ fn content(size: u64, adler32: u32) -> Vec<u8> {
 }
 
 /// Size and checksum of an output that is whole.
-fn read(bytes: &[u8]) -> Option<(u64, u32)> {
+pub(crate) fn read(bytes: &[u8]) -> Option<(u64, u32)> {
     let (body, sum) = bytes.split_last_chunk::<8>()?;
     let word = |at: usize| {
         let bytes = body.get(at..at + 8)?;

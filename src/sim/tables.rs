@@ -22,6 +22,7 @@ use model::quality::RunQuality;
 use model::rows::Rows;
 use model::ruling::Ruling;
 use model::run::{Run, RunState};
+use model::source::{Evidence, Source};
 use model::witness::Witness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub(crate) struct Tables {
     failed: BTreeMap<(JobId, AttemptNumber), FailedAttempt>,
     /// From which attempt on failures of a job count: a person who wants it again begins anew.
     begun: BTreeMap<JobId, AttemptNumber>,
+    pub(crate) sources: BTreeMap<FileId, Source>,
+    pub(crate) evidence: BTreeMap<(FileId, u32), Evidence>,
 }
 
 impl Tables {
@@ -149,6 +152,11 @@ impl Tables {
                 self.rulings.insert(key, ruling.clone());
                 Ok(())
             }
+            Fact::SourceIs(source) => self.take_source(source),
+            Fact::EvidenceIs(row) => {
+                let key = (row.file, row.step);
+                once(&mut self.evidence, key, row, "P2: evidence was rewritten")
+            }
         }
     }
 
@@ -210,6 +218,20 @@ impl Tables {
             )),
             None => Ok(()),
         }
+    }
+
+    /// A source goes one step at a time, and never back from its release.
+    fn take_source(&mut self, source: &Source) -> Result<(), String> {
+        let before = self.sources.insert(source.file, source.clone());
+        let Some(before) = before.filter(|before| before != source) else {
+            return Ok(());
+        };
+        let (from, to) = (before.state, source.state);
+        if source.steps != before.steps + 1 || (from.is_released() && !to.is_released()) {
+            let file = source.file;
+            return Err(format!("P2: source {file} went from {from:?} to {to:?}"));
+        }
+        Ok(())
     }
 
     fn take_job(&mut self, job: &Arc<Job>) -> Result<(), String> {
@@ -310,6 +332,7 @@ impl Tables {
             iovs: values(&self.iovs),
             payloads: values(&self.payloads),
             quality: values(&self.quality),
+            sources: values(&self.sources),
             alarms: alarms
                 .filter(|alarm| alarm.cleared_at.is_none())
                 .cloned()
@@ -348,6 +371,7 @@ pub(crate) fn difference(one: &Rows, other: &Rows) -> Option<String> {
         .or_else(|| differ("verdicts", &one.quality, &other.quality))
         .or_else(|| differ("alarms", &one.alarms, &other.alarms))
         .or_else(|| differ("rulings", &one.rulings, &other.rulings))
+        .or_else(|| differ("sources", &one.sources, &other.sources))
 }
 
 /// Takes a row whose value never changes.

@@ -92,6 +92,10 @@ const WORDS: &[(&str, &str)] = &[
     ("disorder", "seen late"),
     ("begin_late", "seen late"),
     ("held", "held back until the faults end"),
+    (
+        "very_late",
+        "seen only when other sources of its run are gone",
+    ),
     ("resent", "reported again"),
     ("conflict", "reported again with another content"),
     (
@@ -100,6 +104,11 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("unreadable", "cannot be read back for a while"),
     ("corrupt", "is not what its sender claims"),
+    ("source_gone", "somebody takes the source away"),
+    ("copy_full", "the folder of copies is full"),
+    ("copy_lies", "the copy is not what was written"),
+    ("copy_vanishes", "the copy is gone after it was verified"),
+    ("sent_again", "it is sent again after it was removed"),
     ("surplus", "a file too many comes for it"),
     ("wrong_label", "a file of the other label comes for it"),
     ("postponed", "seen as a whole only after later ones"),

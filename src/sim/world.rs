@@ -12,16 +12,18 @@ use crate::executor::Executor;
 use crate::facts::Truth;
 use crate::faults::Faults;
 use crate::random::{Random, mix};
+use crate::sources::Sources;
 use crate::storage::Storage;
 use crate::store::{Batch, Store};
 use crate::story::{Story, short};
 use crate::tables::Tables;
-use engine::{Effect, Engine, Input, Setup};
-use model::arrival::Seen;
+use engine::{Effect, Engine, Input, ReleasePolicy, Setup};
+use model::arrival::{Arrival, Seen};
 use model::command::Reply;
 use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, FileId, RunNumber, Token};
 use model::run::RunType;
+use model::source::{CopyPlace, SourceNews};
 use model::time::{Moment, Span};
 use model::units::Bytes;
 use model::work::{AttemptNews, AttemptSpec};
@@ -43,7 +45,7 @@ const GATHER_MAX: u64 = 8;
 const SETTLES_WITHIN: Span = Span::from_secs(1_800);
 
 /// A broken store loses a row of so many commits in a thousand.
-const ROW_LOST: u64 = 20;
+const ROW_LOST: u64 = 100;
 
 /// What will happen.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ pub(crate) enum Event {
         &'static str,
     ),
     Read(FileId, Result<(Bytes, u32), String>),
+    Source(FileId, SourceNews),
+    Vanish(CopyPlace, String),
     Committed(Epoch, i64),
     Wake,
     Heal,
@@ -105,6 +109,7 @@ pub(crate) struct World {
     pub(crate) shadow: Tables,
     pub(crate) detector: Detector,
     pub(crate) storage: Storage,
+    pub(crate) sources: Sources,
     pub(crate) story: Story,
     pub(crate) coverage: Coverage,
     /// Another store that gets the same batches, and that restarts read.
@@ -176,6 +181,9 @@ impl World {
             &mut Random::new(data_seed ^ 1),
         );
         let mut store = Store::new(&mut random);
+        let sources = Sources::new(&mut random);
+        let soak = sources.soak;
+        let release = (faults.release > 0).then_some(ReleasePolicy { soak });
         let setup = Setup {
             completions: crate::detector::completions(),
             agent: AgentNumber((seed % 1_024) as u16),
@@ -184,6 +192,7 @@ impl World {
             earlier: configurations,
             cores: random.between(1, 8) as u32,
             default_run_type: RunType::Physics,
+            release,
         };
         let (coming, held_back) = detector.disturbed(&faults, &mut chance);
         let storage = Storage::new(&mut random);
@@ -198,6 +207,7 @@ impl World {
             shadow: Tables::default(),
             detector,
             storage,
+            sources,
             story: Story::new(in_words, BEGINS_AT),
             coverage: Coverage::default(),
             backing: None,
@@ -316,6 +326,23 @@ impl World {
         Ok(())
     }
 
+    /// F53: a file again whose source is gone, or another one of a run whose sources are.
+    fn count_after_release(&mut self, arrival: &Arrival) {
+        if self.sources.is_removed(&arrival.profile, &arrival.name) {
+            self.story
+                .count("file reported again after its source was removed");
+            return;
+        }
+        let mut rows = self.shadow.sources.values();
+        let key = (arrival.profile.clone(), arrival.name.clone());
+        if !self.shadow.file_names.contains_key(&key)
+            && rows.any(|row| row.run == arrival.run && row.state.is_released())
+        {
+            self.story
+                .count("late file after sources of its run were released");
+        }
+    }
+
     /// Whether a run that is seen now overlaps with another.
     fn count_overlap(&mut self, seen: &Seen) {
         let Seen::RunBegin(begin) = seen else {
@@ -369,6 +396,14 @@ impl World {
                 self.note_read(file, &result);
                 self.step(Input::ReadBack { file, result })
             }
+            Event::Source(file, news) => {
+                self.sources.finish(file);
+                self.step(Input::Source { file, news })
+            }
+            Event::Vanish(place, name) => {
+                self.copy_vanishes(place, &name);
+                Ok(())
+            }
             Event::Committed(epoch, number) => self.committed(epoch, number),
             Event::Wake => {
                 self.wakes_at = None;
@@ -402,6 +437,11 @@ impl World {
             (Seen::LumiEnd(_), _) => "lumi ends",
             (Seen::RunEnd(_), _) => "run ends",
         });
+        if let Seen::File(arrival) = &seen
+            && self.setup.release.is_some()
+        {
+            self.count_after_release(arrival);
+        }
         self.count_overlap(&seen);
         if kind != Kind::Extra {
             self.spool.push(seen.clone());
@@ -465,6 +505,8 @@ fn told(event: &Event) -> String {
         Event::Stored(token, _, what) => format!("outputs of job {}: {what}", short(token.job.0)),
         Event::Committed(epoch, number) => format!("batch {number} of epoch {epoch} is committed"),
         Event::Read(file, result) => format!("file {file} is read back: {result:?}"),
+        Event::Source(file, news) => format!("source of file {file}: {news:?}"),
+        Event::Vanish(place, name) => format!("copy {place} of {name} vanishes"),
         Event::Wake => "wake".to_owned(),
         Event::Heal => "the faults end".to_owned(),
         Event::Round => "somebody looks what waits for a person".to_owned(),

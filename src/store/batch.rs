@@ -16,6 +16,7 @@ use model::job::{FailedAttempt, Job};
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
+use model::source::{Evidence, Source};
 use model::witness::Witness;
 use std::collections::BTreeMap;
 
@@ -50,6 +51,8 @@ pub(crate) struct LastValues<'a> {
     messages: Last<'a, OutboxMessage>,
     audits: Last<'a, Audit>,
     rulings: Last<'a, Ruling>,
+    sources: Last<'a, Source>,
+    evidence: Last<'a, Evidence>,
 }
 
 impl<'a> LastValues<'a> {
@@ -95,6 +98,8 @@ impl<'a> LastValues<'a> {
             Fact::MessageIs(message) => put(&mut self.messages, message),
             Fact::AuditIs(audit) => put(&mut self.audits, audit),
             Fact::RulingIs(ruling) => put(&mut self.rulings, ruling),
+            Fact::SourceIs(source) => put(&mut self.sources, source),
+            Fact::EvidenceIs(evidence) => put(&mut self.evidence, evidence),
         }
         Ok(())
     }
@@ -131,6 +136,8 @@ impl<'a> LastValues<'a> {
             rows(&self.messages),
             rows(&self.audits),
             rows(&self.rulings),
+            rows(&self.sources),
+            rows(&self.evidence),
         ];
         tables.retain(|rows| !rows.rows.is_empty());
         tables

@@ -11,6 +11,7 @@ use crate::states::{self, JOB_WORDS};
 use model::fact::Fact;
 use model::ids::{Epoch, FileId, JobId, RunNumber};
 use model::job::InputId;
+use model::source::SourceState;
 use model::time::Moment;
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::{Batch, Ledger, Rows, StoreError};
@@ -122,6 +123,7 @@ impl Oracle {
                 Fact::QualityIs(q) => rows.quality.push(q),
                 Fact::AlarmIs(a) if a.cleared_at.is_none() => rows.alarms.push(a),
                 Fact::RulingIs(r) => rows.rulings.push(r),
+                Fact::SourceIs(s) if own(s.run) => rows.sources.push(s),
                 _ => {}
             }
         }
@@ -138,6 +140,7 @@ impl Oracle {
         rows.decisions.sort_by_key(|d| (d.tag.clone(), d.run));
         rows.quality.sort_by_key(|q| q.run);
         rows.rulings.sort_by_key(|r| (r.task.clone(), r.run));
+        rows.sources.sort_by_key(|s| s.file);
         rows
     }
 }
@@ -165,6 +168,8 @@ fn identity(fact: &Fact) -> String {
         Fact::MessageIs(m) => format!("message {}", m.id),
         Fact::AuditIs(a) => format!("audit {}", a.id),
         Fact::RulingIs(r) => format!("ruling {} {:?}", r.task, r.run),
+        Fact::SourceIs(s) => format!("source {}", s.file),
+        Fact::EvidenceIs(e) => format!("evidence {} {}", e.file, e.step),
     }
 }
 
@@ -485,6 +490,9 @@ fn the_database_names_states_as_the_model_does(place: &impl Place) {
     }
     let jobs = rows.iter().filter(|row| row.0 == "job").count();
     assert_eq!(jobs, JOB_WORDS.len());
+    for (state, known) in (1..).zip(SourceState::WORDS) {
+        assert_eq!(word("source", state), known);
+    }
     let input = |input| word("input", states::input_kind(input));
     assert_eq!(input(InputId::File(FileId(1))), "file");
     let words = ask("SELECT state_word, state, 'run' FROM run_named UNION ALL \

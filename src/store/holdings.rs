@@ -8,9 +8,10 @@ use crate::states::{self, BLOCK_OPEN, JOB_DONE};
 use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::Consumed;
 use model::file::File;
-use model::ids::{LumiNumber, OutputId, RunNumber};
+use model::ids::{FileId, LumiNumber, OutputId, RunNumber};
 use model::job::{InputId, Job};
 use model::names::TaskPath;
+use model::source::{Evidence, Source};
 use ports::catalogue::{Holdings, LumiOfFiles, Page, WhichBlocks, WhichFiles, WhichOutputs};
 use ports::store::StoreError;
 
@@ -153,6 +154,17 @@ impl Holdings for SqlCatalogue {
     fn output(&self, id: OutputId) -> Result<Option<Output>, StoreError> {
         let sql = "SELECT body FROM output WHERE id = ?";
         self.one("an output", sql, id.0.into())
+    }
+
+    fn source(&self, file: FileId) -> Result<Option<Source>, StoreError> {
+        let sql = "SELECT body FROM source_release WHERE file = ?";
+        self.one("a source", sql, Cell::Number(file.0))
+    }
+
+    fn evidence(&self, file: FileId) -> Result<Vec<Evidence>, StoreError> {
+        let sql = "SELECT body FROM source_evidence WHERE file = ? ORDER BY step LIMIT ?";
+        let cells = [Cell::Number(file.0), Cell::from(ROWS_MAX)];
+        self.list("evidence", sql, &cells)
     }
 
     fn consumers(&self, input: InputId) -> Result<Vec<Consumed>, StoreError> {

@@ -249,6 +249,7 @@ pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<
         )
         .await?,
         rulings: sorted(c, "SELECT body FROM ruling WHERE agent = ?", own()).await?,
+        sources: sorted(c, of_own_runs!("source_release"), own()).await?,
     })
 }
 

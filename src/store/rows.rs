@@ -17,6 +17,7 @@ use model::names::TaskPath;
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
+use model::source::{CopyPlace, Evidence, Source};
 use model::time::Moment;
 use model::witness::{Says, Witness};
 use serde::Serialize;
@@ -489,5 +490,30 @@ row! {
         "run": ruling.run.unwrap_or(RunNumber(0)),
         "kind": ruling.kind.as_str(),
         "at_us": ruling.at,
+    }
+}
+
+row! {
+    "source_release" holds Source,
+    key ["file"] as i64: |source| source.file.0,
+    fixed None,
+    columns |source| {
+        "file": source.file.0,
+        "run": source.run,
+        "state": source.state.number(),
+        "steps": source.steps,
+    }
+}
+
+row! {
+    "source_evidence" holds Evidence,
+    key ["file", "step"] as (i64, u32): |evidence| (evidence.file.0, evidence.step),
+    fixed None,
+    columns |evidence| {
+        "file": evidence.file.0,
+        "step": evidence.step,
+        "run": evidence.run,
+        "place": evidence.copy.map(CopyPlace::number),
+        "at_us": evidence.at,
     }
 }

@@ -15,8 +15,8 @@ use model::fact::{Consumed, Fact, OutboxMessage};
 use model::failure::Fingerprint;
 use model::file::{Content, File};
 use model::ids::{
-    AttemptNumber, AuditId, BlockId, FileId, JobId, LumiNumber, MessageId, OutputId, RunNumber,
-    WitnessId,
+    AgentNumber, AttemptNumber, AuditId, BlockId, Epoch, FileId, JobId, LumiNumber, MessageId,
+    OutputId, RunNumber, WitnessId,
 };
 use model::job::{
     Class, ExitClass, FailedAttempt, InputId, Job, JobState, LastFailure, Lineage, ParkReason,
@@ -28,13 +28,14 @@ use model::quality::{RunQuality, RunVerdict, TestAnswer};
 use model::resource::Needs;
 use model::ruling::{Ruling, RulingKind};
 use model::run::{Run, RunState, RunType, StartedBy};
+use model::source::{CopyPlace, Evidence, How, SourceState};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
 use model::witness::{Instance, Says, Source, Witness};
 use std::sync::Arc;
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 20;
+pub(crate) const KINDS: u8 = 22;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -56,7 +57,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 19).
+/// One fact of a kind (0 to 21).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -79,6 +80,8 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         17 => Fact::ConfigurationIs(configuration(key, value)),
         18 => Fact::DatasetIs(dataset(key, value)),
         19 => Fact::ContentIs(content(key, value)),
+        20 => Fact::SourceIs(source(key, value)),
+        21 => Fact::EvidenceIs(evidence(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -477,6 +480,45 @@ fn ruling(key: u8, value: u16) -> Ruling {
         by: "a test".to_owned(),
         reason: format!("reason {value}"),
         at: at(value),
+    }
+}
+
+pub(crate) fn source(key: u8, value: u16) -> model::source::Source {
+    let (at, since) = (at(value), at(value));
+    let again = Some(CopyPlace::Second);
+    let states = [
+        SourceState::Verified {
+            copy: CopyPlace::First,
+        },
+        SourceState::VerifiedTwice { since, again },
+        SourceState::Released { at },
+    ];
+    model::source::Source {
+        file: FileId(i64::from(key) + 1),
+        run: run_of(value),
+        state: states[usize::from(value % 3)],
+        bytes: Bytes(u64::from(value)),
+        adler32: u32::from(value) << 16,
+        steps: u32::from(key),
+    }
+}
+
+pub(crate) fn evidence(key: u8, value: u16) -> Evidence {
+    Evidence {
+        file: FileId(i64::from(key) + 1),
+        run: run_of(value),
+        step: u32::from(key % 2) + 1,
+        from: "copied".to_owned(),
+        to: "verified".to_owned(),
+        at: at(value),
+        agent: AgentNumber(3),
+        epoch: Epoch(i64::from(value)),
+        by: None,
+        copy: (!value.is_multiple_of(2)).then_some(CopyPlace::First),
+        bytes: Some(Bytes(u64::from(value))),
+        adler32: Some(u32::from(value)),
+        how: How::ReadFromStorage,
+        detail: String::new(),
     }
 }
 

@@ -162,7 +162,7 @@ pub struct HopView {
     /// Since the first of them.
     pub after_s: f64,
     /// `written`, `seen`, `made`, `sent`, `started`, `reported`, `done`, `published`,
-    /// `block-closed`.
+    /// `block-closed`; steps of its source, as `source unlinked`.
     pub hop: String,
     /// The task, where a job passed it.
     pub task: Option<String>,

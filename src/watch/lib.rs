@@ -26,6 +26,7 @@ mod source;
 mod trouble;
 
 pub use line::{WatchHandle, start, start_remembering};
+pub use naming::Sidecars;
 pub use pattern::{Captured, NameError, NamePattern, PatternError, printable};
 pub use profile::{FileCompletion, How, Ignore, Kind, Profile};
 pub use sight::{Counters, SeenSink};

@@ -27,6 +27,29 @@ pub(crate) enum Role {
     Companion,
 }
 
+/// Which sidecar goes with a data file, for whoever removes both.
+#[derive(Debug)]
+pub struct Sidecars(Naming);
+
+impl Sidecars {
+    /// Those of a profile.
+    ///
+    /// # Errors
+    /// Says what is wrong with the profile's pattern.
+    pub fn of(profile: &Profile) -> Result<Self, PatternError> {
+        Naming::of(profile).map(Self)
+    }
+
+    /// The sidecar of a file by rule, both relative to the profile's folder; none where files have
+    /// no sidecars.
+    pub fn of_file(&self, file: &str) -> Option<String> {
+        match file.rsplit_once('/') {
+            Some((folder, name)) => Some(format!("{folder}/{}", self.0.sidecar_of(name)?)),
+            None => self.0.sidecar_of(file),
+        }
+    }
+}
+
 /// The patterns of a profile, ready to use.
 #[derive(Debug)]
 pub(crate) struct Naming {

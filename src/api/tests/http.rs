@@ -453,6 +453,10 @@ fn files_say_where_they_come_from_and_whether_they_are_intact() {
     );
     check("files?state=late", "/items", serde_json::json!([]));
     check("files/100", "/kind", "file".into());
+    check("files/100", "/source/state", "verified-twice".into());
+    check("files/100", "/source/steps/1/copy", 1.into());
+    let how = "read back from its storage";
+    check("files/100", "/source/steps/3/how", how.into());
     check("files/201", "/kind", "output".into());
     check("outputs?state=published&block=7", "/items/0/id", 201.into());
     check("files/201/lineage", "/made_by/job", 1.into());

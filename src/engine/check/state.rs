@@ -19,6 +19,7 @@ use model::names::{DatasetName, FileName, ProfileName, StreamName, TagName, Task
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
+use model::source::Source;
 use model::witness::Witness;
 use pipelines::splitting::Item;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,7 @@ struct State<'e> {
     declined: &'e BTreeSet<(TaskPath, InputId)>,
     history: &'e BTreeMap<TaskPath, History>,
     rulings: &'e BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
+    sources: &'e BTreeMap<FileId, Source>,
     queued: BTreeSet<JobId>,
     cores_used: u32,
 }
@@ -94,6 +96,7 @@ impl Engine {
             declined: &self.declined,
             history: &self.history,
             rulings: &self.rulings,
+            sources: &self.sources.rows,
             queued: self.queue.jobs(),
             cores_used: self.cores_used,
         }

@@ -37,6 +37,11 @@ impl Engine {
             Fact::JobIs(job) => self.check_job(job, say),
             Fact::OutputIs(output) => self.check_output(output, say),
             Fact::BlockIs(block) => self.check_block(block, say),
+            Fact::SourceIs(source) => {
+                if let Some(what) = self.broken_source(source) {
+                    say("I2", what);
+                }
+            }
             _ => {}
         }
     }
@@ -133,14 +138,17 @@ impl Engine {
 
     /// How often the premise of each invariant is true just now: an invariant about nothing says
     /// nothing.
-    pub fn premises(&self) -> [(&'static str, u64); 9] {
+    pub fn premises(&self) -> [(&'static str, u64); 11] {
         let runs = || self.runs.values();
         let count = |n: usize| n as u64;
         let out = self.jobs.values().filter(|job| job.state.is_out()).count();
         let blocks = self.blocks.values();
         let closed = blocks.filter(|block| block.state != BlockState::Open);
         let published = self.outputs.values().filter(|o| o.block.is_some());
+        let (released, removed) = self.sources_released();
         [
+            ("I2: sources released", released),
+            ("I2: sources removed", removed),
             ("I1: accepted files", count(self.files.len())),
             ("I3: winners", count(self.outputs.len())),
             (

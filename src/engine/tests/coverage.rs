@@ -289,6 +289,7 @@ fn play(seed: u64) -> Rows {
         earlier: Vec::new(),
         cores: 1 + chance.below(6) as u32,
         default_run_type: RunType::Physics,
+        release: None,
     };
     let said = said(&mut chance);
     let mut world = World {

@@ -54,6 +54,7 @@ impl World {
             completions: BTreeMap::new(),
             cores: 8,
             default_run_type: RunType::Physics,
+            release: None,
         };
         Self {
             engine: Engine::new(setup, None),

@@ -53,6 +53,7 @@ fn executor(work: &Path, sink: Arc<dyn NewsSink>) -> LocalExecutor {
         cores: 2,
         spawner: std::env::current_exe().expect("the stage knows its own file"),
         spool: BTreeMap::new(),
+        copies: Vec::new(),
         storage: work.join("storage"),
         conditions: work.join("conditions"),
         environment: BTreeMap::new(),

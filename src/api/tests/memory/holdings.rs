@@ -201,6 +201,12 @@ impl Holdings for Memory {
     fn output(&self, id: OutputId) -> Result<Option<Output>, StoreError> {
         Ok(outputs().into_iter().find(|output| output.id == id))
     }
+    fn source(&self, file: FileId) -> Result<Option<Source>, StoreError> {
+        Ok(super::sources::source(file))
+    }
+    fn evidence(&self, file: FileId) -> Result<Vec<Evidence>, StoreError> {
+        Ok(super::sources::evidence(file))
+    }
     fn consumers(&self, input: InputId) -> Result<Vec<Consumed>, StoreError> {
         let consumed = Consumed {
             task: TaskPath::new("express", "reco"),

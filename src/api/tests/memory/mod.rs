@@ -5,6 +5,7 @@
 //! never be more clever than a table.
 
 mod holdings;
+mod sources;
 
 use model::alarm::Alarm;
 use model::arrival::SetAside;
@@ -324,7 +325,9 @@ impl ReadBack for Folder {
     fn read_back(&self, location: &Location) -> Result<(u64, u32), String> {
         match location {
             Location::Spool { .. } => Ok((9, 0x11e6_0398)),
-            Location::Storage { name } => Err(format!("reading {name} back: it is gone")),
+            Location::Storage { name } | Location::Copy { name, .. } => {
+                Err(format!("reading {name} back: it is gone"))
+            }
         }
     }
 }

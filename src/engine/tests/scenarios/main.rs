@@ -20,6 +20,7 @@ mod resuming;
 mod retries;
 #[path = "../shelf/mod.rs"]
 mod shelf;
+mod sources;
 mod splitting;
 mod trouble;
 

@@ -22,6 +22,9 @@
 //! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
 //! `datasets RUN` which hold something of it.
 //!
+//! `copied|gone|full FILE COPY` answer for a copy to make (`gone`: there is nothing to copy),
+//! `good|bad|missing FILE COPY` for one to read, `removed|kept FILE` for a source to remove.
+//!
 //! Every input is followed by a tick; files are of the stream `Muons` unless they say another.
 
 mod telling;
@@ -47,8 +50,10 @@ use pipelines::definition::Definition;
 use pipelines::variants::Definitions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tier0_engine::{Broken, Configuration, Effect, Engine, Input, Setup};
-use words::{candidate, file, instance, of_content, of_stream, source, test, units, word};
+use tier0_engine::{Broken, Configuration, Effect, Engine, Input, ReleasePolicy, Setup};
+use words::{
+    candidate, file, instance, of_content, of_stream, source, source_news, test, units, word,
+};
 
 /// The configuration that the engine is born with.
 const BIRTH: &str = "birth";
@@ -76,6 +81,14 @@ pub(crate) struct Play {
 impl Play {
     pub(crate) fn new() -> Self {
         Self::with_cores(8)
+    }
+
+    /// Plays a pipeline of its own, and releases sources whose copies have soaked for so long.
+    pub(crate) fn with_release(text: &str, soak: Span) -> Self {
+        let mut play = Self::of(&[("p.toml", text)], 8);
+        play.setup.release = Some(ReleasePolicy { soak });
+        play.engine = Engine::new(play.setup.clone(), None);
+        play
     }
 
     /// Files come from a profile whose lumis and runs are completed by time-outs.
@@ -141,6 +154,7 @@ impl Play {
             earlier: Vec::new(),
             cores,
             default_run_type: RunType::Physics,
+            release: None,
         };
         Self {
             engine: Engine::new(setup.clone(), None),
@@ -261,6 +275,15 @@ impl Play {
                 instance: instance(&words),
                 label,
             })),
+            "copied" | "good" | "bad" | "gone" | "missing" | "full" | "removed" | "kept" => {
+                let files = self.shelf.rows().files.into_iter();
+                let mut named = files.filter(|file| file.arrival.name.as_str() == words[1]);
+                let file = named.next().expect("it was accepted").id;
+                let (bytes, claimed) = self.shelf.claimed(file);
+                let corrupt = u32::from(self.corrupt.contains(words[1]));
+                let news = source_news(&words, (bytes, claimed ^ corrupt));
+                self.step(Input::Source { file, news });
+            }
             "corrupt" => {
                 self.corrupt.insert(words[1].to_owned());
             }
@@ -595,6 +618,8 @@ impl Play {
         let read: Vec<_> = effects
             .iter()
             .filter_map(|effect| match effect {
+                // Copies are answered for by the table.
+                Effect::ReadBack(_, Location::Copy { .. }) => None,
                 Effect::ReadBack(file, location) => Some((*file, location.clone())),
                 _ => None,
             })

@@ -84,6 +84,7 @@ impl Rig {
             cores: 2,
             spawner: stage(),
             spool: BTreeMap::from([("muons".into(), folder.path().join("spool"))]),
+            copies: vec![folder.path().join("one"), folder.path().join("two")],
             storage: folder.path().join("storage"),
             conditions: folder.path().join("conditions"),
             environment: BTreeMap::from([("EXTRA".into(), "yes".into())]),

@@ -8,7 +8,7 @@ use model::file::Content;
 use model::ids::JobId;
 use model::job::{Job, JobState};
 use model::names::DatasetName;
-use model::work::AttemptSpec;
+use model::work::{AttemptSpec, Location};
 use tier0_engine::Effect;
 
 impl Play {
@@ -34,6 +34,11 @@ impl Play {
                 };
                 let attempt = spec.token.attempt;
                 let files = spec.inputs.len();
+                let copies = spec.inputs.iter().filter_map(|input| match input.location {
+                    Location::Copy { place, .. } => Some(format!(" at copy {place}")),
+                    _ => None,
+                });
+                let copies: String = copies.collect();
                 let more = match self.needs.insert(spec.token.job, spec.needs) {
                     Some(before) if before != spec.needs => {
                         let needs = spec.needs;
@@ -48,7 +53,7 @@ impl Play {
                 };
                 self.specs.insert(name.clone(), spec);
                 Some(format!(
-                    "start {name} attempt {attempt} on {files}{parts}{with}{more}"
+                    "start {name} attempt {attempt} on {files}{copies}{parts}{with}{more}"
                 ))
             }
             Effect::Reply {
@@ -63,6 +68,17 @@ impl Play {
                 let words: Vec<&str> = [&*reply.done].into_iter().chain(why).collect();
                 Some(format!("done: {}", words.join("; ")))
             }
+            Effect::CopySource(order) => {
+                let from = match order.from {
+                    Location::Copy { place, .. } => format!(" from copy {place}"),
+                    _ => String::new(),
+                };
+                Some(format!("copy {} to {}{from}", order.name, order.to))
+            }
+            Effect::ReadBack(_, Location::Copy { place, name, .. }) => {
+                Some(format!("read copy {place} of {name}"))
+            }
+            Effect::Unlink(order) => Some(format!("remove {}", order.name)),
             Effect::Cancel(token) => Some(format!("end {}", self.names[&token.job])),
             Effect::Reply {
                 reply: Reply::Refused(text),
@@ -142,6 +158,12 @@ impl Play {
                     None => format!("run {run} {verdict}: {:?}", quality.certified),
                     Some(_) => format!("run {run} {verdict}, not certified"),
                 }
+            }
+            Fact::SourceIs(row) => {
+                let files = self.shelf.rows().files.into_iter();
+                let mut own = files.filter(|file| file.id == row.file);
+                let name = own.next().expect("it was accepted").arrival.name;
+                format!("{name} is {}", row.state.word())
             }
             Fact::AlarmIs(alarm) if alarm.cleared_at.is_some() => {
                 format!("cleared {}", self.key(&alarm.key))

@@ -6,6 +6,7 @@ use model::conditions::{CandidateConstant, MeasuredQuantity};
 use model::ids::{LumiNumber, RunNumber};
 use model::names::{DataLabel, FileName, ProfileName, StreamName, TagName};
 use model::quality::TestAnswer;
+use model::source::{CopyPlace, SourceFailure, SourceNews, SourceTrouble};
 use model::time::Moment;
 use model::units::Bytes;
 use model::witness::{Instance, Source};
@@ -143,5 +144,29 @@ pub(super) fn test(status: &str) -> TestAnswer {
         status: status.parse().expect("a status"),
         value_ppm: 1_000_000,
         message: String::new(),
+    }
+}
+
+/// What copier, reader and remover say of a source.
+pub(super) fn source_news(words: &[&str], truth: (Bytes, u32)) -> SourceNews {
+    let place = match words.get(2) {
+        Some(&"2") => CopyPlace::Second,
+        _ => CopyPlace::First,
+    };
+    let failed = |trouble| SourceFailure {
+        trouble,
+        message: format!("it was {}", words[0]),
+    };
+    let (bytes, adler32) = truth;
+    match words[0] {
+        "copied" => SourceNews::Copied(place, Ok(truth)),
+        "gone" => SourceNews::Copied(place, Err(failed(SourceTrouble::Missing))),
+        "full" => SourceNews::Copied(place, Err(failed(SourceTrouble::Place))),
+        "good" => SourceNews::Read(place, Ok(truth)),
+        "bad" => SourceNews::Read(place, Ok((bytes, !adler32))),
+        "missing" => SourceNews::Read(place, Err(failed(SourceTrouble::Missing))),
+        "removed" => SourceNews::Unlinked(Ok(())),
+        "kept" => SourceNews::Unlinked(Err(failed(SourceTrouble::Differs))),
+        other => panic!("{other} is no word of sources"),
     }
 }
