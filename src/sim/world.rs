@@ -302,10 +302,7 @@ impl World {
             self.take(event)?;
             let gather = self.chance.draw("gather", self.turns) % GATHER_MAX;
             for _ in 0..gather {
-                let Some(Reverse((Place(at, ..), _))) = self.heap.peek() else {
-                    break;
-                };
-                if *at > self.now + GATHER {
+                if self.next_at().is_none_or(|at| at > self.now + GATHER) {
                     break;
                 }
                 if let Some((at, event)) = self.pop() {
@@ -360,6 +357,17 @@ impl World {
         self.heap.push(Reverse((place, self.made)));
         self.events.insert(self.made, (at, event));
         self.made += 1;
+    }
+
+    /// When the next thing happens: what a crash has made undone does not count.
+    fn next_at(&mut self) -> Option<Moment> {
+        while let Some(Reverse((Place(at, ..), number))) = self.heap.peek() {
+            if self.events.contains_key(number) {
+                return Some(*at);
+            }
+            self.heap.pop();
+        }
+        None
     }
 
     fn pop(&mut self) -> Option<(Moment, Event)> {
