@@ -19,6 +19,8 @@ mod limits;
 mod programs;
 #[path = "faults/rig.rs"]
 mod rig;
+#[path = "faults/silence.rs"]
+mod silence;
 #[path = "faults/spool.rs"]
 mod spool;
 #[path = "faults/store.rs"]

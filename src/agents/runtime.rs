@@ -489,6 +489,7 @@ impl Runtime {
                     self.do_executor(ExecutorWork::Prepare(plan, count));
                 }
                 Effect::Cancel(_)
+                | Effect::List(_)
                 | Effect::Release
                 | Effect::Observe(_)
                 | Effect::Reply { .. }
@@ -534,6 +535,7 @@ impl Runtime {
             Effect::Reply { .. } => pass(Point::ReleaseReply),
             Effect::GoodRuns(_) => pass(Point::ReleaseGoodRuns),
             Effect::Observe(_)
+            | Effect::List(_)
             | Effect::Record(_)
             | Effect::Store(_)
             | Effect::ReadBack(..)
@@ -543,6 +545,7 @@ impl Runtime {
             Effect::Start(_) if self.stopping.is_some() => {}
             Effect::Start(spec) => self.do_executor(ExecutorWork::Submit(spec)),
             Effect::Cancel(token) => self.do_executor(ExecutorWork::Cancel(token)),
+            Effect::List(asked_at) => self.do_executor(ExecutorWork::List(asked_at)),
             Effect::Release => self.do_executor(ExecutorWork::Release),
             Effect::Observe(observation) => self.observe(&observation),
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),

@@ -6,7 +6,7 @@ use model::fact::Fact;
 use model::ids::{FileId, RunNumber, Token};
 use model::job::Stamps;
 use model::names::TaskPath;
-use model::time::Span;
+use model::time::{Moment, Span};
 use model::work::{AttemptPlan, AttemptSpec, CommitPlan, Location};
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ pub enum Effect {
     Store(CommitPlan),
     /// Read a file back: its size and adler32 as they are. Need not wait: it changes nothing.
     ReadBack(FileId, Location),
+    /// Ask the executor for everything that it has. Named by when it was asked for, because what is
+    /// sent later need not be in it. Waits as a start does, so that it comes after those before it.
+    List(Moment),
     /// A run has begun: start so many workers of this task ahead.
     Prepare(Arc<AttemptPlan>, u32),
     /// No run is open any more: nothing needs to be kept ready.

@@ -126,6 +126,7 @@ impl Engine {
         job.stamps.reported = None;
         self.cores_used += self.needs_of(&self.jobs[&id], index).cores;
         self.changed_jobs.insert(id);
+        self.gone_out(now, id);
         let spec = self.attempt_spec(&self.jobs[&id], index);
         let recipe = self.recipe_of(&spec);
         if let Some(job) = self.jobs.get_mut(&id) {
@@ -336,7 +337,9 @@ impl Engine {
         })
     }
 
+    /// The executor has nothing of a job any more, and its cores are free.
     pub(crate) fn free_cores(&mut self, id: JobId) {
+        self.come_back(id);
         let job = self.jobs.get(&id);
         if let Some((job, index)) = job.and_then(|job| Some((job, self.plan_of(job)?))) {
             let cores = self.needs_of(job, index).cores;

@@ -6,6 +6,7 @@ use model::arrival::Seen;
 use model::command::Order;
 use model::ids::{FileId, JobId, Token};
 use model::names::FileName;
+use model::time::Moment;
 use model::trouble::Trouble;
 use model::units::Bytes;
 use model::work::{AttemptNews, CommitFailure, StoredOutput};
@@ -36,6 +37,13 @@ pub enum Input {
         file: FileId,
         /// Its size and adler32 as they are, or why they cannot be known now.
         result: Result<(Bytes, u32), String>,
+    },
+    /// The executor was asked for everything that it has.
+    Listed {
+        /// When it was asked for, as [`crate::Effect::List`] says.
+        asked_at: Moment,
+        /// The attempts that wait or run there; none if it cannot say.
+        tokens: Option<Vec<Token>>,
     },
     /// After a restart: these jobs' attempts ended with the older epoch.
     AttemptsLost(Vec<JobId>),

@@ -25,6 +25,7 @@ mod overdue;
 mod cutting;
 pub mod dispatch;
 mod execution;
+mod reconciler;
 mod harvests;
 mod outputs;
 mod verification;
@@ -68,6 +69,7 @@ use model::ruling::Ruling;
 use model::time::Moment;
 use model::trouble::{DISK, Trouble, is_trouble};
 use model::work::AttemptReport;
+use reconciler::Reconciler;
 use run_work::RunWork;
 use setup::TaskPlan;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,6 +106,7 @@ pub struct Engine {
     rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
     queue: Queue,
     timers: Timers,
+    reconciler: Reconciler,
     /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the
     /// attempt is made again.
     reports: BTreeMap<JobId, Box<AttemptReport>>,
@@ -147,6 +150,7 @@ impl Engine {
             rulings: BTreeMap::new(),
             queue: Queue::default(),
             timers: Timers::default(),
+            reconciler: Reconciler::default(),
             reports: BTreeMap::new(),
             reading: BTreeSet::new(),
             unproven: BTreeMap::new(),
@@ -166,6 +170,7 @@ impl Engine {
             Input::News { token, news } => self.news(now, token, news, effects),
             Input::Stored { token, result } => self.stored(now, token, result, effects),
             Input::ReadBack { file, result } => self.was_read(now, file, result, effects),
+            Input::Listed { asked_at, tokens } => self.listed(now, asked_at, tokens, effects),
             Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
             Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
             Input::Reconfigured {
@@ -222,6 +227,7 @@ impl Engine {
                 }
                 timers::Timer::Overdue(run) => self.overdue(now, run, effects),
                 timers::Timer::ReadBack(file) => self.read_again(file, effects),
+                timers::Timer::Reconcile => self.reconcile(now, effects),
                 timers::Timer::BlockAge(block) => {
                     self.close_block(now, block, Closing::Aged, effects);
                 }

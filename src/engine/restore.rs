@@ -271,6 +271,7 @@ impl Engine {
                 }
                 if matches!(state, JobState::Sent { .. } | JobState::Running { .. }) {
                     self.cores_used += self.needs_of(&job, index).cores;
+                    self.gone_out(now, id);
                 }
             }
             self.learn_from(&job);

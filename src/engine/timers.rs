@@ -16,6 +16,8 @@ pub(crate) enum Timer {
     Overdue(RunNumber),
     /// A file that could not be read back may be readable now.
     ReadBack(FileId),
+    /// The executor is to be asked what it has, or more of what is lost is to be given up.
+    Reconcile,
     /// A block has been open for as long as a block may be.
     BlockAge(BlockId),
 }

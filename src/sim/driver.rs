@@ -5,6 +5,7 @@
 //! In come inputs, out come effects performed on models. Whatever the engine says is applied to a
 //! shadow of the store at once, so that the law of D4 can be asked at every turn.
 
+use crate::executor::Silence;
 use crate::random::mix_text;
 use crate::store::{Batch, Committed, Trouble};
 use crate::world::{Event, World};
@@ -113,6 +114,11 @@ impl World {
             .executor
             .begin(self.now, &spec, data_seed, &faults, random)?;
         self.attempts.insert(token, (spec, number));
+        match self.executor.silent.get(&token) {
+            Some(Silence::Vanished) => self.story.count("an attempt vanished"),
+            Some(Silence::Unheard) => self.story.count("a completion was not heard"),
+            None => {}
+        }
         for news in coming {
             self.at(
                 self.now + news.after,
@@ -287,6 +293,7 @@ impl World {
                     self.start(spec)?;
                 }
                 Effect::Cancel(token) => self.cancel(token),
+                Effect::List(asked_at) => self.list(asked_at),
                 _ => {}
             }
         }

@@ -14,6 +14,7 @@ mod detector;
 mod disk;
 mod driver;
 mod executor;
+mod lists;
 mod faults;
 mod operators;
 mod programs;

@@ -187,7 +187,7 @@ impl World {
                     }
                     old
                 }
-                Event::Committed(..) | Event::Read(..) | Event::Wake => false,
+                Event::Committed(..) | Event::Read(..) | Event::Listed(..) | Event::Wake => false,
             };
             if stays {
                 self.events.insert(number, (at, event));

@@ -48,6 +48,8 @@ pub(crate) enum Event {
         &'static str,
     ),
     Read(FileId, Result<(Bytes, u32), String>),
+    /// What the executor has, as asked for at that moment.
+    Listed(Moment, Option<Vec<Token>>),
     Committed(Epoch, i64),
     Wake,
     Heal,
@@ -186,10 +188,8 @@ impl World {
         for Sighting { at, seen, kind } in coming {
             world.at(at, Event::Seen(seen, kind));
         }
-        world.at(
-            BEGINS_AT + Span::from_millis(40 * steps as i64),
-            Event::Heal,
-        );
+        let lasts = Span::from_millis(40 * steps as i64) + faults.lasts;
+        world.at(BEGINS_AT + lasts, Event::Heal);
         world
     }
 
@@ -277,6 +277,7 @@ impl World {
                 self.story.count("file read back");
                 self.step(Input::ReadBack { file, result })
             }
+            Event::Listed(asked_at, tokens) => self.listed(asked_at, tokens),
             Event::Committed(epoch, number) => self.committed(epoch, number),
             Event::Wake => {
                 self.wakes_at = None;
@@ -361,6 +362,11 @@ fn told(event: &Event) -> String {
         Event::Stored(token, _, what) => format!("outputs of {token}: {what}"),
         Event::Committed(epoch, number) => format!("batch {number} of epoch {epoch} is committed"),
         Event::Read(file, result) => format!("file {file} is read back: {result:?}"),
+        Event::Listed(asked_at, None) => format!("list of {asked_at}: nobody knows"),
+        Event::Listed(asked_at, Some(tokens)) => {
+            let tokens: Vec<String> = tokens.iter().map(ToString::to_string).collect();
+            format!("list of {asked_at}: {}", tokens.join(" "))
+        }
         Event::Wake => "wake".to_owned(),
         Event::Heal => "the faults end".to_owned(),
         Event::Round => "somebody looks what waits for a person".to_owned(),

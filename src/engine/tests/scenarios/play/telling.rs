@@ -9,7 +9,7 @@ use model::ids::JobId;
 use model::job::{Job, JobState};
 use model::names::DatasetName;
 use model::work::AttemptSpec;
-use tier0_engine::Effect;
+use tier0_engine::{Effect, Input};
 
 impl Play {
     pub(super) fn tell(&mut self, effect: Effect) {
@@ -63,6 +63,10 @@ impl Play {
                 let words: Vec<&str> = [&*reply.done].into_iter().chain(why).collect();
                 Some(format!("done: {}", words.join("; ")))
             }
+            Effect::List(at) => {
+                assert_eq!(self.asked.replace(at), None, "one question at a time");
+                None
+            }
             Effect::Cancel(token) => Some(format!("end {}", self.names[&token.job])),
             Effect::Reply {
                 reply: Reply::Refused(text),
@@ -79,6 +83,15 @@ impl Play {
             _ => None,
         };
         self.said.extend(words);
+    }
+
+    /// The executor answers what it has: the attempts of these jobs that were sent last.
+    pub(super) fn lists(&mut self, jobs: &str) {
+        let named = jobs.split(',').filter_map(|name| self.specs.get(name));
+        let tokens = named.map(|spec| spec.token).collect();
+        let asked_at = self.asked.take().expect("the engine has asked");
+        let tokens = (jobs != "?").then_some(tokens);
+        self.step(Input::Listed { asked_at, tokens });
     }
 
     fn name(&mut self, job: JobId, pipeline: &str) -> String {
