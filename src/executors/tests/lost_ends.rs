@@ -22,7 +22,7 @@ fn a_program_that_the_spawner_has_twice_not_had_is_lost() {
     arm("spawner.reaped:1:lost").expect("it is a point");
     let mut rig = Rig::new();
     let token = rig.submit(&script("exec sleep 0.2012"));
-    eventually("it runs", || living("0.2012") == 1);
+    rig.wait_started(token);
     eventually("it has ended", || living("0.2012") == 0);
     eventually("the spawner has reaped it", || {
         rig.executor.list() == Some(Vec::new())
