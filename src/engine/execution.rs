@@ -67,6 +67,12 @@ impl Engine {
         }
     }
 
+    /// Whether a job waits for its turn.
+    pub(crate) fn is_queued(&self, job: &Job) -> bool {
+        let (group, latest_start) = self.turn_of(job);
+        self.queue.has(group, latest_start, job.id)
+    }
+
     /// Where a job stands in the queue: a constant of the job.
     fn turn_of(&self, job: &Job) -> (GroupKey, Moment) {
         // Rows of older versions do not say it.

@@ -45,6 +45,10 @@ mod restore;
 mod check;
 mod snapshot;
 mod waits;
+mod stalls;
+mod stuck;
+#[cfg(test)]
+mod stuck_tests;
 mod holdings;
 
 pub use check::Broken;
@@ -74,6 +78,7 @@ use run_work::RunWork;
 use setup::TaskPlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Included, Unbounded};
+use stuck::Detector;
 use timers::Timers;
 
 /// All that an agent knows and decides.
@@ -107,6 +112,7 @@ pub struct Engine {
     queue: Queue,
     timers: Timers,
     reconciler: Reconciler,
+    detector: Detector,
     /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the
     /// attempt is made again.
     reports: BTreeMap<JobId, Box<AttemptReport>>,
@@ -151,6 +157,7 @@ impl Engine {
             queue: Queue::default(),
             timers: Timers::default(),
             reconciler: Reconciler::default(),
+            detector: Detector::default(),
             reports: BTreeMap::new(),
             reading: BTreeSet::new(),
             unproven: BTreeMap::new(),
@@ -165,6 +172,9 @@ impl Engine {
 
     /// Takes one thing that has happened; pushes what must now be done. Never waits, never fails.
     pub fn step(&mut self, now: Moment, input: Input, effects: &mut Vec<Effect>) {
+        if !matches!(input, Input::Tick) {
+            self.stir(now);
+        }
         match input {
             Input::Seen(seen) => self.seen(now, seen, effects),
             Input::News { token, news } => self.news(now, token, news, effects),
@@ -210,12 +220,16 @@ impl Engine {
             }
         }
         self.place(now, effects);
+        self.look_for_stuck(now, effects);
         self.record_changes(effects);
         self.guard(now, effects);
     }
 
     fn fire_timers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         while let Some(timer) = self.timers.pop_due(now) {
+            if timer != timers::Timer::Stuck {
+                self.stir(now);
+            }
             match timer {
                 timers::Timer::Backoff(job) => self.enqueue(job),
                 timers::Timer::Look(run, task) => {
@@ -227,6 +241,7 @@ impl Engine {
                 }
                 timers::Timer::Overdue(run) => self.overdue(now, run, effects),
                 timers::Timer::ReadBack(file) => self.read_again(file, effects),
+                timers::Timer::Stuck => self.stuck_is_due(),
                 timers::Timer::Reconcile => self.reconcile(now, effects),
                 timers::Timer::BlockAge(block) => {
                     self.close_block(now, block, Closing::Aged, effects);

@@ -41,6 +41,13 @@ impl Reconciler {
 }
 
 impl Engine {
+    /// Whether an attempt will be missed: it is counted, and somebody asks for it or has asked.
+    pub(crate) fn is_awaited(&self, id: JobId) -> bool {
+        let next = self.reconciler.next;
+        let asks = next.is_some_and(|at| self.timers.is_set(at, Timer::Reconcile));
+        asks && self.reconciler.out.contains_key(&id)
+    }
+
     /// An attempt of a job goes to the executor.
     pub(crate) fn gone_out(&mut self, now: Moment, id: JobId) {
         self.reconciler.out.insert(id, 0);

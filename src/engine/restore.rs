@@ -118,6 +118,7 @@ impl Engine {
             engine.restore_lumi_work(number);
         }
         engine.restore_ends(now);
+        engine.stir(now);
         engine
     }
 

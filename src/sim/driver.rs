@@ -12,6 +12,7 @@ use crate::world::{Event, World};
 use engine::{Effect, Engine, Input};
 use model::arrival::Checksum;
 use model::command::Reply;
+use model::fact::Fact;
 use model::ids::{Epoch, FileId, Token};
 use model::time::Span;
 use model::units::Bytes;
@@ -35,6 +36,11 @@ impl World {
     fn perform(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Record(fact) => {
+                if let Fact::AlarmIs(alarm) = &fact
+                    && alarm.key.starts_with("stuck/")
+                {
+                    return Err(format!("I8: {}", alarm.text));
+                }
                 self.story.fact(&fact);
                 self.coverage.fact(&self.shadow, &fact);
                 self.shadow.apply(&fact)?;

@@ -163,7 +163,7 @@ impl Executor {
             let mut heard = vec![started];
             if random.per_mille(400) {
                 // It was stuck somewhere on its way: whoever waits for it has given up, or not yet.
-                ended.after = ended.after + Span::from_secs(random.between(20, 400) as i64);
+                ended.after += Span::from_secs(random.between(20, 400) as i64);
                 ended.what = "a completion came minutes late";
                 heard.push(ended);
             } else {

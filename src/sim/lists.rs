@@ -92,7 +92,7 @@ impl World {
         let mut after = Span::from_millis(self.random.between(1, 3_000) as i64);
         if self.random.per_mille(self.faults.late_list) {
             self.story.count("a list came late");
-            after = after + Span::from_secs(self.random.between(20, 120) as i64);
+            after += Span::from_secs(self.random.between(20, 120) as i64);
         }
         self.at(self.now + after, Event::Listed(asked_at, tokens));
     }
@@ -136,10 +136,12 @@ impl World {
             ));
         }
         let goes_on = self.executor.held(self.now).any(|held| held == token);
-        self.story.count(match goes_on {
-            true => "a living attempt was given up",
-            false if self.executor.silent.contains_key(&token) => "found by the reconciler",
-            false => "given up while its end was on its way",
+        self.story.count(if goes_on {
+            "a living attempt was given up"
+        } else if self.executor.silent.contains_key(&token) {
+            "found by the reconciler"
+        } else {
+            "given up while its end was on its way"
         });
         Ok(())
     }
