@@ -192,6 +192,7 @@ fn kind_of(input: &Input) -> &'static str {
         Input::News { .. } => "report",
         Input::Stored { .. } => "commit",
         Input::ReadBack { .. } => "file read back",
+        Input::Listed { .. } => "list",
         Input::Trouble(_) | Input::TroubleOver(_) => "trouble",
         Input::Tick => "tick",
         Input::AttemptsLost(_) | Input::Asked { .. } | Input::Reconfigured { .. } => "question",

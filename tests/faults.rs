@@ -21,6 +21,8 @@ mod programs;
 mod rig;
 #[path = "faults/sources.rs"]
 mod sources;
+#[path = "faults/silence.rs"]
+mod silence;
 #[path = "faults/spool.rs"]
 mod spool;
 #[path = "faults/storage.rs"]

@@ -49,6 +49,13 @@ const FAULTS: &[&str] = &[
     "fell into a black hole",
     "a ghost was ended",
     "lost",
+    "an attempt vanished",
+    "a completion was not heard",
+    "a completion came minutes late",
+    "a silent attempt's wall time was over",
+    "a list was had",
+    "a list could not be had",
+    "found by the reconciler",
     "failed transient",
     "failed memory",
     "failed time",
@@ -113,6 +120,10 @@ const FAULTS: &[&str] = &[
 
 /// What must have come of it at least once in a thousand seeds.
 const MUST_HAPPEN: &[&str] = &[
+    "a list was empty",
+    "a list was short",
+    "a list had what is gone",
+    "a list came late",
     "job done provisionally",
     "merged without a piece",
     "output passed a merge by",
@@ -232,6 +243,7 @@ const PREMISES: &[&str] = &[
     "premise I4: published outputs",
     "premise I14: closed runs",
     "premise I14: runs at work",
+    "premise I8: jobs that are not over",
     "premise blocks: closed blocks",
     "premise cores: attempts out",
     "premise queue: jobs that wait",

@@ -8,6 +8,7 @@ use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use model::alarm::Severity;
 use model::ids::{FileId, Token};
 use model::job::ExitClass;
+use model::time::Moment;
 use model::trouble::{DiskRole, Trouble};
 use model::units::Bytes;
 use model::work::{
@@ -30,6 +31,8 @@ const SUBMIT_MAX: usize = 256;
 pub(crate) enum ExecutorWork {
     Submit(AttemptSpec),
     Cancel(Token),
+    /// What there is, as asked for at that moment.
+    List(Moment),
     Forget(Token),
     Prepare(Arc<AttemptPlan>, u32),
     Release,
@@ -84,31 +87,50 @@ pub(crate) fn executor(
     while work.recv_batch(&mut taken, SUBMIT_MAX, None).is_ok() {
         let mut attempts = Vec::new();
         for item in taken.drain(..) {
+            // Whatever else is asked comes after what was submitted before it.
+            if !matches!(item, ExecutorWork::Submit(_)) {
+                submit(&mut *executor, &mut attempts, engine, clock);
+            }
             match item {
                 ExecutorWork::Submit(spec) => attempts.push(spec),
                 ExecutorWork::Cancel(token) => executor.cancel(&[token]),
+                ExecutorWork::List(asked_at) => {
+                    let tokens = executor.list();
+                    // A closed lane means that the agent stops.
+                    let _ = engine.send(Message::Input(Input::Listed { asked_at, tokens }));
+                }
                 ExecutorWork::Forget(token) => executor.forget(&[token]),
                 ExecutorWork::Prepare(plan, count) => executor.prepare(&plan, count),
                 ExecutorWork::Release => executor.release(),
             }
         }
-        if attempts.is_empty() {
-            continue;
-        }
-        pass(Point::SubmitTaken);
-        let answers = executor.submit(&attempts);
-        pass(Point::Submitted);
-        for (spec, answer) in attempts.iter().zip(answers) {
-            // Unknown: its own news, or the reconciler, will say.
-            if let Submitted::Refused { reason } = answer {
-                let now = clock.now();
-                let report = AttemptReport::failed(ExitClass::Lost, reason, now, now);
-                let news = AttemptNews::Ended(Box::new(report));
-                let _ = engine.send(Message::Input(Input::News {
-                    token: spec.token,
-                    news,
-                }));
-            }
+        submit(&mut *executor, &mut attempts, engine, clock);
+    }
+}
+
+/// Gives attempts to the executor, and says which of them it does not take.
+fn submit(
+    executor: &mut dyn Executor,
+    attempts: &mut Vec<AttemptSpec>,
+    engine: &Sender<Message, Wait>,
+    clock: &Arc<dyn Clock>,
+) {
+    if attempts.is_empty() {
+        return;
+    }
+    pass(Point::SubmitTaken);
+    let answers = executor.submit(attempts);
+    pass(Point::Submitted);
+    for (spec, answer) in attempts.drain(..).zip(answers) {
+        // Unknown: its own news, or the reconciler, will say.
+        if let Submitted::Refused { reason } = answer {
+            let now = clock.now();
+            let report = AttemptReport::failed(ExitClass::Lost, reason, now, now);
+            let news = AttemptNews::Ended(Box::new(report));
+            let _ = engine.send(Message::Input(Input::News {
+                token: spec.token,
+                news,
+            }));
         }
     }
 }

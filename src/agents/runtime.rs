@@ -496,6 +496,7 @@ impl Runtime {
                 Effect::Cancel(_)
                 | Effect::CopySource(_)
                 | Effect::Unlink(_)
+                | Effect::List(_)
                 | Effect::Release
                 | Effect::Observe(_)
                 | Effect::Reply { .. }
@@ -543,6 +544,7 @@ impl Runtime {
             Effect::CopySource(_) => pass(Point::ReleaseCopy),
             Effect::Unlink(_) => pass(Point::ReleaseUnlink),
             Effect::Observe(_)
+            | Effect::List(_)
             | Effect::Record(_)
             | Effect::Store(_)
             | Effect::ReadBack(..)
@@ -553,6 +555,7 @@ impl Runtime {
                 if self.stopping.is_some() => {}
             Effect::Start(spec) => self.do_executor(ExecutorWork::Submit(spec)),
             Effect::Cancel(token) => self.do_executor(ExecutorWork::Cancel(token)),
+            Effect::List(asked_at) => self.do_executor(ExecutorWork::List(asked_at)),
             Effect::Release => self.do_executor(ExecutorWork::Release),
             Effect::Observe(observation) => self.observe(&observation),
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),

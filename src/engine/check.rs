@@ -173,7 +173,7 @@ impl Engine {
     /// Counters agree with what they count.
     fn check_counts(&self, broken: &mut Vec<Broken>) {
         let mut live: BTreeMap<(RunNumber, usize), u32> = BTreeMap::new();
-        let (mut cores, mut ready) = (0, BTreeSet::new());
+        let (mut cores, mut ready, mut out) = (0, BTreeSet::new(), BTreeSet::new());
         for job in self.jobs.values() {
             let Some(index) = self.plan_of(job) else {
                 continue;
@@ -184,6 +184,7 @@ impl Engine {
             match job.state {
                 JobState::Sent { .. } | JobState::Running { .. } => {
                     cores += self.needs_of(job, index).cores;
+                    out.insert(job.id);
                 }
                 JobState::Ready { .. } => {
                     ready.insert(job.id);
@@ -195,6 +196,14 @@ impl Engine {
             let what = format!("{cores} cores are used, {} are counted", self.cores_used);
             broken.push(Broken {
                 invariant: "cores",
+                what,
+            });
+        }
+        let awaited: BTreeSet<JobId> = self.reconciler.out().collect();
+        if out != awaited {
+            let what = format!("{} attempts are out, {} awaited", out.len(), awaited.len());
+            broken.push(Broken {
+                invariant: "out",
                 what,
             });
         }

@@ -71,21 +71,25 @@ impl Engine {
     }
 
     fn ask_splitter(&mut self, now: Moment, number: RunNumber, index: usize) -> Cut {
+        let work = self.runs.get_mut(&number);
+        if let Some(task) = work.and_then(|work| work.tasks.get_mut(&index)) {
+            task.sort();
+        }
+        self.would_cut(now, number, index)
+    }
+
+    /// What the splitter makes of a window that is in order.
+    pub(crate) fn would_cut(&self, now: Moment, number: RunNumber, index: usize) -> Cut {
         let plan = &self.plans[index];
         let cost = self.cost_of(index);
-        let Some(work) = self.runs.get_mut(&number) else {
+        let work = self.runs.get(&number);
+        let Some((work, task)) = work.and_then(|work| Some((work, work.tasks.get(&index)?))) else {
             return Cut::default();
         };
-        let Some(task) = work.tasks.get_mut(&index) else {
-            return Cut::default();
-        };
-        task.sort();
         let Some(first) = task.items.first().map(|item| item.lumi) else {
             return Cut::default();
         };
         let harvested = self.harvested(number, index);
-        let work = &self.runs[&number];
-        let task = &work.tasks[&index];
         let (frontier, split_active) = match &plan.upstream {
             None => (
                 work.streams

@@ -7,7 +7,7 @@ use model::ids::{FileId, RunNumber, Token};
 use model::job::Stamps;
 use model::names::TaskPath;
 use model::source::{CopyOrder, UnlinkOrder};
-use model::time::Span;
+use model::time::{Moment, Span};
 use model::work::{AttemptPlan, AttemptSpec, CommitPlan, Location};
 use std::sync::Arc;
 
@@ -30,6 +30,9 @@ pub enum Effect {
     CopySource(CopyOrder),
     /// Remove a source, and its sidecar with it. That it is released is durable by then.
     Unlink(UnlinkOrder),
+    /// Ask the executor for everything that it has. Named by when it was asked for, because what is
+    /// sent later need not be in it. Waits as a start does, so that it comes after those before it.
+    List(Moment),
     /// A run has begun: start so many workers of this task ahead.
     Prepare(Arc<AttemptPlan>, u32),
     /// No run is open any more: nothing needs to be kept ready.

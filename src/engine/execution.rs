@@ -67,6 +67,12 @@ impl Engine {
         }
     }
 
+    /// Whether a job waits for its turn.
+    pub(crate) fn is_queued(&self, job: &Job) -> bool {
+        let (group, latest_start) = self.turn_of(job);
+        self.queue.has(group, latest_start, job.id)
+    }
+
     /// Where a job stands in the queue: a constant of the job.
     fn turn_of(&self, job: &Job) -> (GroupKey, Moment) {
         // Rows of older versions do not say it.
@@ -126,6 +132,7 @@ impl Engine {
         job.stamps.reported = None;
         self.cores_used += self.needs_of(&self.jobs[&id], index).cores;
         self.changed_jobs.insert(id);
+        self.gone_out(now, id);
         let spec = self.attempt_spec(&self.jobs[&id], index);
         let recipe = self.recipe_of(&spec);
         if let Some(job) = self.jobs.get_mut(&id) {
@@ -334,7 +341,9 @@ impl Engine {
         })
     }
 
+    /// The executor has nothing of a job any more, and its cores are free.
     pub(crate) fn free_cores(&mut self, id: JobId) {
+        self.come_back(id);
         let job = self.jobs.get(&id);
         if let Some((job, index)) = job.and_then(|job| Some((job, self.plan_of(job)?))) {
             let cores = self.needs_of(job, index).cores;

@@ -7,6 +7,7 @@ use model::command::Order;
 use model::ids::{FileId, JobId, Token};
 use model::names::FileName;
 use model::source::SourceNews;
+use model::time::Moment;
 use model::trouble::Trouble;
 use model::units::Bytes;
 use model::work::{AttemptNews, CommitFailure, StoredOutput};
@@ -44,6 +45,13 @@ pub enum Input {
         file: FileId,
         /// What.
         news: SourceNews,
+    },
+    /// The executor was asked for everything that it has.
+    Listed {
+        /// When it was asked for, as [`crate::Effect::List`] says.
+        asked_at: Moment,
+        /// The attempts that wait or run there; none if it cannot say.
+        tokens: Option<Vec<Token>>,
     },
     /// After a restart: these jobs' attempts ended with the older epoch.
     AttemptsLost(Vec<JobId>),

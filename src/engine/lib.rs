@@ -25,6 +25,7 @@ mod overdue;
 mod cutting;
 pub mod dispatch;
 mod execution;
+mod reconciler;
 mod harvests;
 mod outputs;
 mod verification;
@@ -45,6 +46,10 @@ mod restore;
 mod check;
 mod snapshot;
 mod waits;
+mod stalls;
+mod stuck;
+#[cfg(test)]
+mod stuck_tests;
 mod holdings;
 
 pub use check::Broken;
@@ -72,11 +77,13 @@ use model::ruling::Ruling;
 use model::time::Moment;
 use model::trouble::{DISK, Trouble, is_trouble};
 use model::work::AttemptReport;
+use reconciler::Reconciler;
 use run_work::RunWork;
 use setup::TaskPlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Included, Unbounded};
 use std::sync::Arc;
+use stuck::Detector;
 use timers::Timers;
 
 /// All that an agent knows and decides.
@@ -110,6 +117,8 @@ pub struct Engine {
     rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
     queue: Queue,
     timers: Timers,
+    reconciler: Reconciler,
+    detector: Detector,
     /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the
     /// attempt is made again.
     reports: BTreeMap<JobId, Box<AttemptReport>>,
@@ -155,6 +164,8 @@ impl Engine {
             rulings: BTreeMap::new(),
             queue: Queue::default(),
             timers: Timers::default(),
+            reconciler: Reconciler::default(),
+            detector: Detector::default(),
             reports: BTreeMap::new(),
             reading: BTreeSet::new(),
             unproven: BTreeMap::new(),
@@ -170,12 +181,16 @@ impl Engine {
 
     /// Takes one thing that has happened; pushes what must now be done. Never waits, never fails.
     pub fn step(&mut self, now: Moment, input: Input, effects: &mut Vec<Effect>) {
+        if !matches!(input, Input::Tick) {
+            self.stir(now);
+        }
         match input {
             Input::Seen(seen) => self.seen(now, seen, effects),
             Input::News { token, news } => self.news(now, token, news, effects),
             Input::Stored { token, result } => self.stored(now, token, result, effects),
             Input::ReadBack { file, result } => self.was_read(now, file, result, effects),
             Input::Source { file, news } => self.source_news(now, file, news, effects),
+            Input::Listed { asked_at, tokens } => self.listed(now, asked_at, tokens, effects),
             Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
             Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
             Input::Reconfigured {
@@ -217,12 +232,16 @@ impl Engine {
         self.place(now, effects);
         self.release_sources(now, effects);
         self.order_sources(now, effects);
+        self.look_for_stuck(now, effects);
         self.record_changes(effects);
         self.guard(now, effects);
     }
 
     fn fire_timers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         while let Some(timer) = self.timers.pop_due(now) {
+            if timer != timers::Timer::Stuck {
+                self.stir(now);
+            }
             match timer {
                 timers::Timer::Backoff(job) => self.enqueue(job),
                 timers::Timer::Look(run, task) => {
@@ -236,6 +255,8 @@ impl Engine {
                 timers::Timer::ReadBack(file) => self.read_again(file, effects),
                 timers::Timer::Source(file) => self.source_again(now, file),
                 timers::Timer::Release(run) => self.look_at_sources(run),
+                timers::Timer::Stuck => self.stuck_is_due(),
+                timers::Timer::Reconcile => self.reconcile(now, effects),
                 timers::Timer::BlockAge(block) => {
                     self.close_block(now, block, Closing::Aged, effects);
                 }

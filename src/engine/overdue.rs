@@ -43,7 +43,12 @@ impl Engine {
                 .flatten()
         });
         let wait = shortest.min().unwrap_or(MISSING_ALARM_AFTER);
-        if self.alarms.contains_key(&silent_key(number)) {
+        // What an alarm says may be over now: once a batch somebody looks at once.
+        let is_looked_at = || {
+            let next = self.timers.first(Timer::Overdue(number));
+            next.is_some_and(|at| at <= now)
+        };
+        if self.is_told_overdue(number) && !is_looked_at() {
             self.timers.set(now, Timer::Overdue(number));
         }
         let Some(work) = self.runs.get_mut(&number) else {
@@ -55,6 +60,16 @@ impl Engine {
             work.looks_at = Some(at);
             self.timers.set(at, Timer::Overdue(number));
         }
+    }
+
+    /// Whether an alarm says that something of a run has not come in time.
+    fn is_told_overdue(&self, number: RunNumber) -> bool {
+        let missing = format!("lumis-missing/{number}/");
+        let mut from = self.alarms.range(missing.clone()..);
+        let is_missing = from
+            .next()
+            .is_some_and(|(key, _)| key.starts_with(&missing));
+        is_missing || self.alarms.contains_key(&silent_key(number))
     }
 
     /// Says what is overdue in a run, lets time-outs speak, and looks again when the next is due.

@@ -119,6 +119,7 @@ impl Engine {
             engine.restore_lumi_work(number);
         }
         engine.restore_ends(now);
+        engine.stir(now);
         engine
     }
 
@@ -272,6 +273,7 @@ impl Engine {
                 }
                 if matches!(state, JobState::Sent { .. } | JobState::Running { .. }) {
                     self.cores_used += self.needs_of(&job, index).cores;
+                    self.gone_out(now, id);
                 }
             }
             self.learn_from(&job);

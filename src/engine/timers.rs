@@ -20,6 +20,10 @@ pub(crate) enum Timer {
     Source(FileId),
     /// More sources of a run may be released than one step takes.
     Release(RunNumber),
+    /// The executor is to be asked what it has, or more of what is lost is to be given up.
+    Reconcile,
+    /// Somebody looks whether anything stands still for no reason.
+    Stuck,
     /// A block has been open for as long as a block may be.
     BlockAge(BlockId),
 }
@@ -28,15 +32,19 @@ pub(crate) enum Timer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     due: BTreeSet<(Moment, Timer)>,
+    /// The same, by what they are for.
+    by_kind: BTreeSet<(Timer, Moment)>,
 }
 
 impl Timers {
     pub(crate) fn set(&mut self, at: Moment, timer: Timer) {
         self.due.insert((at, timer));
+        self.by_kind.insert((timer, at));
     }
 
     /// Forgets one; says whether it was set.
     pub(crate) fn cancel(&mut self, at: Moment, timer: Timer) -> bool {
+        self.by_kind.remove(&(timer, at));
         self.due.remove(&(at, timer))
     }
 
@@ -50,6 +58,20 @@ impl Timers {
         if *at > now {
             return None;
         }
-        self.due.pop_first().map(|(_, timer)| timer)
+        let (at, timer) = self.due.pop_first()?;
+        self.by_kind.remove(&(timer, at));
+        Some(timer)
+    }
+
+    /// Whether one is set for that moment.
+    pub(crate) fn is_set(&self, at: Moment, timer: Timer) -> bool {
+        self.due.contains(&(at, timer))
+    }
+
+    /// When one of this kind comes next.
+    pub(crate) fn first(&self, timer: Timer) -> Option<Moment> {
+        let of_kind = self.by_kind.range((timer, Moment(i64::MIN))..);
+        let mut of_kind = of_kind.take_while(|(of, _)| *of == timer);
+        of_kind.next().map(|(_, at)| *at)
     }
 }

@@ -134,11 +134,11 @@ impl Engine {
         waits
     }
 
-    /// A job that is parked, or pauses, and its run with it.
+    /// A job that is parked, or pauses, or whose outputs are on their way, and its run with it.
     fn wait_that_holds_run(&self, job: &Job, now: Moment) -> Option<Wait> {
         let holds = match job.state {
             JobState::Ready { not_before, .. } => not_before > now,
-            JobState::Parked { .. } => true,
+            JobState::Parked { .. } | JobState::Committing { .. } => true,
             _ => false,
         };
         let waits = holds.then(|| self.waits_of_job(job, now));
@@ -197,7 +197,7 @@ impl Engine {
     }
 
     /// Why a run is not closed.
-    fn waits_for_data(&self, number: RunNumber) -> Vec<Wait> {
+    pub(crate) fn waits_for_data(&self, number: RunNumber) -> Vec<Wait> {
         let work = &self.runs[&number];
         if work.run.state.is_closed() {
             return Vec::new();

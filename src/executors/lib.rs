@@ -14,6 +14,7 @@ mod job_file;
 mod judge;
 mod keeper;
 mod launcher;
+mod listing;
 mod limits;
 mod local;
 mod report;

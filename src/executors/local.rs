@@ -16,6 +16,7 @@ use crate::job_file::Places;
 use crate::judge::{Cause, Seen, oom_kills, refusal, signal_of};
 use crate::launcher::{Launcher, resolve};
 use crate::limits::LocalLimits;
+use crate::listing::Listings;
 use crate::state::{Ending, Gone, Place, Process, State};
 use crate::wire::{End, Force, Frames, Reply, Request, Start};
 use model::ids::{Epoch, Token};
@@ -28,7 +29,7 @@ use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec};
 use ports::clock::Clock;
 use ports::disk::Disk;
 use ports::executor::{Capabilities, Executor, NewsSink, Status, Submitted};
-use ports::failpoint::{Point, pass};
+use ports::failpoint::{Point, is_lost, pass};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,7 @@ pub(crate) struct Shared {
     programs: Mutex<HashMap<String, PathBuf>>,
     /// Processes that the kernel had ended for want of memory when last looked.
     oom_seen: AtomicU64,
+    pub(crate) listings: Listings,
     /// Somebody could not write to the work disk.
     pub(crate) disk_doubted: AtomicBool,
     /// The keeper, which sleeps while nothing runs; set by itself when it begins.
@@ -138,6 +140,7 @@ impl LocalExecutor {
             launcher: Mutex::new(None),
             programs: Mutex::new(HashMap::new()),
             oom_seen: AtomicU64::new(oom_kills()),
+            listings: Listings::default(),
             disk_doubted: AtomicBool::new(false),
             keeper: OnceLock::new(),
             closing: AtomicBool::new(false),
@@ -237,6 +240,10 @@ impl Executor for LocalExecutor {
             .collect()
     }
 
+    fn list(&mut self) -> Option<Vec<Token>> {
+        self.shared.list()
+    }
+
     fn cancel(&mut self, tokens: &[Token]) {
         for token in tokens {
             self.shared.cancel(*token);
@@ -252,7 +259,10 @@ impl Executor for LocalExecutor {
     fn forget(&mut self, tokens: &[Token]) {
         for token in tokens {
             // What failed was put away when it ended, as was what made no outputs.
-            let left = self.shared.state().left.remove(token);
+            let mut state = self.shared.state();
+            state.told.remove(token);
+            let left = state.left.remove(token);
+            drop(state);
             if let Some((folder, again)) = left {
                 self.shared.clear(folder, again);
             }
@@ -288,8 +298,7 @@ impl Shared {
     }
 
     pub(crate) fn tell(&self, token: Token, news: AttemptNews) {
-        if !self.is_closing() {
-            pass(Point::NewsTelling);
+        if !self.is_closing() && !is_lost(Point::NewsTelling) {
             self.options.sink.news(token, news);
             pass(Point::NewsTold);
         }
@@ -341,7 +350,7 @@ impl Shared {
             Ok(program) => program,
             Err(reason) => {
                 let report = AttemptReport::failed(ExitClass::Program, reason, sent_at, sent_at);
-                self.tell(spec.token, AttemptNews::Ended(Box::new(report)));
+                self.tell_end(spec.token, report);
                 return Submitted::Accepted;
             }
         };
@@ -510,6 +519,7 @@ impl Shared {
                     self.signal(key, Force::Kill);
                 }
             }
+            Reply::Listed { number, keys } => self.listings.answered(number, keys),
             Reply::Failed { key, errno, reason } => self.not_started(key, errno, &reason, now),
             Reply::Ended { key, end } => {
                 pass(Point::EndHeard);
@@ -566,7 +576,7 @@ impl Shared {
         self.process_over(process, report);
     }
 
-    fn process_over(&self, process: &Process, mut report: AttemptReport) {
+    pub(crate) fn process_over(&self, process: &Process, mut report: AttemptReport) {
         self.state().places.remove(&process.token);
         let mut folder = process.folder.clone();
         if !report.outputs.is_empty() {
@@ -587,7 +597,7 @@ impl Shared {
             }
         }
         self.put_away(process.token, &folder, &report, true);
-        self.tell(process.token, AttemptNews::Ended(Box::new(report)));
+        self.tell_end(process.token, report);
     }
 
     /// Folders without outputs to commit are needed no more; others when they are forgotten.
@@ -658,17 +668,5 @@ fn absolute(path: &Path) -> Result<PathBuf, ExecutorError> {
     match absolute.to_str() {
         Some(_) => Ok(absolute),
         None => Err(ExecutorError::NotText { path: absolute }),
-    }
-}
-
-impl State {
-    /// Whether there is nothing to keep an eye on.
-    pub(crate) fn is_still(&self) -> bool {
-        self.processes.is_empty() && self.workers.is_empty()
-    }
-
-    pub(crate) fn take_key(&mut self) -> u64 {
-        self.next_key += 1;
-        self.next_key
     }
 }

@@ -14,7 +14,7 @@
 
 use crate::census::{self, EMPTY_LOOKS, EMPTY_PAUSE, Environment};
 use crate::wire::{self, End, Force, Frames, Reply, Request, Start};
-use ports::failpoint::{self, Point, pass};
+use ports::failpoint::{self, Point, is_lost, pass};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getpgid, getpid,
@@ -170,6 +170,14 @@ impl Yard {
                         end_group(pid, force);
                     }
                 }
+                Request::List { number } => {
+                    let table = self.table();
+                    let running = table.leaders.values().map(|leader| leader.key);
+                    let ending = table.ending.iter().map(|ending| ending.key);
+                    let keys = running.chain(ending).collect();
+                    drop(table);
+                    self.reply(&[Reply::Listed { number, keys }]);
+                }
             }
         }
     }
@@ -235,7 +243,9 @@ impl Yard {
             let replies = table.settle(no_orphans);
             drop(table);
             if !replies.is_empty() {
-                pass(Point::SpawnerReaped);
+                if is_lost(Point::SpawnerReaped) {
+                    continue;
+                }
                 self.reply(&replies);
                 pass(Point::SpawnerToldEnd);
             }

@@ -9,7 +9,7 @@ use model::ids::{LumiNumber, Token};
 use model::resource::Needs;
 use model::time::Moment;
 use model::units::Bytes;
-use model::work::AttemptPlan;
+use model::work::{AttemptPlan, AttemptReport};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -29,10 +29,27 @@ pub(crate) struct State {
     /// Folders of attempts that are over and whose outputs may still lie in them, and whether
     /// another attempt may have the folder.
     pub(crate) left: HashMap<Token, (PathBuf, bool)>,
+    /// How attempts have ended that are not forgotten, and when that was told: should nobody have
+    /// heard it, it is said again.
+    pub(crate) told: BTreeMap<Token, (Moment, AttemptReport)>,
+    /// From how many of the spawner's lists in a row a program was absent that should be there.
+    pub(crate) absences: BTreeMap<u64, u32>,
     /// The keeper sleeps until something runs.
     pub(crate) keeper_sleeps: bool,
     /// The key that the next program gets.
     pub(crate) next_key: u64,
+}
+
+impl State {
+    /// Whether there is nothing to keep an eye on.
+    pub(crate) fn is_still(&self) -> bool {
+        self.processes.is_empty() && self.workers.is_empty()
+    }
+
+    pub(crate) fn take_key(&mut self) -> u64 {
+        self.next_key += 1;
+        self.next_key
+    }
 }
 
 /// Where an attempt is.

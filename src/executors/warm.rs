@@ -13,7 +13,7 @@ use crate::state::{Blame, Ending, Gone, Place, PoolKey, State, Task, Worker};
 use crate::wire::{End, Force, Request, Start};
 use model::ids::Token;
 use model::job::ExitClass;
-use model::work::{AttemptNews, AttemptPlan, AttemptReport, AttemptSpec};
+use model::work::{AttemptPlan, AttemptReport, AttemptSpec};
 use ports::executor::Submitted;
 use ports::failpoint::{Point, pass};
 use serde::Deserialize;
@@ -564,7 +564,7 @@ impl Shared {
             // The worker stays, and may still have something of it open.
             self.put_away(task.token, folder, &report, false);
         }
-        self.tell(task.token, AttemptNews::Ended(Box::new(report)));
+        self.tell_end(task.token, report);
     }
 }
 

@@ -36,6 +36,11 @@ pub(crate) enum Request {
         /// Which.
         force: Force,
     },
+    /// Say what there is.
+    List {
+        /// The number of the question.
+        number: u64,
+    },
 }
 
 /// A program to start.
@@ -82,6 +87,13 @@ pub(crate) enum Reply {
         errno: Option<i32>,
         /// What the system said.
         reason: String,
+    },
+    /// What there is, now that everything before the question was done.
+    Listed {
+        /// The number of the question.
+        number: u64,
+        /// Programs of which something is left.
+        keys: Vec<u64>,
     },
     /// The program and everything it started are gone.
     Ended {

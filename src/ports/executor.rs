@@ -77,6 +77,11 @@ pub trait Executor: Send {
     /// Asks after attempts; one answer for each, in order.
     fn status(&mut self, tokens: &[Token]) -> Vec<Status>;
 
+    /// Everything that it has: the attempts that wait or run there, as it finds them there and not
+    /// as it was told. Says again how those have ended that it knows of and that are not forgotten.
+    /// None if that cannot be said now: that changes nothing.
+    fn list(&mut self) -> Option<Vec<Token>>;
+
     /// Ends attempts with everything they started. The end is reported as news like any other.
     fn cancel(&mut self, tokens: &[Token]);
 

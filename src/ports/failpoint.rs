@@ -1,21 +1,24 @@
 //! Failpoints: places where a process can be made to end as if somebody had pulled its plug, to
 //! show that whatever it was about is neither lost nor done twice.
 //!
-//! In: `TIER0_FAILPOINT=NAME[:HIT]` in the environment of `tier0 serve`. Out: at the HITth passing
-//! of that point the process kills itself; no destructor runs, nothing is flushed. With `none` as
-//! the name the points are only counted, and told at the end. Without the variable a point costs
+//! In: `TIER0_FAILPOINT=NAME[:HIT[:lost]]` in the environment of `tier0 serve`. Out: at the HITth
+//! passing of that point the process kills itself; no destructor runs, nothing is flushed. With
+//! `lost` it goes on, and what is said at that point is lost, where [`is_lost`] asks. With `none`
+//! as the name the points are only counted, and told at the end. Without the variable a point costs
 //! one relaxed load and a branch that is never taken (`cargo bench --bench failpoint`). This list
 //! is the whole list: the test over all points goes through it and fails for one that nobody
 //! passes. Must never decide anything else.
 
 use rustix::process::{Signal, getpid, kill_process};
 use std::io::Write;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The variable that names a point.
 pub const VARIABLE: &str = "TIER0_FAILPOINT";
 /// The name that only counts.
 pub const NONE: &str = "none";
+/// The word behind a point at which something is lost instead of everything.
+const LOST: &str = "lost";
 /// Points of the spawner's process begin with this.
 const SPAWNER: &str = "spawner.";
 
@@ -29,6 +32,8 @@ const COUNTING: u32 = u32::MAX;
 static ARMED: AtomicU32 = AtomicU32::new(OFF);
 /// At which passing of the point the process ends. Written before `ARMED`.
 static HIT: AtomicU32 = AtomicU32::new(1);
+/// Whether only what is said at the point is lost. Written before `ARMED`.
+static LOSES: AtomicBool = AtomicBool::new(false);
 /// How often each point was passed; written by whoever passes it.
 static PASSED: [AtomicU32; Point::ALL.len()] = [const { AtomicU32::new(0) }; Point::ALL.len()];
 
@@ -366,13 +371,22 @@ pub fn pass(point: Point) {
     }
 }
 
+/// Passes a point at which something is said: whether that is lost because somebody asked for it.
+#[inline]
+pub fn is_lost(point: Point) -> bool {
+    ARMED.load(Ordering::Relaxed) != OFF && pass_armed(point)
+}
+
 #[cold]
 #[inline(never)]
-fn pass_armed(point: Point) {
+fn pass_armed(point: Point) -> bool {
     let passed = PASSED[point as usize].fetch_add(1, Ordering::Relaxed) + 1;
-    if ARMED.load(Ordering::Relaxed) == point as u32 + 1 && passed == HIT.load(Ordering::Relaxed) {
+    let met =
+        ARMED.load(Ordering::Relaxed) == point as u32 + 1 && passed == HIT.load(Ordering::Relaxed);
+    if met && !LOSES.load(Ordering::Relaxed) {
         end(point);
     }
+    met
 }
 
 /// Ends this process as SIGKILL does.
@@ -395,9 +409,13 @@ pub fn arm_from_environment() -> Result<Option<String>, String> {
     }
 }
 
-/// Arms a point: `NAME` or `NAME:HIT`.
+/// Arms a point: `NAME`, `NAME:HIT` or `NAME:HIT:lost`.
 pub fn arm(text: &str) -> Result<String, String> {
     let (name, hit) = text.split_once(':').unwrap_or((text, "1"));
+    let (hit, loses) = match hit.split_once(':') {
+        Some((hit, LOST)) => (hit, true),
+        _ => (hit, false),
+    };
     let hit: u32 = hit
         .parse()
         .ok()
@@ -410,6 +428,7 @@ pub fn arm(text: &str) -> Result<String, String> {
         point as u32 + 1
     };
     HIT.store(hit, Ordering::Relaxed);
+    LOSES.store(loses, Ordering::Relaxed);
     ARMED.store(number, Ordering::Release);
     Ok(format!(
         "{VARIABLE}={text}: this process is a test and may end at any moment"
@@ -436,7 +455,9 @@ pub fn for_spawner() -> Option<String> {
         .starts_with(SPAWNER)
         .then(|| HIT.swap(0, Ordering::Relaxed));
     let hit = hit.filter(|hit| *hit > 0)?;
-    Some(format!("{}:{hit}", point.name()))
+    let lost = LOSES.load(Ordering::Relaxed);
+    let lost = if lost { ":lost" } else { "" };
+    Some(format!("{}:{hit}{lost}", point.name()))
 }
 
 /// Says how often each point was passed, if points are counted: `failpoint: NAME HITS` a line.

@@ -105,6 +105,8 @@ fn varied(
         let task = Arc::make_mut(task);
         task.early = random.per_mille(700);
         task.needs.cores = random.between(1, 2) as u32;
+        // Shorter and longer than it takes to miss an attempt.
+        task.needs.wall = Span::from_secs(random.between(40, 1_200) as i64);
         task.upload_wait = UPLOAD_WAIT;
         task.retry.on_same_failure = reaction(Reaction::Retry, harsh, random);
         if harsh && random.per_mille(200) {

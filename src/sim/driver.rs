@@ -5,6 +5,7 @@
 //! In come inputs, out come effects performed on models. Whatever the engine says is applied to a
 //! shadow of the store at once, so that the law of D4 can be asked at every turn.
 
+use crate::executor::Silence;
 use crate::random::{mix, mix_text};
 use crate::store::{Batch, Committed, Trouble};
 use crate::world::{Event, World};
@@ -40,6 +41,11 @@ impl World {
     fn perform(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Record(fact) => {
+                if let Fact::AlarmIs(alarm) = &fact
+                    && alarm.key.starts_with("stuck/")
+                {
+                    return Err(format!("I8: {}", alarm.text));
+                }
                 if !self.quiet {
                     self.story.fact(&fact);
                     self.story.tell_fact(self.now, &self.shadow, &fact);
@@ -152,6 +158,11 @@ impl World {
             .executor
             .begin(self.now, &spec, data_seed, &faults, chance)?;
         self.attempts.insert(token, (spec, number));
+        match self.executor.silent.get(&token) {
+            Some(Silence::Vanished) => self.story.count("an attempt vanished"),
+            Some(Silence::Unheard) => self.story.count("a completion was not heard"),
+            None => {}
+        }
         for news in coming {
             if let AttemptNews::Ended(report) = &news.news
                 && (report.class != ExitClass::Ok || SPOILT.contains(&news.what))
@@ -371,6 +382,7 @@ impl World {
                 Effect::Cancel(token) => self.cancel(token),
                 Effect::CopySource(order) => self.copy_source(order)?,
                 Effect::Unlink(order) => self.unlink(&order)?,
+                Effect::List(asked_at) => self.list(asked_at),
                 _ => {}
             }
         }

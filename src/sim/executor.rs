@@ -72,6 +72,19 @@ pub(crate) struct Executor {
     costly: BTreeMap<JobId, u32>,
     /// Attempts that a place holds, and until when.
     held: BTreeMap<Token, Moment>,
+    /// Attempts of which nobody will say how they ended, or only when it is too late.
+    pub(crate) silent: BTreeMap<Token, Silence>,
+    /// From how many good lists in a row each attempt was absent that should have been in them.
+    pub(crate) absences: BTreeMap<Token, u32>,
+}
+
+/// Why nothing is heard of how an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// It is gone.
+    Vanished,
+    /// What it said was lost, or is stuck somewhere.
+    Unheard,
 }
 
 /// News of an attempt, and how long it takes to come.
@@ -124,14 +137,64 @@ impl Executor {
         }
         report.started_at = started_at;
         report.ended_at = ended_at;
-        self.held.insert(spec.token, ended_at);
         let started = Coming {
             after: starts,
             news: AttemptNews::Started { at: started_at },
             what: "started",
         };
-        let ended = coming(ended_at.since(now), report, what);
+        let token = spec.token;
+        let random = &mut chance.random("silence", key);
+        if chance.of("vanished", key, faults.vanished) {
+            ended_at = now + Span(random.between(1, ended_at.since(now).0 as u64) as i64);
+            self.held.insert(token, ended_at);
+            self.silent.insert(token, Silence::Vanished);
+            let started = Some(started).filter(|_| started_at <= ended_at);
+            let mut heard: Vec<Coming> = started.into_iter().collect();
+            heard.extend(self.last_words(now, spec, ended_at.since(now), faults, random));
+            return Ok(disturbed(heard, key, faults, chance));
+        }
+        self.held.insert(token, ended_at);
+        let mut ended = coming(ended_at.since(now), report, what);
+        if chance.of("unheard", key, faults.unheard) {
+            self.silent.insert(token, Silence::Unheard);
+            let mut heard = vec![started];
+            if random.per_mille(400) {
+                // It was stuck somewhere on its way: whoever waits for it has given up, or not yet.
+                ended.after += Span::from_secs(random.between(20, 400) as i64);
+                ended.what = "a completion came minutes late";
+                heard.push(ended);
+            } else {
+                heard.extend(self.last_words(now, spec, ended.after, faults, random));
+            }
+            return Ok(disturbed(heard, key, faults, chance));
+        }
         Ok(disturbed(vec![started, ended], key, faults, chance))
+    }
+
+    /// What may be said after its wall time of an attempt that nobody has heard of since.
+    fn last_words(
+        &mut self,
+        now: Moment,
+        spec: &AttemptSpec,
+        gone_after: Span,
+        faults: &Faults,
+        random: &mut Random,
+    ) -> Option<Coming> {
+        if !random.per_mille(500) {
+            return None;
+        }
+        let class = if self.may_fail(spec.token.job, faults) {
+            ExitClass::Time
+        } else {
+            ExitClass::Lost
+        };
+        let after = gone_after.max(spec.needs.wall);
+        let report = failed(class, "its wall time is over", now + after);
+        Some(coming(
+            after,
+            report,
+            "a silent attempt's wall time was over",
+        ))
     }
 
     /// Whether another failure of this job leaves it an attempt.

@@ -8,6 +8,7 @@
 
 use crate::executor::Pace;
 use crate::random::Random;
+use model::time::Span;
 
 /// Rates in thousandths, and switches.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +43,20 @@ pub(crate) struct Faults {
     pub(crate) refused: u64,
     /// An attempt's node goes and nobody says so, per attempt.
     pub(crate) ghost: u64,
+    /// An attempt vanishes from its place and nobody says so, per attempt.
+    pub(crate) vanished: u64,
+    /// An attempt ends and nobody hears of it, per attempt.
+    pub(crate) unheard: u64,
+    /// Nobody can say what there is, per list.
+    pub(crate) no_list: u64,
+    /// A list comes so late that others should have been asked for, per list.
+    pub(crate) late_list: u64,
+    /// A list lacks attempts that go on, per list.
+    pub(crate) short_list: u64,
+    /// A list has attempts that are gone, per list.
+    pub(crate) stale_list: u64,
+    /// How much longer than the steps of a seed the faults last: long enough for lists.
+    pub(crate) lasts: Span,
     /// An attempt fails so that another may help, per attempt.
     pub(crate) transient: u64,
     /// An attempt is lost with its executor, per attempt.
@@ -130,6 +145,13 @@ impl Faults {
             black_hole: false,
             refused: rate(100),
             ghost: rate(60),
+            vanished: rate(60),
+            unheard: rate(100),
+            no_list: rate(400),
+            late_list: rate(300),
+            short_list: rate(600),
+            stale_list: rate(500),
+            lasts: Span::ZERO,
             transient: rate(300),
             lost: rate(100),
             permanent: rate(160),
@@ -165,6 +187,9 @@ impl Faults {
         faults.black_hole = random.per_mille(250);
         faults.any_order = random.per_mille(500);
         faults.release = u64::from(random.per_mille(500));
+        if random.per_mille(300) {
+            faults.lasts = Span::from_secs(random.between(60, 300) as i64);
+        }
         if harsh { faults } else { faults.gentle() }
     }
 

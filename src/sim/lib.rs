@@ -16,6 +16,7 @@ mod disk;
 mod driver;
 mod executor;
 mod facts;
+mod lists;
 mod faults;
 mod operators;
 mod orders;

@@ -96,6 +96,7 @@ impl World {
         self.story.count("everything was checked");
         self.coverage.checked(&self.engine);
         self.check_engine()?;
+        self.check_reasons()?;
         self.check_closed_runs()?;
         self.check_block_ages()?;
         self.check_verified()?;
@@ -113,6 +114,14 @@ impl World {
                 "D16: attempt {token} goes on, and nobody waits for it"
             )),
             None => Ok(()),
+        }
+    }
+
+    /// I8: everything that is not over has a reason, and what has none is told.
+    fn check_reasons(&self) -> Result<(), String> {
+        match self.engine.check_live(self.now).first() {
+            None => Ok(()),
+            Some(broken) => Err(format!("{}: {}", broken.invariant, broken.what)),
         }
     }
 

@@ -203,7 +203,11 @@ impl World {
                     }
                     old
                 }
-                Event::Committed(..) | Event::Read(..) | Event::Source(..) | Event::Wake => false,
+                Event::Committed(..)
+                | Event::Read(..)
+                | Event::Source(..)
+                | Event::Listed(..)
+                | Event::Wake => false,
             };
             if stays {
                 self.events.insert(number, (at, event));

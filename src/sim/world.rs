@@ -60,6 +60,8 @@ pub(crate) enum Event {
     Read(FileId, Result<(Bytes, u32), String>),
     Source(FileId, SourceNews),
     Vanish(CopyPlace, String),
+    /// What the executor has, as asked for at that moment.
+    Listed(Moment, Option<Vec<Token>>),
     Committed(Epoch, i64),
     Wake,
     Heal,
@@ -243,10 +245,8 @@ impl World {
         for Sighting { at, seen, kind } in coming {
             world.at(at, Event::Seen(seen, kind));
         }
-        world.at(
-            BEGINS_AT + Span::from_millis(40 * way.steps as i64),
-            Event::Heal,
-        );
+        let lasts = Span::from_millis(40 * way.steps as i64) + world.faults.lasts;
+        world.at(BEGINS_AT + lasts, Event::Heal);
         world
     }
 
@@ -412,6 +412,7 @@ impl World {
                 self.copy_vanishes(place, &name);
                 Ok(())
             }
+            Event::Listed(asked_at, tokens) => self.listed(asked_at, tokens),
             Event::Committed(epoch, number) => self.committed(epoch, number),
             Event::Wake => {
                 self.wakes_at = None;
@@ -515,6 +516,11 @@ fn told(event: &Event) -> String {
         Event::Read(file, result) => format!("file {file} is read back: {result:?}"),
         Event::Source(file, news) => format!("source of file {file}: {news:?}"),
         Event::Vanish(place, name) => format!("copy {place} of {name} vanishes"),
+        Event::Listed(asked_at, None) => format!("list of {asked_at}: nobody knows"),
+        Event::Listed(asked_at, Some(tokens)) => {
+            let tokens: Vec<String> = tokens.iter().map(ToString::to_string).collect();
+            format!("list of {asked_at}: {}", tokens.join(" "))
+        }
         Event::Wake => "wake".to_owned(),
         Event::Heal => "the faults end".to_owned(),
         Event::Round => "somebody looks what waits for a person".to_owned(),

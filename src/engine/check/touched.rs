@@ -138,7 +138,7 @@ impl Engine {
 
     /// How often the premise of each invariant is true just now: an invariant about nothing says
     /// nothing.
-    pub fn premises(&self) -> [(&'static str, u64); 11] {
+    pub fn premises(&self) -> [(&'static str, u64); 12] {
         let runs = || self.runs.values();
         let count = |n: usize| n as u64;
         let out = self.jobs.values().filter(|job| job.state.is_out()).count();
@@ -163,6 +163,15 @@ impl Engine {
             (
                 "I14: runs at work",
                 count(runs().filter(|w| !w.run.state.is_closed()).count()),
+            ),
+            (
+                "I8: jobs that are not over",
+                count(
+                    self.jobs
+                        .values()
+                        .filter(|job| !job.state.is_terminal())
+                        .count(),
+                ),
             ),
             ("blocks: closed blocks", count(closed.count())),
             ("cores: attempts out", count(out)),

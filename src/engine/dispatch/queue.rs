@@ -74,6 +74,16 @@ impl Queue {
         waited
     }
 
+    /// Whether a job waits here.
+    pub fn has(&self, key: GroupKey, latest_start: Moment, job: JobId) -> bool {
+        let class = self.classes.get(&key.class);
+        class.is_some_and(|class| {
+            let group = class.groups.get(&key.run);
+            class.late.contains(&job)
+                || group.is_some_and(|group| group.jobs.contains(&(latest_start, job)))
+        })
+    }
+
     /// Takes the job to serve next: live before offline, priority before slack, and the late lane
     /// in its share.
     pub fn pop(&mut self, now: Moment) -> Option<JobId> {
@@ -217,6 +227,9 @@ mod tests {
             run: RunNumber(1),
         };
         assert_eq!(queue.pop(Moment(15)), Some(JobId(2)), "0 and 1 are late");
+        assert!(queue.has(key, Moment(0), JobId(0)), "in the late lane");
+        assert!(queue.has(key, Moment(30), JobId(3)), "in its group");
+        assert!(!queue.has(key, Moment(30), JobId(2)), "it was served");
         assert!(queue.remove(key, Moment(0), JobId(0)));
         assert!(queue.remove(key, Moment(30), JobId(3)));
         assert!(!queue.remove(key, Moment(30), JobId(3)));

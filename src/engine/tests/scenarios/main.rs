@@ -16,6 +16,7 @@ mod flow;
 mod lumis;
 mod pathologies;
 mod play;
+mod reconciling;
 mod resuming;
 mod retries;
 #[path = "../shelf/mod.rs"]

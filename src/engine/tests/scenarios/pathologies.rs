@@ -127,11 +127,8 @@ fn a_trickle_behind_a_hole_waits_no_longer_than_twice_its_time() {
             ("lumi 1 5 10", ""),
             ("wait 60", ""),
             ("wait 1", "start p#2 attempt 1 on 1 lumis 5-5"),
-            ("file 1 1 a 10", "file a"),
-            (
-                "lumi 1 1 10",
-                "cleared lumis-missing/1/Muons; start p#3 attempt 1 on 1 lumis 1-1",
-            ),
+            ("file 1 1 a 10", "file a; cleared lumis-missing/1/Muons"),
+            ("lumi 1 1 10", "start p#3 attempt 1 on 1 lumis 1-1"),
             ("file 1 7 g 10", "file g"),
             ("lumi 1 7 10", ""),
             (

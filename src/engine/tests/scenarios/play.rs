@@ -2,7 +2,8 @@
 //!
 //! Inputs: `begin RUN TYPE [sim]`, `file RUN LUMI NAME EVENTS [sim]`, `empty RUN LUMI NAME`, `lumi
 //! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE/COUNT ..] [tests=STATUS,..]
-//! [slices=PRESENT/EXPECTED]`, `report JOB -LABEL` (success without that output), `twice JOB`,
+//! [slices=PRESENT/EXPECTED]`, `report JOB -LABEL` (success without that output), `reported JOB`
+//! (its outputs are not in place yet), `twice JOB`,
 //! `fail JOB CLASS`, `unstored JOB`, `old JOB` (success of an older attempt), `wait SECONDS`,
 //! `start RUN TYPE`, `stop RUN LAST_LUMI`, `files RUN LUMI COUNT` (a record that counts files),
 //! `close RUN`, `reopen RUN`, `lost RUN LUMI NAME`, `why OBJECT`,
@@ -19,6 +20,8 @@
 //! `details` the sentences about what was set aside.
 //!
 //! `restart` makes another engine of what was recorded, `holds` tells what tasks wait for,
+//! `lists JOB,JOB` answers the question what the executor has (`-`: nothing), `lists ?` says that
+//! nobody knows, `asked` tells whether that question stands;
 //! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
 //! `datasets RUN` which hold something of it.
 //!
@@ -72,6 +75,8 @@ pub(crate) struct Play {
     said: Vec<String>,
     /// Kinds of what was announced and not asked for yet.
     messages: Vec<String>,
+    /// When the executor was asked what it has, while that is not answered.
+    asked: Option<Moment>,
     /// Files whose content is not what their sender claims.
     corrupt: BTreeSet<String>,
     /// Whether starts say which lumis and events a job is for.
@@ -167,6 +172,7 @@ impl Play {
             needs: BTreeMap::new(),
             said: Vec::new(),
             messages: Vec::new(),
+            asked: None,
             corrupt: BTreeSet::new(),
             shows_parts: false,
         }
@@ -292,6 +298,8 @@ impl Play {
             }
             "restart" => self.restart(),
             "holds" => self.holds(),
+            "lists" => self.lists(words[1]),
+            "asked" => self.said.push(self.asked.is_some().to_string()),
             "estimate" => self.estimate(words[1]),
             "messages" => self.said.append(&mut self.messages),
             "datasets" => self.datasets(run()),
@@ -527,6 +535,10 @@ impl Play {
                 let attempt = AttemptNumber(token.attempt.0 - 1);
                 let report = self.report(&spec, &[]);
                 self.ended(Token { attempt, ..token }, report);
+            }
+            "reported" => {
+                let report = self.report(&spec, &[]);
+                self.ended(token, report);
             }
             "unstored" => {
                 let report = self.report(&spec, &[]);

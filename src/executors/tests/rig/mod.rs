@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     reason = "a rig that cannot be set up fails its test"
 )]
+#![allow(dead_code, reason = "each file of tests uses its part of it")]
 
 use model::ids::{AttemptNumber, Epoch, JobId, LumiNumber, RunNumber, Token};
 use model::names::{DataLabel, TaskPath};
@@ -52,7 +53,7 @@ pub(crate) struct Rig {
     pub(crate) work: PathBuf,
     news: Receiver<(Token, AttemptNews)>,
     next: i64,
-    #[expect(dead_code, reason = "removes the folder when the rig goes")]
+    /// Removes the folder when the rig goes.
     folder: tempfile::TempDir,
 }
 
@@ -154,6 +155,11 @@ impl Rig {
         let (of, report) = self.next_end();
         assert_eq!(of, token);
         report
+    }
+
+    /// Whether anything was told that was not asked for yet.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.try_recv().is_ok()
     }
 
     pub(crate) fn run(&mut self, plan: &Arc<AttemptPlan>) -> AttemptReport {

@@ -9,7 +9,7 @@ use model::ids::JobId;
 use model::job::{Job, JobState};
 use model::names::DatasetName;
 use model::work::{AttemptSpec, Location};
-use tier0_engine::Effect;
+use tier0_engine::{Effect, Input};
 
 impl Play {
     pub(super) fn tell(&mut self, effect: Effect) {
@@ -79,6 +79,10 @@ impl Play {
                 Some(format!("read copy {place} of {name}"))
             }
             Effect::Unlink(order) => Some(format!("remove {}", order.name)),
+            Effect::List(at) => {
+                assert_eq!(self.asked.replace(at), None, "one question at a time");
+                None
+            }
             Effect::Cancel(token) => Some(format!("end {}", self.names[&token.job])),
             Effect::Reply {
                 reply: Reply::Refused(text),
@@ -95,6 +99,15 @@ impl Play {
             _ => None,
         };
         self.said.extend(words);
+    }
+
+    /// The executor answers what it has: the attempts of these jobs that were sent last.
+    pub(super) fn lists(&mut self, jobs: &str) {
+        let named = jobs.split(',').filter_map(|name| self.specs.get(name));
+        let tokens = named.map(|spec| spec.token).collect();
+        let asked_at = self.asked.take().expect("the engine has asked");
+        let tokens = (jobs != "?").then_some(tokens);
+        self.step(Input::Listed { asked_at, tokens });
     }
 
     fn name(&mut self, job: JobId, pipeline: &str) -> String {
