@@ -230,12 +230,7 @@ impl World {
         }
         for (position, seen) in held.into_iter().enumerate() {
             self.story.count("held back until the end");
-            let mut at = self.now + Span::from_millis(200 + position as i64);
-            // Some come so late that sources of their run are gone (F53).
-            let file = matches!(seen, Seen::File(_)) && self.setup.release.is_some();
-            if any_order && file && self.random.per_mille(300) {
-                at = at + Span::from_millis(self.random.below(600_000) as i64);
-            }
+            let at = self.now + Span::from_millis(200 + position as i64);
             self.at(at, Event::Seen(seen, Kind::True));
         }
     }
