@@ -129,7 +129,6 @@ const MUST_HAPPEN: &[&str] = &[
     "output passed a merge by",
     "output set apart",
     "late file",
-    "late file after sources of its run were released",
     "name-conflict",
     "label-conflict",
     "name-unreadable",

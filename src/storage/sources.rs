@@ -272,7 +272,7 @@ fn open_in(folder: &Path, name: &str, trouble: SourceTrouble) -> Result<File, So
         Err(Errno::NOENT | Errno::NOTDIR) => {
             return Err(SourceFailure {
                 trouble: SourceTrouble::Missing,
-                message: format!("{name} is not in {}", folder.display()),
+                message: format!("{name} is not there"),
             });
         }
         Err(error) => return Err(failed(&shown(), error)),

@@ -60,9 +60,6 @@ impl Shelf {
                     put(&mut rows.configurations, text, |text| text.hash.clone());
                 }
                 Fact::SourceIs(row) => put(&mut rows.sources, row, |row| row.file),
-                Fact::SetAsideIs(item) => put(&mut rows.set_aside, item, |item| {
-                    (item.profile.clone(), item.name.clone(), item.refusal)
-                }),
                 // The tables that restart need no others.
                 _ => {}
             }
