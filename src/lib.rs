@@ -21,5 +21,6 @@ pub mod serve;
 pub mod cli;
 pub mod data;
 pub mod digest;
+pub mod regression;
 pub mod demo;
 pub mod bench;

@@ -1,24 +1,30 @@
 //! `tier0 simulate`: seeds of the simulated world, spread over the cores.
 //!
 //! In: which seeds. Out: how many broke a promise, what has happened in them, and the story of the
-//! first that did. Must never call a campaign fine in which a promise was broken.
+//! first that did, made small, with the file that keeps it. Must never call a campaign fine in which a promise was broken.
 
 use super::Desk;
 use super::outcome::{Exit, Failure};
+use crate::regression;
 use clap::Args;
 use serde_json::json;
-use sim::{Options, Summary, simulate, trace_hash};
+use sim::{Options, Summary, shrink, simulate, trace, trace_hash};
+use std::panic::{set_hook, take_hook};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SIMULATE_EXAMPLES: &str = "\
 Examples:
   tier0 simulate --seeds 10000
-  tier0 simulate --first-seed 243 --seeds 1      one seed again, with its story if it fails
+  tier0 simulate --seed 243                      one seed again, with its story if it fails
+  tier0 simulate --seed 243 --trace              everything that happens in it
   tier0 simulate --seeds 100 --trace             each seed twice: their traces must be the same";
 
 /// Seeds that a thread takes at a time.
 const CHUNK: u64 = 50;
+
+/// How long a failing seed is made smaller.
+const SHRINK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the engine in a simulated world.
 #[derive(Debug, Args)]
@@ -30,26 +36,39 @@ pub struct SimulateArgs {
     /// The first of them
     #[arg(long, default_value_t = 0)]
     first_seed: u64,
+    /// Only this one
+    #[arg(long, conflicts_with_all = ["seeds", "first_seed"])]
+    seed: Option<u64>,
     /// How long the faults of a seed last, in steps of 40 virtual milliseconds
     #[arg(long, default_value_t = 200)]
     steps: u64,
-    /// Print each seed's trace hash, made twice, instead of checking promises
+    /// Print each seed's trace hash, made twice, instead of checking promises; with --seed, tell
+    /// everything that happens in it
     #[arg(long)]
     trace: bool,
 }
 
 pub(super) fn run(arguments: &SimulateArgs, desk: &mut Desk) -> Result<Exit, Failure> {
-    if arguments.trace {
-        return traces(arguments, desk);
+    let mut options = Options {
+        seeds: arguments.seeds,
+        first_seed: arguments.first_seed,
+        steps: arguments.steps,
+    };
+    if let Some(seed) = arguments.seed {
+        (options.first_seed, options.seeds) = (seed, 1);
+    }
+    match (arguments.trace, arguments.seed) {
+        (true, Some(_)) => return tell(options, desk),
+        (true, None) => return traces(options, desk),
+        (false, _) => {}
     }
     let started = Instant::now();
-    let summary = campaign(arguments);
+    let summary = campaign(options);
     let seeds_per_s = summary.seeds as f64 / started.elapsed().as_secs_f64();
+    let first = first_violation(&summary, options, desk);
     if desk.common.json {
-        let first = summary
-            .first_violation
-            .as_ref()
-            .map(|violation| json!({ "seed": violation.seed, "story": violation.story }));
+        let first = first
+            .map(|(seed, story, file)| json!({ "seed": seed, "story": story, "regression": file }));
         desk.document(&json!({
             "seeds": summary.seeds,
             "violations": summary.violations,
@@ -74,12 +93,13 @@ pub(super) fn run(arguments: &SimulateArgs, desk: &mut Desk) -> Result<Exit, Fai
                 "  {times:>9}  in {percent:>5.1}% of seeds  {what}"
             )?;
         }
-        if let Some(violation) = &summary.first_violation {
-            writeln!(
-                desk.out,
-                "seed {} broke a promise:\n{}",
-                violation.seed, violation.story
-            )?;
+        if let Some((seed, story, file)) = first {
+            writeln!(desk.out, "seed {seed} broke a promise:\n{story}")?;
+            if let Some(file) = file {
+                let file: Vec<&str> = file.lines().filter(|line| !line.starts_with('#')).collect();
+                let file = file.join("\n");
+                writeln!(desk.out, "\nas a file in tests/regressions:\n{file}")?;
+            }
         }
     }
     Ok(if summary.violations == 0 {
@@ -89,26 +109,65 @@ pub(super) fn run(arguments: &SimulateArgs, desk: &mut Desk) -> Result<Exit, Fai
     })
 }
 
+/// The first seed that broke a promise, made small: its story, and the file that keeps it. One that
+/// does not show it again alone is told as it was.
+fn first_violation(
+    summary: &Summary,
+    options: Options,
+    desk: &mut Desk,
+) -> Option<(u64, String, Option<String>)> {
+    let violation = summary.first_violation.as_ref()?;
+    let seed = violation.seed;
+    desk.say(&format!(
+        "seed {seed} broke a promise; looking for the shortest way there"
+    ));
+    let alone = Options {
+        seeds: 1,
+        first_seed: seed,
+        ..options
+    };
+    let started = Instant::now();
+    // A panic of the engine is looked for a hundred times: said once is enough.
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let shrunk = shrink(alone, &mut || started.elapsed() < SHRINK_PATIENCE);
+    set_hook(hook);
+    let Some(shrunk) = shrunk else {
+        return Some((seed, violation.story.clone(), None));
+    };
+    let (before, after, tries) = (shrunk.before, shrunk.after, shrunk.tries);
+    desk.say(&format!(
+        "{} faults and {} events became {} and {} in {tries} tries, {:.1} s",
+        before.decisions,
+        before.events,
+        after.decisions,
+        after.events,
+        started.elapsed().as_secs_f64()
+    ));
+    let file = regression::to_text(&shrunk.small, &shrunk.story);
+    Some((seed, shrunk.story, Some(file)))
+}
+
 /// Threads that work on seeds: one a core.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// All seeds, on all cores.
-fn campaign(arguments: &SimulateArgs) -> Summary {
+fn campaign(options: Options) -> Summary {
     let next = AtomicU64::new(0);
     let work = || {
         let mut mine = Summary::default();
         loop {
             // Which thread takes which chunk does not matter: sums are the same in any order.
             let begin = next.fetch_add(CHUNK, Ordering::Relaxed);
-            if begin >= arguments.seeds {
+            if begin >= options.seeds {
                 return mine;
             }
             mine.add(simulate(Options {
-                seeds: CHUNK.min(arguments.seeds - begin),
-                first_seed: arguments.first_seed + begin,
-                steps: arguments.steps,
+                seeds: CHUNK.min(options.seeds - begin),
+                first_seed: options.first_seed + begin,
+                steps: options.steps,
             }));
         }
     };
@@ -126,12 +185,28 @@ fn campaign(arguments: &SimulateArgs) -> Summary {
     })
 }
 
-fn traces(arguments: &SimulateArgs, desk: &mut Desk) -> Result<Exit, Failure> {
+/// Everything that happens in one seed.
+fn tell(options: Options, desk: &mut Desk) -> Result<Exit, Failure> {
+    let trace = trace(options);
+    for line in &trace.lines {
+        writeln!(desk.out, "{line}")?;
+    }
+    writeln!(desk.out, "trace {:016x}", trace.hash)?;
+    match trace.result {
+        Ok(()) => Ok(Exit::Fine),
+        Err(promise) => {
+            writeln!(desk.out, "{promise}")?;
+            Ok(Exit::Problems)
+        }
+    }
+}
+
+fn traces(options: Options, desk: &mut Desk) -> Result<Exit, Failure> {
     let mut differ = 0;
-    for seed in arguments.first_seed..arguments.first_seed + arguments.seeds {
+    for seed in options.first_seed..options.first_seed.saturating_add(options.seeds) {
         let (once, again) = (
-            trace_hash(seed, arguments.steps),
-            trace_hash(seed, arguments.steps),
+            trace_hash(seed, options.steps),
+            trace_hash(seed, options.steps),
         );
         differ += u64::from(once != again);
         let verdict = if once == again {

@@ -5,8 +5,9 @@
 //! the seed only, never on the faults, so a disturbed and an undisturbed pass are about the same
 //! truth.
 
+use crate::chance::Chance;
 use crate::faults::Faults;
-use crate::random::{Random, mix};
+use crate::random::{Random, mix, mix_text};
 use model::arrival::{
     AbsentLumi, Arrival, Checksum, Completion, Counts, LumiEnd, Refusal, RunBegin, RunEnd, Seen,
     SetAside,
@@ -22,6 +23,11 @@ use std::collections::BTreeMap;
 
 /// Streams that the simulated detector has; the embedded pipelines read the first.
 const STREAMS: [&str; 2] = ["Muons", "Tracks"];
+
+/// Runs of a seed, lumis of a run, files of a stream in a lumi, at most.
+pub(crate) const RUNS_MAX: u32 = 4;
+pub(crate) const RUN_LUMIS_MAX: u32 = 5;
+pub(crate) const LUMI_FILES_MAX: u32 = 3;
 
 /// The profile whose records say what is complete.
 const SPOOL: &str = "spool";
@@ -90,9 +96,36 @@ pub(crate) struct Sighting {
     pub(crate) kind: Kind,
 }
 
+/// How much of a seed's data there is: what is left of it is as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Runs that there are not, by their position.
+    pub without_runs: Vec<u32>,
+    /// Lumis of a run, at most.
+    pub lumis_max: u32,
+    /// Streams of a run, at most.
+    pub streams_max: u32,
+    /// Files of a stream in a lumi, at most.
+    pub files_max: u32,
+}
+
+impl Default for Cut {
+    /// All of it.
+    fn default() -> Self {
+        Self {
+            without_runs: Vec::new(),
+            lumis_max: RUN_LUMIS_MAX,
+            streams_max: STREAMS.len() as u32,
+            files_max: LUMI_FILES_MAX,
+        }
+    }
+}
+
 /// The truth of a seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Detector {
+    /// The run in the middle, whether it is there or not.
+    pub(crate) later_run: RunNumber,
     pub(crate) runs: Vec<RunPlan>,
     pub(crate) sightings: Vec<Sighting>,
 }
@@ -106,14 +139,18 @@ struct Place<'a> {
 
 impl Detector {
     /// Makes up the data of a seed.
-    pub(crate) fn draw(random: &mut Random, begins_at: Moment, harsh: bool) -> Self {
+    pub(crate) fn draw(data_seed: u64, begins_at: Moment, harsh: bool, cut: &Cut) -> Self {
+        let mut random = Random::new(data_seed);
         let first = random.between(1, 400_000) as u32;
+        let runs = random.between(1, u64::from(RUNS_MAX)) as u32;
         let mut detector = Self {
+            later_run: RunNumber(first + 2 * (runs / 2)),
             runs: Vec::new(),
             sightings: Vec::new(),
         };
         let mut at = begins_at;
-        for position in 0..random.between(1, 4) as u32 {
+        for position in 0..runs {
+            let mut random = random.fork();
             let by_time_out = harsh && random.per_mille(250);
             let mut run = RunPlan {
                 profile: ProfileName::new(if by_time_out { DROP } else { SPOOL }),
@@ -132,7 +169,7 @@ impl Detector {
                 },
                 last_lumi: match random.below(12) {
                     0 => 0,
-                    _ => random.between(1, 5) as u32,
+                    _ => random.between(1, u64::from(RUN_LUMIS_MAX)) as u32,
                 },
                 begins_at: at,
                 files: Vec::new(),
@@ -143,21 +180,29 @@ impl Detector {
                 .map(|_| random.between(0, u64::from(run.last_lumi)) as u32)
                 .collect();
             run.instances.push(run.last_lumi);
-            detector.draw_run(random, run);
+            run.last_lumi = run.last_lumi.min(cut.lumis_max);
+            for last in &mut run.instances {
+                *last = (*last).min(cut.lumis_max);
+            }
+            if !cut.without_runs.contains(&position) {
+                detector.draw_run(&mut random, run, cut);
+            }
             // Runs overlap, but begin one after the other.
             at = at + Span::from_millis(random.between(100, 3_000) as i64);
         }
         detector
     }
 
-    fn draw_run(&mut self, random: &mut Random, mut run: RunPlan) {
+    fn draw_run(&mut self, random: &mut Random, mut run: RunPlan, cut: &Cut) {
         let begin = RunBegin {
             run: run.number,
             run_type: Some(run.run_type),
             label: run.label,
         };
         self.push(run.begins_at, Seen::RunBegin(begin), Kind::First);
-        let streams = random.between(1, STREAMS.len() as u64) as usize;
+        let streams = random.between(1, STREAMS.len() as u64) as u32;
+        let streams = streams.min(cut.streams_max) as usize;
+        let mut ends = random.fork();
         let by_files = random.per_mille(300);
         let mut at = run.begins_at + Span::from_millis(random.between(30, 80) as i64);
         for lumi in 1..=run.last_lumi {
@@ -166,11 +211,18 @@ impl Detector {
                 lumi,
                 at,
             };
-            let files = random.between(1, 3);
-            let shares: Vec<u64> = (0..files).map(|_| random.below(300)).collect();
+            // What a lumi or a stream is does not depend on how many others there are.
+            let mut random = random.fork();
+            let files = random.between(1, u64::from(LUMI_FILES_MAX));
+            let mut shares: Vec<u64> = (0..files).map(|_| random.below(300)).collect();
+            shares.truncate(cut.files_max as usize);
+            let files = shares.len() as u64;
             let quiet = random.per_mille(120);
+            let lasts = random.between(50, 900);
+            let mut said = random.fork();
             let mut names = Vec::new();
             for stream in &STREAMS[..streams] {
+                let random = &mut random.fork();
                 let made = self.draw_stream(random, &place, stream, &shares, quiet, by_files);
                 names.extend(made);
             }
@@ -179,12 +231,12 @@ impl Detector {
             } else {
                 Expected::Events(if quiet { 0 } else { shares.iter().sum() })
             };
-            at = at + Span::from_millis(random.between(50, 900) as i64);
-            self.push_lumi_ends(random, &Place { at, ..place }, expected);
+            at = at + Span::from_millis(lasts as i64);
+            self.push_lumi_ends(&mut said, &Place { at, ..place }, expected);
             run.files.extend(names);
         }
-        at = at + Span::from_millis(random.between(1, 200) as i64);
-        self.push_run_ends(random, &run, at);
+        at = at + Span::from_millis(ends.between(1, 200) as i64);
+        self.push_run_ends(&mut ends, &run, at);
         self.runs.push(run);
     }
 
@@ -320,17 +372,24 @@ impl Detector {
     pub(crate) fn disturbed(
         &self,
         faults: &Faults,
-        random: &mut Random,
+        chance: &mut Chance,
     ) -> (Vec<Sighting>, Vec<Seen>) {
         let (mut coming, mut held) = (Vec::new(), Vec::new());
         let mut later: BTreeMap<RunNumber, Span> = BTreeMap::new();
         for run in &self.runs {
-            if random.per_mille(faults.postponed) {
-                let by = Span::from_millis(random.below(9_000) as i64);
+            let key = u64::from(run.number.0);
+            chance.name(key, || format!("run {}", run.number));
+            if chance.of("postponed", key, faults.postponed) {
+                let by = chance.random("postponed by", key).below(9_000);
+                let by = Span::from_millis(by as i64);
                 later.insert(run.number, by);
             }
         }
-        let bursts = self.runs.iter().filter(|_| random.per_mille(faults.burst));
+        let mut burst = |run: &&RunPlan| {
+            let key = u64::from(run.number.0);
+            chance.of("burst", key, faults.burst)
+        };
+        let bursts = self.runs.iter().filter(|run| burst(run));
         let bursts: BTreeMap<RunNumber, Moment> =
             bursts.map(|run| (run.number, run.begins_at)).collect();
         for (position, sighting) in self.sightings.iter().enumerate() {
@@ -342,21 +401,25 @@ impl Detector {
                 sighting.at = sighting.at + *by;
             }
             let may_change = faults.harsh || sighting.kind != Kind::First;
-            if may_change && is_type_record(&sighting.seen) && random.per_mille(faults.disorder) {
+            let key = sighting_key(&sighting.seen);
+            chance.name(key, || in_words(&sighting.seen));
+            let random = &mut chance.random("sighting", key);
+            let first = is_type_record(&sighting.seen);
+            if may_change && first && chance.of("begin_late", key, faults.disorder) {
                 sighting.at = sighting.at + Span::from_millis(random.below(2_000) as i64);
-            } else if may_change && random.per_mille(faults.held) {
+            } else if may_change && chance.of("held", key, faults.held) {
                 held.push(sighting.seen);
                 continue;
-            } else if may_change && random.per_mille(faults.disorder) {
+            } else if may_change && chance.of("disorder", key, faults.disorder) {
                 sighting.at = sighting.at + Span::from_millis(random.below(4_000) as i64);
             }
             if let Seen::File(arrival) = &sighting.seen {
-                coming.extend(extras(sighting.at, arrival, faults, random));
+                coming.extend(extras(sighting.at, arrival, faults, key, chance));
             }
             coming.push(sighting);
         }
         for run in &self.runs {
-            coming.extend(run_extras(run, faults, random));
+            coming.extend(run_extras(run, faults, chance));
         }
         (coming, held)
     }
@@ -372,12 +435,56 @@ fn run_of(seen: &Seen) -> Option<RunNumber> {
     }
 }
 
+/// A number for a sighting that does not depend on what else there is to see.
+fn sighting_key(seen: &Seen) -> u64 {
+    let of = |kind: u64, run: RunNumber, rest: u64| mix(kind ^ mix(u64::from(run.0)) ^ mix(rest));
+    match seen {
+        Seen::File(arrival) => mix_text(arrival.name.as_str()),
+        Seen::SetAside(item) => mix_text(item.name.as_str()),
+        Seen::RunBegin(begin) => of(1, begin.run, 0),
+        Seen::LumiEnd(end) => {
+            let by = u64::from(end.instance.number) << 8 | u64::from(end.source == Source::Message);
+            of(2, end.run, u64::from(end.lumi.0) << 32 | by)
+        }
+        Seen::RunEnd(end) => of(3, end.run, u64::from(end.instance.number)),
+        Seen::Trouble(_) | Seen::TroubleOver(_) => 4,
+    }
+}
+
+/// What is seen, in a few words.
+pub(crate) fn in_words(seen: &Seen) -> String {
+    match seen {
+        Seen::File(arrival) if arrival.empty => format!("{}, an empty lumi", arrival.name),
+        Seen::File(arrival) => format!("file {}", arrival.name),
+        Seen::SetAside(item) => format!("{}, which cannot be taken", item.name),
+        Seen::RunBegin(begin) => format!("run {} begins", begin.run),
+        Seen::LumiEnd(end) => {
+            let (run, lumi, expected) = (end.run, end.lumi, &end.expected);
+            let instance = end.instance.number;
+            format!("instance {instance} ends lumi {lumi} of run {run}: {expected:?}")
+        }
+        Seen::RunEnd(end) => {
+            let (run, instance, last) = (end.run, end.instance.number, end.last_lumi);
+            format!("instance {instance} ends run {run} after lumi {last}")
+        }
+        Seen::Trouble(trouble) => format!("{trouble:?}"),
+        Seen::TroubleOver(key) => format!("{key} is over"),
+    }
+}
+
 fn is_type_record(seen: &Seen) -> bool {
     matches!(seen, Seen::RunBegin(_))
 }
 
 /// Reports of a file that must change nothing.
-fn extras(at: Moment, arrival: &Arrival, faults: &Faults, random: &mut Random) -> Vec<Sighting> {
+fn extras(
+    at: Moment,
+    arrival: &Arrival,
+    faults: &Faults,
+    key: u64,
+    chance: &mut Chance,
+) -> Vec<Sighting> {
+    let random = &mut chance.random("extras", key);
     let mut extras = Vec::new();
     let mut say = |seen: Seen, random: &mut Random| {
         extras.push(Sighting {
@@ -386,7 +493,7 @@ fn extras(at: Moment, arrival: &Arrival, faults: &Faults, random: &mut Random) -
             kind: Kind::Extra,
         });
     };
-    if random.per_mille(faults.resent) {
+    if chance.of("resent", key, faults.resent) {
         let (inode, mtime) = (random.next(), at);
         let again = Arrival {
             inode,
@@ -395,7 +502,7 @@ fn extras(at: Moment, arrival: &Arrival, faults: &Faults, random: &mut Random) -
         };
         say(Seen::File(again), random);
     }
-    if random.per_mille(faults.conflict) {
+    if chance.of("conflict", key, faults.conflict) {
         let bytes = Bytes(arrival.bytes.0 + 1);
         let other = Arrival {
             bytes,
@@ -403,7 +510,7 @@ fn extras(at: Moment, arrival: &Arrival, faults: &Faults, random: &mut Random) -
         };
         say(Seen::File(other), random);
     }
-    if random.per_mille(faults.unreadable) {
+    if chance.of("name_unreadable", key, faults.unreadable) {
         let name = FileName::new(&format!("{}.part", arrival.name));
         let item = SetAside {
             profile: arrival.profile.clone(),
@@ -418,7 +525,9 @@ fn extras(at: Moment, arrival: &Arrival, faults: &Faults, random: &mut Random) -
 }
 
 /// Files that should not be there.
-fn run_extras(run: &RunPlan, faults: &Faults, random: &mut Random) -> Vec<Sighting> {
+fn run_extras(run: &RunPlan, faults: &Faults, chance: &mut Chance) -> Vec<Sighting> {
+    let key = u64::from(run.number.0);
+    let random = &mut chance.random("run extras", key);
     let mut extras = Vec::new();
     let file = |label: DataLabel, name: String, at: Moment| {
         Seen::File(Arrival {
@@ -443,7 +552,7 @@ fn run_extras(run: &RunPlan, faults: &Faults, random: &mut Random) -> Vec<Sighti
     };
     let moment =
         |random: &mut Random| run.begins_at + Span::from_millis(random.below(6_000) as i64);
-    if random.per_mille(faults.wrong_label) {
+    if chance.of("wrong_label", key, faults.wrong_label) {
         let other = match run.label {
             DataLabel::Real => DataLabel::Simulated,
             DataLabel::Simulated => DataLabel::Real,
@@ -456,7 +565,7 @@ fn run_extras(run: &RunPlan, faults: &Faults, random: &mut Random) -> Vec<Sighti
             kind: Kind::Extra,
         });
     }
-    if run.last_lumi > 0 && random.per_mille(faults.surplus) {
+    if run.last_lumi > 0 && chance.of("surplus", key, faults.surplus) {
         let at = moment(random);
         let name = format!("run{}_ls0001_{}_surplus.raw", run.number, STREAMS[0]);
         extras.push(Sighting {

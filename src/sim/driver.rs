@@ -5,12 +5,13 @@
 //! In come inputs, out come effects performed on models. Whatever the engine says is applied to a
 //! shadow of the store at once, so that the law of D4 can be asked at every turn.
 
-use crate::random::mix_text;
+use crate::random::{mix, mix_text};
 use crate::store::{Batch, Committed, Trouble};
 use crate::world::{Event, World};
 use engine::{Effect, Engine, Input};
 use model::arrival::Checksum;
 use model::command::Reply;
+use model::fact::Fact;
 use model::ids::{Epoch, FileId, Token};
 use model::time::Span;
 use model::units::Bytes;
@@ -35,6 +36,7 @@ impl World {
         match effect {
             Effect::Record(fact) => {
                 self.story.fact(&fact);
+                self.story.tell_fact(self.now, &self.shadow, &fact);
                 self.coverage.fact(&self.shadow, &fact);
                 self.shadow.apply(&fact)?;
                 self.forming.facts.push(fact);
@@ -53,14 +55,15 @@ impl World {
                     spec,
                     &mut self.executor,
                     &self.faults,
-                    &mut self.random,
+                    &mut self.chance,
                 )?;
                 let event = Event::Stored(plan.token, answer.result, answer.what);
                 self.at(self.now + answer.after, event);
             }
             Effect::ReadBack(file, _) => {
-                let after = Span::from_millis(self.random.between(1, 400) as i64);
-                let result = self.read_back(file);
+                let (key, result) = self.read_back(file);
+                let mut random = self.chance.random("read back", key);
+                let after = Span::from_millis(random.between(1, 400) as i64);
                 self.at(self.now + after, Event::Read(file, result));
             }
             Effect::Reply { reply, .. } => self.story.count(match reply {
@@ -75,20 +78,28 @@ impl World {
     }
 
     /// What a reader finds in a file of the spool: what its sender claims, or an error that passes.
-    fn read_back(&mut self, file: FileId) -> Result<(Bytes, u32), String> {
-        if self.random.per_mille(self.faults.unreadable) {
-            self.story.count("file unreadable for a while");
-            return Err("reading it back: input/output error; look at the disk".to_owned());
-        }
+    /// Also a number for this look at this file.
+    fn read_back(&mut self, file: FileId) -> (u64, Result<(Bytes, u32), String>) {
         let arrival = &self.shadow.files[&file].arrival;
+        let name = mix_text(arrival.name.as_str());
+        let times = self.reads.entry(file).or_default();
+        *times += 1;
+        let key = mix(name ^ *times);
+        self.chance.name(key, || arrival.name.to_string());
+        if self.chance.of("unreadable", key, self.faults.unreadable) {
+            self.story.count("file unreadable for a while");
+            let error = "reading it back: input/output error; look at the disk".to_owned();
+            return (key, Err(error));
+        }
         let Some(Checksum::Adler32(claimed)) = arrival.checksum else {
-            return Err("nothing is claimed of it".to_owned());
+            return (key, Err("nothing is claimed of it".to_owned()));
         };
-        let corrupt = mix_text(arrival.name.as_str()) % 1_000 < self.faults.corrupt;
+        self.chance.name(name, || arrival.name.to_string());
+        let corrupt = self.chance.of("corrupt", name, self.faults.corrupt);
         if corrupt {
             self.story.count("file is not what was claimed");
         }
-        Ok((arrival.bytes, claimed ^ u32::from(corrupt)))
+        (key, Ok((arrival.bytes, claimed ^ u32::from(corrupt))))
     }
 
     /// The number that the forming batch will have.
@@ -108,10 +119,10 @@ impl World {
         }
         self.check_inputs(&spec)?;
         let (faults, data_seed) = (self.faults, self.data_seed);
-        let random = &mut self.random;
+        let chance = &mut self.chance;
         let coming = self
             .executor
-            .begin(self.now, &spec, data_seed, &faults, random)?;
+            .begin(self.now, &spec, data_seed, &faults, chance)?;
         self.attempts.insert(token, (spec, number));
         for news in coming {
             self.at(
@@ -189,27 +200,29 @@ impl World {
             facts: forming.facts,
         });
         // The writer may be so far when the process dies.
-        if self.random.per_mille(700) {
-            let space = self.space();
+        let key = commit_key(batch.epoch, batch.number);
+        let mut random = self.chance.random("commit", key);
+        if random.per_mille(700) {
+            let space = self.space(key);
             let written = self.store.write(&batch, space);
             self.count_full(written.is_err());
         }
         let (epoch, number) = (batch.epoch, batch.number);
         self.committing = Some((batch, forming.held));
-        let mut takes = Span(self.random.between(200_000, 12_000_000) as i64);
-        if self.random.per_mille(self.faults.slow_commit) {
+        let mut takes = Span(random.between(200_000, 12_000_000) as i64);
+        let rate = self.faults.slow_commit;
+        if let Some(key) = self.chance.at("slow_commit", self.now, key, rate) {
             self.story.count("slow commit");
-            takes += Span::from_millis(self.random.below(2_000) as i64);
+            let slower = self.chance.random("slow commit", key).below(2_000);
+            takes += Span::from_millis(slower as i64);
         }
         self.at(self.now + takes, Event::Committed(epoch, number));
     }
 
     /// What is left on the store's disk, if it is nearly full.
-    fn space(&mut self) -> Option<usize> {
-        let random = &mut self.random;
-        random
-            .per_mille(self.faults.full)
-            .then(|| random.below(400) as usize)
+    fn space(&mut self, key: u64) -> Option<usize> {
+        let key = self.chance.at("full", self.now, key, self.faults.full)?;
+        Some(self.chance.random("space", key).below(400) as usize)
     }
 
     fn count_full(&mut self, full: bool) {
@@ -223,16 +236,19 @@ impl World {
         let Some((batch, held)) = self.committing.take_if(|(batch, _)| current(batch)) else {
             return Ok(());
         };
-        let again = self.now + Span::from_millis(self.random.between(1, 80) as i64);
-        if self.random.per_mille(self.faults.busy) {
+        let now = self.now;
+        let key = mix(commit_key(epoch, number) ^ now.0 as u64);
+        let wait = self.chance.random("commit again", key).between(1, 80);
+        let again = now + Span::from_millis(wait as i64);
+        if self.chance.at("busy", now, key, self.faults.busy).is_some() {
             self.story.count("store busy");
             self.committing = Some((batch, held));
             self.at(again, Event::Committed(epoch, number));
             return Ok(());
         }
-        if self.random.per_mille(self.faults.unknown) {
+        if let Some(key) = self.chance.at("unknown", now, key, self.faults.unknown) {
             self.story.count("result unknown");
-            if self.random.per_mille(500) {
+            if self.chance.random("unknown", key).per_mille(500) {
                 self.commit(&batch, Trouble::default())?;
             }
             self.committing = Some((batch, held));
@@ -240,8 +256,13 @@ impl World {
             return Ok(());
         }
         let trouble = Trouble {
-            space: self.space(),
-            lost: self.random.per_mille(self.faults.suspect),
+            space: self.space(key),
+            lost: false,
+        };
+        let suspect = self.chance.at("suspect", now, key, self.faults.suspect);
+        let trouble = Trouble {
+            lost: suspect.is_some(),
+            ..trouble
         };
         match self.commit(&batch, trouble)? {
             Committed::Written | Committed::Known => {
@@ -257,7 +278,7 @@ impl World {
             Committed::Suspect => {
                 // Exit 74: whoever starts again has looked at the disk, and no cache is left (P10).
                 self.story.count("store suspect");
-                self.crash(true)
+                self.crash(true, suspect.unwrap_or(key))
             }
             Committed::Fenced => Err(format!("I5: batch {number} of the living epoch was fenced")),
         }
@@ -269,13 +290,28 @@ impl World {
         batch: &Arc<Batch>,
         trouble: Trouble,
     ) -> Result<Committed, String> {
-        let committed = self.store.commit(batch, trouble)?;
+        let broken = self.without_a_row(batch);
+        let committed = self
+            .store
+            .commit(broken.as_ref().unwrap_or(batch), trouble)?;
         if matches!(committed, Committed::Written | Committed::Known)
             && let Some(backing) = &mut self.backing
         {
             backing.commit(batch.number, batch.next_id, self.now, &batch.facts)?;
         }
         Ok(committed)
+    }
+
+    /// What a broken store makes of a batch: it loses the first file in it.
+    fn without_a_row(&mut self, batch: &Arc<Batch>) -> Option<Arc<Batch>> {
+        let key = commit_key(batch.epoch, batch.number);
+        let rate = self.faults.row_lost;
+        let is_file = |fact: &Fact| matches!(fact, Fact::FileIs(_));
+        let lost = batch.facts.iter().position(is_file)?;
+        self.chance.at("row_lost", self.now, key, rate)?;
+        let mut left = Batch::clone(batch);
+        left.facts.remove(lost);
+        Some(Arc::new(left))
     }
 
     /// What waited for a batch that is durable now.
@@ -323,4 +359,9 @@ impl World {
         let next_id = Some(self.engine.next_id());
         Engine::restore(self.setup.clone(), next_id, rows, self.now)
     }
+}
+
+/// A number for a batch.
+fn commit_key(epoch: Epoch, number: i64) -> u64 {
+    mix(epoch.0 as u64) ^ number as u64
 }

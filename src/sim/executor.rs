@@ -4,14 +4,16 @@
 //! In come attempts, out come news with their delays. It may do nothing twice (a token is started
 //! once, I6), and nothing goes on in it for which nobody waits (D16).
 
+use crate::chance::Chance;
 use crate::faults::Faults;
 use crate::programs;
-use crate::random::Random;
+use crate::random::{Random, mix, mix_text};
+use crate::story::short;
 use model::ids::{JobId, Token};
 use model::job::ExitClass;
 use model::time::{Moment, Span};
 use model::units::Bytes;
-use model::work::{AttemptNews, AttemptReport, AttemptSpec};
+use model::work::{AttemptNews, AttemptReport, AttemptSpec, Location};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Failures that cost an attempt, at most, for each job of a gentle seed: one less than any task's
@@ -70,8 +72,6 @@ pub(crate) struct Executor {
     costly: BTreeMap<JobId, u32>,
     /// Attempts that a place holds, and until when.
     held: BTreeMap<Token, Moment>,
-    /// The place that fails whatever it is given.
-    black_hole: Option<u64>,
 }
 
 /// News of an attempt, and how long it takes to come.
@@ -82,14 +82,6 @@ pub(crate) struct Coming {
 }
 
 impl Executor {
-    pub(crate) fn new(faults: &Faults, random: &mut Random) -> Self {
-        let place = random.below(PLACES);
-        Self {
-            black_hole: faults.black_hole.then_some(place),
-            ..Self::default()
-        }
-    }
-
     /// Starts an attempt; says what will be heard of it.
     pub(crate) fn begin(
         &mut self,
@@ -97,25 +89,29 @@ impl Executor {
         spec: &AttemptSpec,
         data_seed: u64,
         faults: &Faults,
-        random: &mut Random,
+        chance: &mut Chance,
     ) -> Result<Vec<Coming>, String> {
         if !self.started.insert(spec.token) {
             return Err(format!("I6: attempt {} was started twice", spec.token));
         }
+        let key = attempt_key(spec);
+        chance.name(key, || in_words(spec));
+        let random = &mut chance.random("attempt", key);
         let (starts, runs) = faults.pace.draw(random);
-        if random.per_mille(faults.refused) {
+        if chance.of("refused", key, faults.refused) {
             let report = failed(ExitClass::Lost, "no place takes it", now);
             return Ok(vec![coming(starts, report, "refused")]);
         }
         let (started_at, mut ended_at) = (now + starts, now + starts + runs);
         let good = programs::report(data_seed, spec, started_at, ended_at);
-        let (mut report, mut what) = self.outcome(spec, good, faults, random);
-        let falls = self.black_hole == Some(random.below(PLACES));
-        if falls && self.may_fail(spec.token.job, faults) {
+        let (mut report, mut what) = self.outcome(spec, good, faults, chance);
+        // One of the places fails whatever it is given.
+        let falls = u64::from(faults.black_hole) * 1_000 / PLACES;
+        if chance.of("black_hole", key, falls) && self.may_fail(spec.token.job, faults) {
             ended_at = started_at + Span::from_millis(5);
             report = failed(ExitClass::Site, "the node has no disk", ended_at);
             what = "fell into a black hole";
-        } else if random.per_mille(faults.ghost) {
+        } else if chance.of("ghost", key, faults.ghost) {
             // Its node is gone and nobody says so: what ends it is its wall time.
             ended_at = started_at + spec.needs.wall;
             let class = if self.may_fail(spec.token.job, faults) {
@@ -135,7 +131,7 @@ impl Executor {
             what: "started",
         };
         let ended = coming(ended_at.since(now), report, what);
-        Ok(disturbed(vec![started, ended], faults, random))
+        Ok(disturbed(vec![started, ended], key, faults, chance))
     }
 
     /// Whether another failure of this job leaves it an attempt.
@@ -173,14 +169,16 @@ impl Executor {
         spec: &AttemptSpec,
         mut good: AttemptReport,
         faults: &Faults,
-        random: &mut Random,
+        chance: &mut Chance,
     ) -> (AttemptReport, &'static str) {
+        let key = attempt_key(spec);
+        let random = &mut chance.random("outcome", key);
         let ended_at = good.ended_at;
         let failed = |class: ExitClass| failed(class, class.as_str(), ended_at);
-        if random.per_mille(faults.lost) {
+        if chance.of("lost", key, faults.lost) {
             return (failed(ExitClass::Lost), "lost");
         }
-        if random.per_mille(faults.transient) && self.may_fail(spec.token.job, faults) {
+        if chance.of("transient", key, faults.transient) && self.may_fail(spec.token.job, faults) {
             let (class, what) = match random.below(4) {
                 0 => (ExitClass::Transient, "failed transient"),
                 1 => (ExitClass::Memory, "failed memory"),
@@ -189,24 +187,24 @@ impl Executor {
             };
             return (failed(class), what);
         }
-        if random.per_mille(faults.permanent) {
+        if chance.of("permanent", key, faults.permanent) {
             return match random.below(2) {
                 0 => (failed(ExitClass::Input), "failed input"),
                 _ => (failed(ExitClass::Program), "failed program"),
             };
         }
         if !good.outputs.is_empty() {
-            if random.per_mille(faults.missing_output) {
+            if chance.of("missing_output", key, faults.missing_output) {
                 let at = random.below(good.outputs.len() as u64) as usize;
                 good.outputs.remove(at);
                 return (good, "output missing");
             }
-            if random.per_mille(faults.output_twice) {
+            if chance.of("output_twice", key, faults.output_twice) {
                 let again = good.outputs[0].clone();
                 good.outputs.push(again);
                 return (good, "output twice");
             }
-            if random.per_mille(faults.mismatch) {
+            if chance.of("mismatch", key, faults.mismatch) {
                 good.outputs[0].bytes = Some(Bytes(1));
                 return (good, "output mismatch");
             }
@@ -216,13 +214,22 @@ impl Executor {
 }
 
 /// News come late and twice.
-fn disturbed(mut news: Vec<Coming>, faults: &Faults, random: &mut Random) -> Vec<Coming> {
+fn disturbed(
+    mut news: Vec<Coming>,
+    attempt: u64,
+    faults: &Faults,
+    chance: &mut Chance,
+) -> Vec<Coming> {
     for position in 0..news.len() {
-        if random.per_mille(faults.late_news) {
+        let key = mix(attempt ^ (position as u64 + 1));
+        let name = if position == 0 { "start" } else { "end" };
+        chance.name_after(key, attempt, name);
+        let random = &mut chance.random("news", key);
+        if chance.of("late_news", key, faults.late_news) {
             let late = Span::from_millis(random.below(3_000) as i64);
             news[position].after += late;
         }
-        if random.per_mille(faults.duplicate_news) {
+        if chance.of("duplicate_news", key, faults.duplicate_news) {
             let again = Span::from_millis(random.below(3_000) as i64);
             news.push(Coming {
                 after: news[position].after + again,
@@ -244,4 +251,43 @@ fn coming(after: Span, report: AttemptReport, what: &'static str) -> Coming {
         news: AttemptNews::Ended(Box::new(report)),
         what,
     }
+}
+
+/// A number for an attempt that does not depend on what other objects there are: made of what it
+/// is to do.
+pub(crate) fn attempt_key(spec: &AttemptSpec) -> u64 {
+    let task = &spec.plan.task;
+    let mut key = mix_text(task.pipeline.as_str()) ^ mix(mix_text(task.task.as_str()));
+    let mut add = |value: u64| key = mix(key ^ value);
+    add(u64::from(spec.run.0));
+    add(u64::from(spec.token.attempt.0));
+    for (first, last) in &spec.lumis {
+        add(u64::from(first.0) << 32 | u64::from(last.0));
+    }
+    for input in &spec.inputs {
+        match &input.location {
+            Location::Spool { name, .. } => add(mix_text(name.as_str())),
+            Location::Storage { .. } => add(input.events.map_or(0, |events| events.0)),
+        }
+        add(input.first_event.unwrap_or(0));
+    }
+    key
+}
+
+/// An attempt as people speak of it.
+pub(crate) fn in_words(spec: &AttemptSpec) -> String {
+    let lumis = spec.lumis.iter().map(|(first, last)| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
+    });
+    let lumis: Vec<String> = lumis.collect();
+    let (token, task, run) = (spec.token, &spec.plan.task, spec.run);
+    let (job, attempt) = (short(token.job.0), token.attempt);
+    format!(
+        "attempt {attempt} of job {job}: {task} of run {run}, lumis {}",
+        lumis.join(",")
+    )
 }

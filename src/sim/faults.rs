@@ -88,6 +88,9 @@ pub(crate) struct Faults {
     pub(crate) early_stop: u64,
     /// A run is seen as a whole only after later ones, per run; harsh.
     pub(crate) postponed: u64,
+    /// A row that was taken is not there, per commit: no fault that anybody must survive, but one
+    /// that must be seen.
+    pub(crate) row_lost: u64,
     /// After a crash everything is reported in any order, ends before data too; harsh.
     pub(crate) any_order: bool,
 }
@@ -140,6 +143,7 @@ impl Faults {
             command: rate(if harsh { 900 } else { 300 }),
             early_stop: rate(700),
             postponed: rate(300),
+            row_lost: 0,
             any_order: false,
         };
         faults.pace = Pace::ALL[random.below(Pace::ALL.len() as u64) as usize];
@@ -164,12 +168,13 @@ impl Faults {
         }
     }
 
-    /// None any more, in the same world.
+    /// None any more, in the same world: a place that fails all is still there.
     pub(crate) fn ended(self) -> Self {
         Self {
             harsh: self.harsh,
             any_order: self.any_order,
             corrupt: self.corrupt,
+            black_hole: self.black_hole,
             ..Self::default()
         }
     }

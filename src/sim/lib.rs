@@ -8,6 +8,7 @@
 //! same seed is the same story on any machine.
 
 mod backing;
+mod chance;
 mod coverage;
 mod definitions;
 mod detector;
@@ -21,13 +22,19 @@ mod promises;
 mod random;
 mod restart;
 mod settled;
+mod shrink;
 mod storage;
 mod store;
 mod story;
 mod tables;
+mod tale;
 mod world;
 
 pub use backing::Backing;
+
+pub use chance::Decision;
+pub use detector::Cut;
+pub use shrink::{Shrunk, Size, Small, replay, shrink};
 
 use faults::Faults;
 use pipelines::definition::Definition;
@@ -35,8 +42,8 @@ use promises::ConstantsOf;
 use random::{Random, mix};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use story::Story;
-use world::World;
+use story::Line;
+use world::{Way, World};
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +54,21 @@ pub struct Options {
     pub first_seed: u64,
     /// How long the faults last, in steps of 40 virtual milliseconds.
     pub steps: u64,
+}
+
+impl Options {
+    /// The whole of a seed.
+    fn way<'a>(&self, seed: u64, definitions: &'a [Definition]) -> Way<'a> {
+        Way {
+            seed,
+            steps: self.steps,
+            definitions,
+            cut: Cut::default(),
+            only: None,
+            is_strict: false,
+            is_broken: false,
+        }
+    }
 }
 
 /// A broken promise.
@@ -93,12 +115,18 @@ impl Summary {
     }
 }
 
+/// Events of a seed that is told as it is: the last of them.
+const LAST_LINES: usize = 60;
+
 /// How one seed went.
 struct Course {
     result: Result<(), String>,
     hash: u64,
     coverage: BTreeMap<String, u64>,
-    lines: Vec<String>,
+    lines: Vec<Line>,
+    /// What went wrong, if it is told in words.
+    happened: Vec<Decision>,
+    world: Vec<String>,
 }
 
 /// Makes a real store for a seed.
@@ -108,7 +136,7 @@ pub type MakeBacking<'m> = &'m mut dyn FnMut(u64) -> Box<dyn Backing>;
 pub fn simulate(options: Options) -> Summary {
     let definitions = definitions::all();
     simulate_with(options, |seed, in_words| {
-        run_seed(seed, options.steps, &definitions, in_words, None)
+        run_seed(&options.way(seed, &definitions), in_words, None)
     })
 }
 
@@ -118,7 +146,7 @@ pub fn simulate_backed(options: Options, make: MakeBacking<'_>) -> Summary {
     let definitions = definitions::all();
     simulate_with(options, |seed, in_words| {
         let backing = Some(make(seed));
-        run_seed(seed, options.steps, &definitions, in_words, backing)
+        run_seed(&options.way(seed, &definitions), in_words, backing)
     })
 }
 
@@ -135,7 +163,11 @@ fn simulate_with(options: Options, mut run: impl FnMut(u64, bool) -> Course) -> 
             summary.violations += 1;
             if summary.first_violation.is_none() {
                 let told = run(seed, true);
-                let story = format!("{promise}\n{}", told.lines.join("\n"));
+                let lines = told.lines.iter().map(|line| line.words.as_str());
+                let last: Vec<&str> = lines
+                    .skip(told.lines.len().saturating_sub(LAST_LINES))
+                    .collect();
+                let story = format!("{promise}\n{}", last.join("\n"));
                 summary.first_violation = Some(Violation { seed, story });
             }
         }
@@ -145,26 +177,49 @@ fn simulate_with(options: Options, mut run: impl FnMut(u64, bool) -> Course) -> 
 
 /// A hash of everything that happens in a seed: the same seed gives the same hash.
 pub fn trace_hash(seed: u64, steps: u64) -> u64 {
-    run_seed(seed, steps, &definitions::all(), false, None).hash
+    let options = Options {
+        seeds: 1,
+        first_seed: seed,
+        steps,
+    };
+    let definitions = definitions::all();
+    run_seed(&options.way(seed, &definitions), false, None).hash
+}
+
+/// All that happens in a seed, in words, and its hash.
+pub struct Trace {
+    /// Events in their order.
+    pub lines: Vec<String>,
+    /// As [`trace_hash`] gives it.
+    pub hash: u64,
+    /// The promise that was broken, if one was.
+    pub result: Result<(), String>,
+}
+
+/// Tells a seed.
+pub fn trace(options: Options) -> Trace {
+    let definitions = definitions::all();
+    let course = run_seed(&options.way(options.first_seed, &definitions), true, None);
+    let mut lines = course.world;
+    lines.extend(course.lines.into_iter().map(|line| line.words));
+    Trace {
+        lines,
+        hash: course.hash,
+        result: course.result,
+    }
 }
 
 /// One seed. A panic of the engine is a broken promise as well.
-fn run_seed(
-    seed: u64,
-    steps: u64,
-    definitions: &[Definition],
-    in_words: bool,
-    backing: Option<Box<dyn Backing>>,
-) -> Course {
-    let faults = Faults::draw(&mut Random::new(mix(seed ^ 0x6661_756c_7473)));
-    let mut world = World::new(seed, definitions, &faults, steps, Story::new(in_words));
+fn run_seed(way: &Way<'_>, in_words: bool, backing: Option<Box<dyn Backing>>) -> Course {
+    let faults = Faults::draw(&mut Random::new(mix(way.seed ^ 0x6661_756c_7473)));
+    let mut world = World::new(way, &faults, in_words);
     world.backing = backing;
     let result = catch_unwind(AssertUnwindSafe(|| {
         world.begin()?;
         world.run()?;
         world.check_end()?;
         if !faults.harsh {
-            compare_undisturbed(seed, steps, definitions, &mut world)?;
+            compare_undisturbed(way, &mut world)?;
         }
         Ok(())
     }));
@@ -175,6 +230,12 @@ fn run_seed(
     });
     world.story.mix(world.engine.next_id() as u64);
     let hash = world.story.hash();
+    let happened = world.chance.happened();
+    let in_words = if in_words {
+        world.in_words()
+    } else {
+        Vec::new()
+    };
     let (counts, lines) = world.story.into_parts();
     let own = counts.into_iter().map(|(what, n)| (what.to_owned(), n));
     let mut coverage: BTreeMap<String, u64> = own.collect();
@@ -190,6 +251,8 @@ fn run_seed(
         hash,
         coverage,
         lines,
+        happened,
+        world: in_words,
     }
 }
 
@@ -197,14 +260,13 @@ fn run_seed(
 pub const TOGETHER: &str = "overlapping runs, a restart and a lost completion together";
 
 /// Whatever went wrong, the constants are those of a pass in which nothing did.
-fn compare_undisturbed(
-    seed: u64,
-    steps: u64,
-    definitions: &[Definition],
-    world: &mut World,
-) -> Result<(), String> {
+fn compare_undisturbed(way: &Way<'_>, world: &mut World) -> Result<(), String> {
     let quiet = Faults::default();
-    let mut undisturbed = World::new(seed, definitions, &quiet, steps, Story::new(false));
+    let whole = Way {
+        is_broken: false,
+        ..way.clone()
+    };
+    let mut undisturbed = World::new(&whole, &quiet, false);
     undisturbed.quiet = true;
     undisturbed.run()?;
     undisturbed.check_end()?;

@@ -4,6 +4,7 @@
 //! In comes a world, out come orders. In a gentle seed only those are given that must not change
 //! any result.
 
+use crate::random::Random;
 use crate::world::{Event, World};
 use engine::{Configuration, Input};
 use model::command::{Command, Declared, Intent, JobFilter, JobVerb, JobsAsked, Order, SplitInto};
@@ -11,7 +12,7 @@ use model::ids::{JobId, LumiNumber, RunNumber};
 use model::job::{Job, JobState};
 use model::names::{FileName, PipelineName, StreamName, TaskName, TaskPath};
 use model::ruling::RulingKind;
-use model::run::{Run, RunType};
+use model::run::{Run, RunState, RunType};
 use model::time::Span;
 use model::wait::{Object, Wait, WaitKind};
 
@@ -21,28 +22,33 @@ const ROUND: Span = Span::from_secs(30);
 impl World {
     /// Now and then somebody asks for something.
     pub(crate) fn ask_something(&mut self) -> Result<(), String> {
-        if self.healed || !self.random.per_mille(self.faults.command) {
+        let (now, turn, rate) = (self.now, self.turns, self.faults.command);
+        if self.healed {
             return Ok(());
         }
-        if self.random.below(8) == 0 {
-            return self.reload();
+        let Some(key) = self.chance.at("command", now, turn, rate) else {
+            return Ok(());
+        };
+        let random = &mut self.chance.random("command", key);
+        if random.below(8) == 0 {
+            return self.reload(random);
         }
-        let command = match self.random.below(3) {
-            0 => Some(self.about_jobs()),
-            1 => self.about_a_task(),
-            _ => self.about_a_run(),
+        let command = match random.below(3) {
+            0 => Some(self.about_jobs(random)),
+            1 => self.about_a_task(random),
+            _ => self.about_a_run(random),
         };
         let Some(command) = command else {
             return Ok(());
         };
         let mut order = Order::new(command, "an operator");
-        match self.random.below(10) {
+        match random.below(10) {
             0 => {
                 order.intent = Intent::Preview;
                 self.story.count("asked only what would be");
             }
             1 => {
-                order.expect_count = Some(self.random.below(4));
+                order.expect_count = Some(random.below(4));
                 self.story.count("asked with a count");
             }
             2 => self.story.count("asked without a reason"),
@@ -71,12 +77,12 @@ impl World {
 
     /// Another configuration is taken, perhaps one of before; all stay known, as a restart would
     /// read those that runs have from their rows.
-    fn reload(&mut self) -> Result<(), String> {
-        if self.random.below(4) == 0 {
+    fn reload(&mut self, random: &mut Random) -> Result<(), String> {
+        if random.below(4) == 0 {
             self.story.count("wrong configuration refused");
             return self.hand_over(Err("no key is called \"nmae\"".to_owned()));
         }
-        let at = self.random.below(self.setup.earlier.len() as u64 + 1) as usize;
+        let at = random.below(self.setup.earlier.len() as u64 + 1) as usize;
         self.story.count("configuration reloaded");
         let earlier = &mut self.setup.earlier;
         match earlier.get_mut(at) {
@@ -101,16 +107,16 @@ impl World {
         })
     }
 
-    fn some_run(&mut self) -> Option<Run> {
+    fn some_run(&self, random: &mut Random) -> Option<Run> {
         let known: Vec<&Run> = self.store.tables.runs.values().collect();
-        self.random.pick(&known).map(|run| (*run).clone())
+        random.pick(&known).map(|run| (*run).clone())
     }
 
     /// Something is to happen to one job, or to all that meet a filter; perhaps to none.
-    fn about_jobs(&mut self) -> Command {
+    fn about_jobs(&mut self, random: &mut Random) -> Command {
         let harsh = self.faults.harsh;
-        let (verb, what) = match self.random.below(if harsh { 10 } else { 7 }) {
-            0 => (JobVerb::Retry, "asked to retry jobs"),
+        let (verb, what) = match random.below(if harsh { 12 } else { 7 }) {
+            0 | 10 | 11 => (JobVerb::Retry, "asked to retry jobs"),
             1 | 2 => (JobVerb::Park, "asked to park jobs"),
             3 => (JobVerb::Release, "asked to release jobs"),
             4 | 5 => (JobVerb::Split(SplitInto::Halves), "asked to halve jobs"),
@@ -118,8 +124,8 @@ impl World {
             _ => (JobVerb::Cancel, "asked to cancel jobs"),
         };
         self.story.count(what);
-        if self.random.below(3) == 0 {
-            let run = self.some_run().map(|run| run.number);
+        if random.below(3) == 0 {
+            let run = self.some_run(random).map(|run| run.number);
             let states = [
                 None,
                 Some("failed"),
@@ -127,14 +133,14 @@ impl World {
                 Some("running"),
                 Some("no such"),
             ];
-            let state = states[self.random.below(5) as usize].map(str::to_owned);
+            let state = states[random.below(5) as usize].map(str::to_owned);
             let tasks = [
                 None,
                 Some("packs"),
                 Some("express.express"),
                 Some("no such"),
             ];
-            let task = tasks[self.random.below(4) as usize].map(str::to_owned);
+            let task = tasks[random.below(4) as usize].map(str::to_owned);
             let which = JobFilter {
                 run,
                 state,
@@ -145,13 +151,24 @@ impl World {
         }
         let mut jobs = self.jobs_that(|job| fits(verb, job));
         let stopped = self.jobs_that(|job| fits(verb, job) && is_stopped(&job.state));
-        match self.random.below(4) {
+        match random.below(4) {
             0 => jobs = self.jobs_that(|_| true),
             1 | 2 if !stopped.is_empty() => jobs = stopped,
+            // What is tried again after everything has ended is rare by chance.
+            3 if verb == JobVerb::Retry => jobs.retain(|job| self.has_finished(*job)),
             _ => {}
         }
-        let job = self.random.pick(&jobs).copied().unwrap_or(JobId(7));
+        let job = random.pick(&jobs).copied().unwrap_or(JobId(7));
         Command::Jobs(JobsAsked::one(verb, job))
+    }
+
+    fn has_finished(&self, job: JobId) -> bool {
+        let tables = &self.store.tables;
+        let run = tables
+            .jobs
+            .get(&job)
+            .and_then(|job| tables.runs.get(&job.run));
+        run.is_some_and(|run| matches!(run.state, RunState::Finished { .. }))
     }
 
     fn jobs_that(&self, is_meant: impl Fn(&Job) -> bool) -> Vec<JobId> {
@@ -160,7 +177,7 @@ impl World {
     }
 
     /// A ruling on the work of a task.
-    fn about_a_task(&mut self) -> Option<Command> {
+    fn about_a_task(&mut self, random: &mut Random) -> Option<Command> {
         let tasks = [
             ("prompt", "prompt"),
             ("calibration", "harvest"),
@@ -168,12 +185,12 @@ impl World {
             ("monitor", "look"),
             ("no", "such"),
         ];
-        let (pipeline, task) = tasks[self.random.below(5) as usize];
-        let run = match self.random.below(3) {
+        let (pipeline, task) = tasks[random.below(5) as usize];
+        let run = match random.below(3) {
             0 => None,
-            _ => Some(self.some_run()?.number),
+            _ => Some(self.some_run(random)?.number),
         };
-        let kind = match self.random.below(if self.faults.harsh { 3 } else { 2 }) {
+        let kind = match random.below(if self.faults.harsh { 3 } else { 2 }) {
             0 => RulingKind::Held,
             1 => RulingKind::Lifted,
             _ => RulingKind::Accepted,
@@ -190,17 +207,17 @@ impl World {
         Some(Command::Rule { task, run, kind })
     }
 
-    fn about_a_run(&mut self) -> Option<Command> {
-        if !self.faults.harsh || !self.random.per_mille(self.faults.early_stop) {
-            return self.about_a_run_without_harm();
+    fn about_a_run(&mut self, random: &mut Random) -> Option<Command> {
+        if !self.faults.harsh || !random.per_mille(self.faults.early_stop) {
+            return self.about_a_run_without_harm(random);
         }
-        let run = self.some_run()?;
+        let run = self.some_run(random)?;
         let number = run.number;
-        let last_lumi = self.random.below(6) as u32;
-        let stream = ["Muons", "Tracks", "no such"][self.random.below(3) as usize];
+        let last_lumi = random.below(6) as u32;
+        let stream = ["Muons", "Tracks", "no such"][random.below(3) as usize];
         let stream = StreamName::new(stream);
-        let lumi = LumiNumber(self.random.below(5) as u32);
-        Some(match self.random.below(5) {
+        let lumi = LumiNumber(random.below(5) as u32);
+        Some(match random.below(5) {
             0 => {
                 self.story.count("asked to stop a run early");
                 Command::RunStop {
@@ -210,8 +227,8 @@ impl World {
             }
             1 | 2 => {
                 self.story.count("asked to close a run");
-                let declared = Declared::ALL[self.random.below(3) as usize];
-                let whole = self.random.per_mille(500);
+                let declared = Declared::ALL[random.below(3) as usize];
+                let whole = random.per_mille(500);
                 Command::RunClose {
                     run: number,
                     stream: (!whole).then_some(stream),
@@ -231,21 +248,21 @@ impl World {
                     .iter()
                     .find(|plan| plan.number == number)?;
                 let own: Vec<FileName> = plan.files.iter().map(|(name, _)| name.clone()).collect();
-                let name = self.random.pick(&own)?.clone();
+                let name = random.pick(&own)?.clone();
                 Command::FileDeclareLost {
                     run: number,
                     stream: Some(stream),
                     lumis: (lumi, lumi),
                     names: vec![name],
-                    events: self.random.below(50),
+                    events: random.below(50),
                 }
             }
         })
     }
 
     /// What is true already, or of nothing that is known.
-    fn about_a_run_without_harm(&mut self) -> Option<Command> {
-        Some(match self.random.below(4) {
+    fn about_a_run_without_harm(&mut self, random: &mut Random) -> Option<Command> {
+        Some(match random.below(4) {
             0 => {
                 self.story.count("asked to stop an unknown run");
                 let (run, last_lumi) = (RunNumber(u32::MAX), 3);
@@ -263,8 +280,8 @@ impl World {
             }
             _ => {
                 self.story.count("asked to start a known run");
-                let run = self.some_run()?;
-                let run_type = if self.random.per_mille(500) {
+                let run = self.some_run(random)?;
+                let run_type = if random.per_mille(500) {
                     run.run_type
                 } else {
                     RunType::Test
@@ -293,7 +310,7 @@ impl World {
             .tables
             .runs
             .values()
-            .any(|run| !matches!(run.state, model::run::RunState::Finished { .. }));
+            .any(|run| !matches!(run.state, RunState::Finished { .. }));
         let mut to_come = self.events.values();
         let comes = to_come.any(|(_, event)| matches!(event, Event::Seen(..)));
         if unfinished || comes || !remedies.is_empty() {
@@ -310,8 +327,8 @@ fn fits(verb: JobVerb, job: &Job) -> bool {
         JobVerb::Retry => matches!(state, JobState::Failed { .. } | JobState::Cancelled { .. }),
         JobVerb::Release => matches!(state, JobState::Ready { .. } | JobState::Parked { .. }),
         JobVerb::Split(_) => {
-            let ready = matches!(state, JobState::Ready { .. });
-            job.consumed > 1 && (ready || is_stopped(state))
+            let waits = matches!(state, JobState::Ready { .. } | JobState::Sent { .. });
+            job.consumed > 1 && (waits || is_stopped(state))
         }
         JobVerb::Park => !state.is_terminal(),
         JobVerb::Cancel => !matches!(state, JobState::Done { .. }),

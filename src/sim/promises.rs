@@ -62,7 +62,7 @@ fn first_difference<K: Ord + Debug, V: PartialEq + Debug>(
         .find(|key| got.get(key) != undisturbed.get(key))?;
     let (got, expected) = (got.get(key), undisturbed.get(key));
     Some(format!(
-        "the faults made {key:?} {got:?}, undisturbed it is {expected:?}"
+        "D17: the faults made {key:?} {got:?}, undisturbed it is {expected:?}"
     ))
 }
 
@@ -76,10 +76,14 @@ impl World {
         if let Some(broken) = self.engine.check_touched(touched).first() {
             return Err(format!("{}: {}", broken.invariant, broken.what));
         }
-        if self.turns.is_multiple_of(CHECK_EVERY) {
+        if self.strict || self.turns.is_multiple_of(CHECK_EVERY) {
             self.check_everything()?;
         }
-        if self.random.below(LAW_EVERY) == 0 {
+        let asked = self
+            .chance
+            .draw("law", self.turns)
+            .is_multiple_of(LAW_EVERY);
+        if self.strict || asked {
             self.check_law()?;
         }
         Ok(())
@@ -253,18 +257,21 @@ impl World {
             let simulated = run.label == DataLabel::Simulated;
             if output.dataset.is_simulated() != simulated {
                 return Err(format!(
-                    "{} is {} and in {}",
+                    "labels: {} is {} and in {}",
                     output.name, run.label, output.dataset
                 ));
             }
             if run.run_type == RunType::Test && output.block.is_some() {
-                return Err(format!("{} of a test run is published", output.name));
+                return Err(format!(
+                    "labels: {} of a test run is published",
+                    output.name
+                ));
             }
         }
         for quality in tables.quality.values().filter(|q| !q.certified.is_empty()) {
             let run = &tables.runs[&quality.run];
             if run.label == DataLabel::Simulated || run.run_type == RunType::Test {
-                return Err(format!("run {} is certified", run.number));
+                return Err(format!("labels: run {} is certified", run.number));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! holds, and watchers report again what lies in the spool. Nothing durable may be touched.
 
 use crate::detector::{Kind, scan_order};
+use crate::random::mix;
 use crate::store::{Batch, Committed, Trouble};
 use crate::world::{Event, Forming, World};
 use engine::{Engine, Input};
@@ -16,38 +17,47 @@ use std::sync::Arc;
 impl World {
     /// The process dies, and perhaps the power goes: whatever was not durable is lost. Another one
     /// begins under a new epoch, and may die while it does.
-    pub(crate) fn crash(&mut self, power_cut: bool) -> Result<(), String> {
-        self.die(power_cut)?;
-        while self.random.per_mille(self.faults.again) {
+    pub(crate) fn crash(&mut self, power_cut: bool, key: u64) -> Result<(), String> {
+        let mut key = key;
+        self.die(power_cut, key)?;
+        while self.chance.of("again", key, self.faults.again) {
+            key = mix(key);
             self.story.count("crash while it restarts");
             self.begin_again()?;
-            let power_cut = self.random.per_mille(self.faults.power_cut);
-            self.die(power_cut)?;
+            let power_cut = self.chance.of("power_cut", key, self.faults.power_cut);
+            self.die(power_cut, key)?;
         }
-        if self.random.per_mille(self.faults.upgrade) {
-            self.upgrade();
+        if self.chance.of("upgrade", key, self.faults.upgrade) {
+            self.upgrade(key);
         }
         self.begin_again()?;
-        self.scan();
+        self.scan(key);
         Ok(())
     }
 
-    fn die(&mut self, power_cut: bool) -> Result<(), String> {
+    fn die(&mut self, power_cut: bool, key: u64) -> Result<(), String> {
+        let random = &mut self.chance.random("death", key);
         self.story.count("crash");
         if power_cut {
             self.story.count("power cut");
         }
-        self.story
-            .tell(self.now, || format!("CRASH, power cut: {power_cut}"));
+        self.story.tell(self.now, || {
+            let power = if power_cut {
+                ", and the power is gone"
+            } else {
+                ""
+            };
+            format!("the process dies{power}")
+        });
         let committing = self.committing.take().map(|(batch, _)| batch);
         if let Some(batch) = &committing
-            && self.random.per_mille(400)
+            && random.per_mille(400)
         {
             self.story.count("crash after a commit");
             self.commit(batch, Trouble::default())?;
         }
         let before = self.store.last_batch();
-        self.store.crash(power_cut, &mut self.random)?;
+        self.store.crash(power_cut, random)?;
         if let Some(batch) = committing.filter(|_| self.store.last_batch() > before) {
             self.story.count("a batch that was not synced is there");
             self.commit(&batch, Trouble::default())?;
@@ -58,9 +68,9 @@ impl World {
                 "D1: batch {durable} was durable, {last} is the last"
             ));
         }
-        self.storage.crash(power_cut, &mut self.random)?;
+        self.storage.crash(power_cut, random)?;
         self.storage.check(&self.store.tables)?;
-        self.flip_bits()?;
+        self.flip_bits(key)?;
         self.setup.epoch = self.store.raise_epoch();
         self.check_fence()?;
         self.durable = self.store.last_batch();
@@ -69,8 +79,8 @@ impl World {
         self.attempts.clear();
         self.executor.end_all();
         self.wakes_at = None;
-        self.now = self.now + Span::from_millis(self.random.below(4_000) as i64);
-        self.forget_old_events();
+        self.now = self.now + Span::from_millis(random.below(4_000) as i64);
+        self.forget_old_events(key);
         Ok(())
     }
 
@@ -122,11 +132,11 @@ impl World {
     }
 
     /// Bits turn over on both disks; whoever reads them must see it.
-    fn flip_bits(&mut self) -> Result<(), String> {
-        if !self.random.per_mille(self.faults.flip) {
+    fn flip_bits(&mut self, key: u64) -> Result<(), String> {
+        if !self.chance.of("flip", key, self.faults.flip) {
             return Ok(());
         }
-        let random = &mut self.random;
+        let random = &mut self.chance.random("bit", key);
         if self.store.flip(random)? {
             self.story.count("a bit of the journal turned");
         }
@@ -137,8 +147,9 @@ impl World {
     }
 
     /// The next process has another configuration; runs keep theirs.
-    fn upgrade(&mut self) {
-        let at = self.random.below(self.setup.earlier.len() as u64) as usize;
+    fn upgrade(&mut self, key: u64) {
+        let earlier = self.setup.earlier.len() as u64;
+        let at = self.chance.random("upgrade", key).below(earlier) as usize;
         if let Some(other) = self.setup.earlier.get_mut(at) {
             std::mem::swap(other, &mut self.setup.configuration);
             self.story.count("restarted with another configuration");
@@ -164,7 +175,7 @@ impl World {
 
     /// What the dead process would have heard is lost, mostly. What the detector wrote meanwhile
     /// lies in the spool; the rest is still to come.
-    fn forget_old_events(&mut self) {
+    fn forget_old_events(&mut self, key: u64) {
         let events = std::mem::take(&mut self.events);
         for (number, (at, event)) in events {
             let stays = match &event {
@@ -179,7 +190,8 @@ impl World {
                 }
                 Event::Seen(..) | Event::Heal | Event::Round => true,
                 Event::News(..) | Event::Stored(..) => {
-                    let old = self.random.per_mille(self.faults.old_news);
+                    let of = mix(key ^ mix(at.0 as u64));
+                    let old = self.chance.of("old_news", of, self.faults.old_news);
                     if old {
                         self.story.count("news of an old epoch");
                     } else if let Event::News(_, AttemptNews::Ended(_), _) = event {
@@ -196,9 +208,9 @@ impl World {
     }
 
     /// Watchers report everything that lies in the spool.
-    fn scan(&mut self) {
+    fn scan(&mut self, key: u64) {
         let mut spool = std::mem::take(&mut self.spool);
-        self.random.shuffle(&mut spool);
+        self.chance.random("scan", key).shuffle(&mut spool);
         if !self.faults.any_order {
             spool.sort_by_key(scan_order);
         }

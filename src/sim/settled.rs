@@ -79,7 +79,10 @@ impl Tables {
             let failed = |job: &Job| matches!(job.state, JobState::Failed { .. });
             let mended = job.is_some_and(|id| !self.jobs.get(&id).is_some_and(failed));
             if left || mended {
-                return Err(format!("the alarm {} stands without a cause", alarm.key));
+                return Err(format!(
+                    "I8: the alarm {} stands without a cause",
+                    alarm.key
+                ));
             }
         }
         Ok(())
@@ -96,7 +99,7 @@ impl Tables {
             }
         }
         if works("dqm") && !self.quality.contains_key(&number) {
-            return Err(format!("run {number} has finished without a verdict"));
+            return Err(format!("I8: run {number} has finished without a verdict"));
         }
         Ok(())
     }
@@ -107,7 +110,7 @@ impl Tables {
             return Ok(());
         };
         let Some(run) = self.runs.get(&job.run) else {
-            return Err(format!("job {} is of no run", job.id));
+            return Err(format!("I8: job {} is of no run", job.id));
         };
         for used in &recipe.constants {
             let tag = stored(used.tag.as_str(), run.label);

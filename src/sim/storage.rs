@@ -5,8 +5,9 @@
 //! way. What a row speaks of must be there, whole, after each of them (D9); a final name is given
 //! once.
 
+use crate::chance::Chance;
 use crate::disk::{Disk, checksum, folder_of};
-use crate::executor::Executor;
+use crate::executor::{Executor, attempt_key};
 use crate::faults::Faults;
 use crate::programs;
 use crate::random::{Random, mix};
@@ -67,12 +68,14 @@ impl Storage {
         spec: &AttemptSpec,
         executor: &mut Executor,
         faults: &Faults,
-        random: &mut Random,
+        chance: &mut Chance,
     ) -> Result<Answer, String> {
+        let key = attempt_key(spec);
+        let mut random = chance.random("storage", key);
         let after = Span::from_millis(random.between(1, 150) as i64);
-        let trouble = if random.per_mille(faults.storage) {
+        let trouble = if chance.of("storage", key, faults.storage) {
             Trouble::Full
-        } else if random.per_mille(faults.storage_lost) {
+        } else if chance.of("storage_lost", key, faults.storage_lost) {
             Trouble::Lost
         } else {
             Trouble::None

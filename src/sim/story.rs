@@ -1,32 +1,45 @@
 //! What happened: counts of everything (so that a campaign can prove what it met), a hash of the
-//! course of events, and, when a seed is told again, its last events in words.
+//! course of events, and, when a seed is told again, its events in words.
 //!
 //! In comes what happens, out come numbers and sentences. It must not change what happens.
 
+use crate::tables::Tables;
 use model::dataset::{BlockState, Closing, Route};
 use model::fact::Fact;
 use model::job::JobState;
 use model::run::RunState;
 use model::time::Moment;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-/// Sentences kept.
-const LINES_MAX: usize = 60;
+/// Ids of objects without the agent's part: a seed has one agent.
+pub(crate) fn short(id: i64) -> i64 {
+    id & ((1 << 43) - 1)
+}
+
+/// One event in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Whether a reader of a short story can do without it.
+    pub(crate) is_routine: bool,
+    pub(crate) words: String,
+}
 
 /// The record of one seed.
 #[derive(Debug)]
 pub(crate) struct Story {
     counts: BTreeMap<&'static str, u64>,
     hash: u64,
-    lines: Option<VecDeque<String>>,
+    lines: Option<Vec<Line>>,
+    begins_at: Moment,
 }
 
 impl Story {
-    pub(crate) fn new(in_words: bool) -> Self {
+    pub(crate) fn new(in_words: bool, begins_at: Moment) -> Self {
         Self {
             counts: BTreeMap::new(),
             hash: 0xcbf2_9ce4_8422_2325,
-            lines: in_words.then(VecDeque::new),
+            lines: in_words.then(Vec::new),
+            begins_at,
         }
     }
 
@@ -39,11 +52,68 @@ impl Story {
     }
 
     pub(crate) fn tell(&mut self, now: Moment, sentence: impl FnOnce() -> String) {
+        self.push(now, false, sentence);
+    }
+
+    /// The same, for what happens all the time.
+    pub(crate) fn tell_routine(&mut self, now: Moment, sentence: impl FnOnce() -> String) {
+        self.push(now, true, sentence);
+    }
+
+    fn push(&mut self, now: Moment, is_routine: bool, sentence: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
-            if lines.len() == LINES_MAX {
-                lines.pop_front();
+            let after = now.since(self.begins_at).as_secs_f64();
+            let words = format!("{after:9.3} s  {}", sentence());
+            lines.push(Line { is_routine, words });
+        }
+    }
+
+    /// What the engine says of runs and jobs, where it says something new.
+    pub(crate) fn tell_fact(&mut self, now: Moment, before: &Tables, fact: &Fact) {
+        if self.lines.is_none() {
+            return;
+        }
+        match fact {
+            Fact::RunIs(run) => {
+                let known = before.runs.get(&run.number);
+                let (number, word) = (run.number, run.state.word());
+                if known.is_none_or(|known| known.state.word() != word) {
+                    self.tell(now, || format!("    the engine: run {number} is {word}"));
+                }
             }
-            lines.push_back(format!("{now} {}", sentence()));
+            Fact::JobIs(job) => {
+                let known = before.jobs.get(&job.id);
+                let (id, word, run) = (short(job.id.0), job.state.word(), job.run);
+                if known.is_none_or(|known| known.state.word() != word) {
+                    let task = &job.task;
+                    self.tell(now, || {
+                        format!("    the engine: job {id} ({task}, run {run}) is {word}")
+                    });
+                }
+            }
+            Fact::AlarmIs(alarm) => {
+                let word = if alarm.cleared_at.is_some() {
+                    "cleared"
+                } else {
+                    "raised"
+                };
+                self.tell(now, || {
+                    format!("    the engine: alarm {} {word}", alarm.key)
+                });
+            }
+            Fact::OutputIs(output) if !before.outputs.contains_key(&output.id) => {
+                let (id, label, job) = (short(output.id.0), &output.label, short(output.job.0));
+                self.tell(now, || {
+                    format!("    the engine: output {id} is {label} of job {job}")
+                });
+            }
+            Fact::AttemptFailedIs(failed) => {
+                let (job, attempt) = (short(failed.job.0), failed.attempt);
+                self.tell(now, || {
+                    format!("    the engine: attempt {attempt} of job {job} failed")
+                });
+            }
+            _ => {}
         }
     }
 
@@ -100,7 +170,7 @@ impl Story {
         self.hash
     }
 
-    pub(crate) fn into_parts(self) -> (BTreeMap<&'static str, u64>, Vec<String>) {
-        (self.counts, self.lines.into_iter().flatten().collect())
+    pub(crate) fn into_parts(self) -> (BTreeMap<&'static str, u64>, Vec<Line>) {
+        (self.counts, self.lines.unwrap_or_default())
     }
 }

@@ -191,12 +191,15 @@ impl Tables {
             .as_ref()
             .is_some_and(|b| pinned(b) != pinned(run) || b.part > run.part)
         {
-            return Err(format!("run {} is not what it was opened as", run.number));
+            return Err(format!(
+                "I12: run {} is not what it was opened as",
+                run.number
+            ));
         }
         let same_part = |before: &Run| (before.part, before.resumed) == (run.part, run.resumed);
         match before.filter(|before| same_part(before) && rank(&before.state) > rank(&run.state)) {
             Some(before) => Err(format!(
-                "run {} went back from {} to {}",
+                "I12: run {} went back from {} to {}",
                 run.number,
                 before.state.word(),
                 run.state.word()
@@ -220,7 +223,7 @@ impl Tables {
             return Err(format!("R21: job {id} failed {failures} times"));
         }
         if (before.inputs != job.inputs) || (before.task != job.task) {
-            return Err(format!("job {} was given other work", job.id));
+            return Err(format!("I3: job {} was given other work", job.id));
         }
         Ok(())
     }
@@ -239,7 +242,7 @@ impl Tables {
     fn take_block(&mut self, block: &Block) -> Result<(), String> {
         let before = self.blocks.insert(block.id, block.clone());
         match before.filter(|before| before.state != BlockState::Open && before != block) {
-            Some(before) => Err(format!("closed block {} changed", before.id)),
+            Some(before) => Err(format!("I3: closed block {} changed", before.id)),
             None => Ok(()),
         }
     }
@@ -253,7 +256,7 @@ impl Tables {
         if self.said.insert((kind, message.subject.clone())) {
             Ok(())
         } else {
-            Err(format!("{kind} was said twice of {}", message.subject))
+            Err(format!("I9: {kind} was said twice of {}", message.subject))
         }
     }
 

@@ -4,15 +4,16 @@
 //! is the order in which things happen.
 
 use crate::backing::Backing;
+use crate::chance::{Chance, Decision};
 use crate::coverage::Coverage;
 use crate::definitions::configurations;
-use crate::detector::{Detector, Kind, Sighting};
+use crate::detector::{Cut, Detector, Kind, Sighting, in_words};
 use crate::executor::Executor;
 use crate::faults::Faults;
 use crate::random::{Random, mix};
 use crate::storage::Storage;
 use crate::store::{Batch, Store};
-use crate::story::Story;
+use crate::story::{Story, short};
 use crate::tables::Tables;
 use engine::{Effect, Engine, Input, Setup};
 use model::arrival::Seen;
@@ -37,6 +38,9 @@ const GATHER_MAX: u64 = 8;
 /// blocks.
 const SETTLES_WITHIN: Span = Span::from_secs(1_800);
 
+/// A broken store loses a row of so many commits in a thousand.
+const ROW_LOST: u64 = 100;
+
 /// What will happen.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -59,6 +63,23 @@ pub(crate) enum Event {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place(Moment, u64, u64);
 
+/// How a seed is gone through.
+#[derive(Clone, Debug)]
+pub(crate) struct Way<'a> {
+    pub(crate) seed: u64,
+    /// How long the faults last, in steps of 40 virtual milliseconds.
+    pub(crate) steps: u64,
+    pub(crate) definitions: &'a [Definition],
+    /// How much of the seed's data there is.
+    pub(crate) cut: Cut,
+    /// The only faults that happen, where not all of the seed do.
+    pub(crate) only: Option<&'a [Decision]>,
+    /// Everything is checked after each turn.
+    pub(crate) is_strict: bool,
+    /// The world itself is broken: its store loses rows that it took. For tests of those who look.
+    pub(crate) is_broken: bool,
+}
+
 /// A batch that forms, and what waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct Forming {
@@ -72,7 +93,8 @@ pub(crate) struct Forming {
 pub(crate) struct World {
     pub(crate) now: Moment,
     pub(crate) faults: Faults,
-    pub(crate) random: Random,
+    /// Who is asked whether a fault happens.
+    pub(crate) chance: Chance,
     pub(crate) engine: Engine,
     pub(crate) store: Store,
     /// Everything that was said, durable or not.
@@ -85,6 +107,8 @@ pub(crate) struct World {
     pub(crate) backing: Option<Box<dyn Backing>>,
     /// Nothing is checked on the way: an undisturbed pass is only for its results.
     pub(crate) quiet: bool,
+    /// Everything is checked after each turn, so that what is wrong is seen at once.
+    pub(crate) strict: bool,
     pub(crate) healed: bool,
     /// The longest wait for constants of any task, or for the end of a block.
     pub(crate) longest_wait: Span,
@@ -107,6 +131,8 @@ pub(crate) struct World {
     pub(crate) attempts: BTreeMap<Token, (AttemptSpec, i64)>,
     /// News that came before the attempt's own record was durable.
     pub(crate) early_news: Vec<(i64, Event)>,
+    /// How often each file was read back.
+    pub(crate) reads: BTreeMap<FileId, u64>,
     pub(crate) spool: Vec<Seen>,
     pub(crate) held_back: Vec<Seen>,
     /// Runs of which a person, or a time-out, said what is not so: they may close without a file.
@@ -115,20 +141,23 @@ pub(crate) struct World {
 
 impl World {
     /// The world of a seed before anything has happened.
-    pub(crate) fn new(
-        seed: u64,
-        definitions: &[Definition],
-        faults: &Faults,
-        steps: u64,
-        story: Story,
-    ) -> Self {
+    pub(crate) fn new(way: &Way<'_>, faults: &Faults, in_words: bool) -> Self {
+        let (seed, mut faults) = (way.seed, *faults);
         let data_seed = mix(seed);
-        let detector = Detector::draw(&mut Random::new(data_seed), BEGINS_AT, faults.harsh);
-        let mut random = Random::new(seed ^ 0x7469_6572_3000_0000);
-        let later_run = detector.runs[detector.runs.len() / 2].number;
+        let detector = Detector::draw(data_seed, BEGINS_AT, faults.harsh, &way.cut);
+        let mut chance = Chance::new(seed, BEGINS_AT);
+        if in_words {
+            chance.write_down();
+        }
+        if let Some(decisions) = way.only {
+            chance.only(decisions);
+        }
+        faults.row_lost = if way.is_broken { ROW_LOST } else { 0 };
+        faults.any_order = faults.any_order && chance.of("any_order", 0, 1_000);
+        let mut random = chance.random("world", 0);
         let (mut configurations, longest_wait) = configurations(
-            definitions,
-            later_run,
+            way.definitions,
+            detector.later_run,
             faults.harsh,
             &mut Random::new(data_seed ^ 1),
         );
@@ -142,26 +171,24 @@ impl World {
             cores: random.between(1, 8) as u32,
             default_run_type: RunType::Physics,
         };
-        let (coming, held_back) = detector.disturbed(faults, &mut random.fork());
-        let (storage, executor) = (
-            Storage::new(&mut random),
-            Executor::new(faults, &mut random),
-        );
+        let (coming, held_back) = detector.disturbed(&faults, &mut chance);
+        let storage = Storage::new(&mut random);
         let declared = detector.runs.iter().filter(|run| run.by_time_out);
         let declared = declared.map(|run| run.number).collect();
         let mut world = Self {
             now: BEGINS_AT,
-            faults: *faults,
-            random,
+            faults,
+            chance,
             engine: Engine::new(setup.clone(), None),
             store,
             shadow: Tables::default(),
             detector,
             storage,
-            story,
+            story: Story::new(in_words, BEGINS_AT),
             coverage: Coverage::default(),
             backing: None,
             quiet: false,
+            strict: way.is_strict,
             healed: false,
             longest_wait,
             turns: 0,
@@ -176,9 +203,10 @@ impl World {
             durable: 0,
             forming: Forming::default(),
             committing: None,
-            executor,
+            executor: Executor::default(),
             attempts: BTreeMap::new(),
             early_news: Vec::new(),
+            reads: BTreeMap::new(),
             spool: Vec::new(),
             held_back,
             declared,
@@ -187,10 +215,30 @@ impl World {
             world.at(at, Event::Seen(seen, kind));
         }
         world.at(
-            BEGINS_AT + Span::from_millis(40 * steps as i64),
+            BEGINS_AT + Span::from_millis(40 * way.steps as i64),
             Event::Heal,
         );
         world
+    }
+
+    /// The data of this world, in a few lines.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let cores = self.setup.cores;
+        let mut lines = vec![format!("{cores} cores, {}", self.faults.pace.as_str())];
+        lines.extend(self.detector.runs.iter().map(|run| {
+            let (number, lumis, files) = (run.number, run.last_lumi, run.files.len());
+            let (kind, label, instances) = (run.run_type, run.label, run.instances.len());
+            let end = if run.by_time_out {
+                ", ended by a time-out"
+            } else {
+                ""
+            };
+            format!(
+                "run {number}: {kind}, {label}, lumis {lumis}, files {files}, \
+                 instances {instances}{end}"
+            )
+        }));
+        lines
     }
 
     /// The first process: it counts what kind of world it has come into.
@@ -211,7 +259,8 @@ impl World {
                 return Err("liveness: work goes on long after the faults have ended".to_owned());
             }
             self.take(event)?;
-            for _ in 0..self.random.below(GATHER_MAX) {
+            let gather = self.chance.draw("gather", self.turns) % GATHER_MAX;
+            for _ in 0..gather {
                 let Some(Reverse((Place(at, ..), _))) = self.heap.peek() else {
                     break;
                 };
@@ -225,9 +274,12 @@ impl World {
             }
             self.ask_something()?;
             self.tick()?;
-            if !self.healed && self.random.per_mille(self.faults.crash) {
-                let power_cut = self.random.per_mille(self.faults.power_cut);
-                self.crash(power_cut)?;
+            let (now, turn, rate) = (self.now, self.turns, self.faults.crash);
+            if !self.healed
+                && let Some(key) = self.chance.at("crash", now, turn, rate)
+            {
+                let power_cut = self.chance.of("power_cut", key, self.faults.power_cut);
+                self.crash(power_cut, key)?;
             }
         }
         Ok(())
@@ -245,7 +297,8 @@ impl World {
     }
 
     pub(crate) fn at(&mut self, at: Moment, event: Event) {
-        let place = Place(at, self.random.next(), self.made as u64);
+        let tie = self.chance.draw("tie", self.made as u64 ^ at.0 as u64);
+        let place = Place(at, tie, self.made as u64);
         self.heap.push(Reverse((place, self.made)));
         self.events.insert(self.made, (at, event));
         self.made += 1;
@@ -262,8 +315,12 @@ impl World {
 
     fn take(&mut self, event: Event) -> Result<(), String> {
         let now = self.now;
-        if !matches!(event, Event::Round) {
-            self.story.tell(now, || told(&event));
+        match &event {
+            Event::Round => {}
+            Event::Wake | Event::Committed(..) | Event::Read(_, Ok(_)) => {
+                self.story.tell_routine(now, || told(&event));
+            }
+            _ => self.story.tell(now, || told(&event)),
         }
         match event {
             Event::Seen(seen, kind) => self.sighted(seen, kind),
@@ -355,10 +412,16 @@ impl World {
 
 fn told(event: &Event) -> String {
     match event {
-        Event::Seen(Seen::File(a), kind) => format!("seen {} {kind:?} empty {}", a.name, a.empty),
-        Event::Seen(seen, kind) => format!("seen {seen:?} {kind:?}"),
-        Event::News(token, _, what) => format!("attempt {token} {what}"),
-        Event::Stored(token, _, what) => format!("outputs of {token}: {what}"),
+        Event::Seen(seen, Kind::Again) => format!("seen again: {}", in_words(seen)),
+        Event::Seen(seen, Kind::Extra | Kind::Surplus) => {
+            format!("seen besides: {}", in_words(seen))
+        }
+        Event::Seen(seen, Kind::True | Kind::First) => format!("seen: {}", in_words(seen)),
+        Event::News(token, _, what) => {
+            let (job, attempt, epoch) = (short(token.job.0), token.attempt, token.epoch);
+            format!("attempt {attempt} of job {job} of epoch {epoch}: {what}")
+        }
+        Event::Stored(token, _, what) => format!("outputs of job {}: {what}", short(token.job.0)),
         Event::Committed(epoch, number) => format!("batch {number} of epoch {epoch} is committed"),
         Event::Read(file, result) => format!("file {file} is read back: {result:?}"),
         Event::Wake => "wake".to_owned(),
