@@ -1,7 +1,8 @@
 //! `tier0 simulate`: seeds of the simulated world, spread over the cores.
 //!
 //! In: which seeds. Out: how many broke a promise, what has happened in them, and the story of the
-//! first that did, made small, with the file that keeps it. Must never call a campaign fine in which a promise was broken.
+//! first that did, made small, with the file that keeps it. Must never call a campaign fine in
+//! which a promise was broken.
 
 use super::Desk;
 use super::outcome::{Exit, Failure};
