@@ -99,6 +99,10 @@ const FAULTS: &[&str] = &[
     "configuration reloaded unchanged",
     "wrong configuration refused",
     "a person ended a wait",
+    "slice moved",
+    "file looked up in the history",
+    "known file of an archived run",
+    "unknown file of an archived run",
 ];
 
 /// What must have come of it at least once in a thousand seeds.
@@ -108,6 +112,8 @@ const MUST_HAPPEN: &[&str] = &[
     "output passed a merge by",
     "output set apart",
     "late file",
+    "another file of an archived run",
+    "usage counted",
     "name-conflict",
     "label-conflict",
     "name-unreadable",
@@ -150,6 +156,9 @@ const STEPS_OF_MACHINES: &[&str] = &[
     "run: closed -> ending",
     "run: finished -> ending",
     "run: finished -> closed",
+    "run: finished -> archiving",
+    "run: archiving -> archived",
+    "run: archived -> archiving",
     "job: new -> ready",
     "job: ready -> sent",
     "job: sent -> running",

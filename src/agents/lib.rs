@@ -17,6 +17,8 @@ mod writer;
 mod watchdog;
 pub mod surroundings;
 mod perform;
+mod past;
+mod threads;
 mod ending;
 pub mod runtime;
 

@@ -7,10 +7,12 @@ use crate::batch::Batches;
 use crate::clock::{self, SystemClock};
 use crate::commands::Commands;
 use crate::message::Message;
+use crate::past::{self, Past};
 use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork};
 use crate::surroundings::Surroundings;
+use crate::threads::{performer, spawn};
 use crate::watchdog::Pulse;
-use crate::writer::Writer;
+use crate::writer::{Writer, Writing};
 use engine::{Effect, Engine, Input, Setup};
 use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use meter::Meter;
@@ -25,7 +27,7 @@ use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, Storage};
-use ports::store::{Batch, Ledger, Rows, Standing};
+use ports::store::{Ledger, Recall, Rows, Standing};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +70,8 @@ pub struct Parts {
     pub executor: MakeExecutor,
     /// Where outputs live.
     pub storage: Arc<dyn Storage>,
+    /// Looks up files of runs that are history.
+    pub history: Arc<dyn Recall>,
     /// Reads files back.
     pub files: Arc<dyn ReadBack>,
     /// The disk under the outputs.
@@ -170,7 +174,14 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         perform::reader(&files, reader_lane, &answers);
     })?;
 
-    let (batch_sender, batch_lane) = lanes::refuse(1);
+    let (recall_sender, recall_lane) = lanes::refuse(1);
+    let (answers, history, around) = (answer_sender.clone(), parts.history, surroundings.clone());
+    let recall_thread = performer("recall", &answer_sender, move || {
+        past::recaller(&history, recall_lane, &answers, &around);
+    })?;
+
+    // One batch and one slice.
+    let (batch_sender, batch_lane) = lanes::refuse(2);
     let writer = Writer {
         ledger: parts.ledger,
         engine: answer_sender.clone(),
@@ -193,6 +204,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         engine,
         batches: Batches::after(parts.standing.last_batch),
         lanes: Receiver::joined(vec![command_lane, answer_lane], vec![seen_lane]),
+        past: Past::new(batch_sender.clone(), recall_sender),
         writer: batch_sender,
         executor: executor_sender,
         storage,
@@ -211,7 +223,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         intake_held: false,
         stopping: None,
     };
-    let performers = [executor_thread, reader_thread, writer_thread];
+    let performers = [executor_thread, reader_thread, recall_thread, writer_thread];
     let performers = storage_threads.into_iter().chain(performers).collect();
     let on_end = parts.on_end;
     let engine = spawn("engine", move || {
@@ -245,32 +257,6 @@ fn live(runtime: Runtime, performers: Vec<JoinHandle<()>>) -> Result<(), AgentEr
     result
 }
 
-fn spawn<T: Send + 'static>(
-    name: &'static str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, AgentError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(|source| AgentError::Thread { name, source })
-}
-
-/// Starts a performer's thread; the engine hears of it if the thread panics, because nothing that
-/// is given to it would be done any more.
-fn performer(
-    name: &'static str,
-    engine: &Sender<Message, Wait>,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, AgentError> {
-    let engine = engine.clone();
-    spawn(name, move || {
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err() {
-            // A closed lane means that the engine has ended already.
-            let _ = engine.send(Message::PerformerLost(name));
-        }
-    })
-}
-
 /// Work for a performer whose lane was full.
 enum Work {
     Executor(ExecutorWork),
@@ -282,7 +268,8 @@ struct Runtime {
     engine: Engine,
     batches: Batches,
     lanes: Receiver<Message>,
-    writer: Sender<Batch, Refuse>,
+    writer: Sender<Writing, Refuse>,
+    past: Past,
     executor: Sender<ExecutorWork, Refuse>,
     storage: Vec<Sender<StorageWork, Refuse>>,
     reader: Sender<Reading, Refuse>,
@@ -319,7 +306,8 @@ impl Runtime {
                 return Ok(());
             }
             let deadline = self.deadline();
-            let enough = self.batches.is_crowded() || self.intake_held;
+            let held = self.intake_held || self.past.is_crowded();
+            let enough = self.batches.is_crowded() || held;
             let taken = if enough || self.stopping.is_some() {
                 self.lanes
                     .recv_urgent_batch(&mut messages, TAKE_MAX, deadline)
@@ -343,7 +331,7 @@ impl Runtime {
                 self.batches.hurry();
                 self.hand_over();
             }
-            if let Some(name) = self.lost_performer {
+            if let Some(name) = self.lost_performer.or(self.past.lost()) {
                 return Err(AgentError::Performer(name));
             }
             self.pulse.beat();
@@ -404,6 +392,7 @@ impl Runtime {
             }
             Message::Input(input) => self.step(input, effects),
             Message::Durable(number) => self.durable(number, effects),
+            Message::LookedUp => self.past.bunch_done(),
             Message::StoreLost(error) => return Err(error.into()),
             Message::AskWaits(answer) => {
                 // Whoever asked may have given up.
@@ -432,6 +421,7 @@ impl Runtime {
                 self.intake_held = true;
             }
             Input::TroubleOver(key) if *key == DiskRole::State.key() => self.intake_held = false,
+            Input::Archived { .. } => self.past.slice_done(),
             _ => {}
         }
         if let Input::News {
@@ -489,6 +479,8 @@ impl Runtime {
                     self.do_executor(ExecutorWork::Prepare(plan, count));
                 }
                 Effect::Cancel(_)
+                | Effect::Archive(_)
+                | Effect::Recall(_)
                 | Effect::Release
                 | Effect::Observe(_)
                 | Effect::Reply { .. }
@@ -504,8 +496,8 @@ impl Runtime {
     fn hand_over(&mut self) {
         let now = self.clock.now();
         if let Some(batch) = self.batches.hand_over(self.engine.next_id(), now) {
-            if self.writer.offer(batch).is_err() {
-                // The lane holds one and the writer is idle, so it can only be gone.
+            if self.writer.offer(Writing::Batch(batch)).is_err() {
+                // The lane has room for one and the writer has none, so it can only be gone.
                 self.lost_performer = Some("writer");
             }
             pass(Point::BatchGiven);
@@ -534,6 +526,8 @@ impl Runtime {
             Effect::Reply { .. } => pass(Point::ReleaseReply),
             Effect::GoodRuns(_) => pass(Point::ReleaseGoodRuns),
             Effect::Observe(_)
+            | Effect::Archive(_)
+            | Effect::Recall(_)
             | Effect::Record(_)
             | Effect::Store(_)
             | Effect::ReadBack(..)
@@ -543,6 +537,8 @@ impl Runtime {
             Effect::Start(_) if self.stopping.is_some() => {}
             Effect::Start(spec) => self.do_executor(ExecutorWork::Submit(spec)),
             Effect::Cancel(token) => self.do_executor(ExecutorWork::Cancel(token)),
+            Effect::Archive(run) => self.past.archive(run),
+            Effect::Recall(file) => self.past.look_up(file),
             Effect::Release => self.do_executor(ExecutorWork::Release),
             Effect::Observe(observation) => self.observe(&observation),
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),

@@ -142,7 +142,8 @@ impl Engine {
         let job = self.jobs.get(&id);
         let Some((job, index)) = job.and_then(|job| Some((job, self.plan_of(job)?))) else {
             return Some(format!(
-                "job {id} is not known here; `tier0 job ls --state failed` lists what can be retried"
+                "job {id} is not known here, or its run is archived; `tier0 job ls --state failed` \
+                 lists what can be retried"
             ));
         };
         let word = job.state.word();

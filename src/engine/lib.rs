@@ -26,6 +26,7 @@ mod cutting;
 pub mod dispatch;
 mod execution;
 mod harvests;
+mod archive;
 mod outputs;
 mod verification;
 mod routes;
@@ -51,6 +52,7 @@ pub use effect::{Effect, Observation};
 pub use input::Input;
 pub use setup::{Configuration, Setup};
 
+use archive::Archive;
 use configurations::Configurations;
 use constants::Constants;
 use dispatch::Queue;
@@ -65,7 +67,7 @@ use model::job::{InputId, Job};
 use model::names::{DatasetName, FileName, ProfileName, TaskPath};
 use model::quality::RunQuality;
 use model::ruling::Ruling;
-use model::time::Moment;
+use model::time::{Moment, Span};
 use model::trouble::{DISK, Trouble, is_trouble};
 use model::work::AttemptReport;
 use run_work::RunWork;
@@ -102,6 +104,9 @@ pub struct Engine {
     quality: BTreeMap<RunNumber, RunQuality>,
     alarms: BTreeMap<String, Alarm>,
     rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
+    /// Runs that are history.
+    archive: Archive,
+    archive_after: Option<Span>,
     queue: Queue,
     timers: Timers,
     /// Reports of attempts whose outputs are being put in place. Not a row: after a restart the
@@ -145,6 +150,8 @@ impl Engine {
             quality: BTreeMap::new(),
             alarms: BTreeMap::new(),
             rulings: BTreeMap::new(),
+            archive: Archive::default(),
+            archive_after: setup.archive_after,
             queue: Queue::default(),
             timers: Timers::default(),
             reports: BTreeMap::new(),
@@ -166,6 +173,8 @@ impl Engine {
             Input::News { token, news } => self.news(now, token, news, effects),
             Input::Stored { token, result } => self.stored(now, token, result, effects),
             Input::ReadBack { file, result } => self.was_read(now, file, result, effects),
+            Input::Archived { run, is_all } => self.slice_moved(now, run, is_all, effects),
+            Input::Recalled(answer) => self.recalled(now, *answer, effects),
             Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
             Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
             Input::Reconfigured {
@@ -207,6 +216,7 @@ impl Engine {
         self.place(now, effects);
         self.record_changes(effects);
         self.guard(now, effects);
+        self.archive_due(now, effects);
     }
 
     fn fire_timers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
@@ -221,6 +231,7 @@ impl Engine {
                     self.look_at.insert((run, task));
                 }
                 timers::Timer::Overdue(run) => self.overdue(now, run, effects),
+                timers::Timer::Archive(run) => self.soaked(now, run),
                 timers::Timer::ReadBack(file) => self.read_again(file, effects),
                 timers::Timer::BlockAge(block) => {
                     self.close_block(now, block, Closing::Aged, effects);

@@ -17,6 +17,7 @@ use crate::quality::RunQuality;
 use crate::ruling::Ruling;
 use crate::run::Run;
 use crate::time::Moment;
+use crate::usage::TaskUsage;
 use crate::witness::Witness;
 use serde::{Deserialize, Serialize};
 
@@ -95,4 +96,6 @@ pub enum Fact {
     AuditIs(Audit),
     /// A person's word on a task.
     RulingIs(Ruling),
+    /// What jobs of a task have used in runs that are history.
+    UsageIs(TaskUsage),
 }

@@ -35,5 +35,7 @@ pub mod work;
 pub mod wait;
 pub mod command;
 pub mod audit;
+pub mod usage;
+pub mod recall;
 pub mod fact;
 pub mod rows;

@@ -287,6 +287,8 @@ impl World {
                     self.start(spec)?;
                 }
                 Effect::Cancel(token) => self.cancel(token),
+                Effect::Archive(run) => self.ask_for_slice(run),
+                Effect::Recall(arrival) => self.ask_for_file(arrival),
                 _ => {}
             }
         }

@@ -15,6 +15,7 @@ mod disk;
 mod driver;
 mod executor;
 mod faults;
+mod history;
 mod operators;
 mod programs;
 mod promises;

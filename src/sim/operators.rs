@@ -293,7 +293,7 @@ impl World {
             .tables
             .runs
             .values()
-            .any(|run| !matches!(run.state, model::run::RunState::Finished { .. }));
+            .any(|run| !run.state.is_finished());
         let mut to_come = self.events.values();
         let comes = to_come.any(|(_, event)| matches!(event, Event::Seen(..)));
         if unfinished || comes || !remedies.is_empty() {
@@ -352,7 +352,9 @@ fn remedy(world: &World, wait: &Wait) -> Option<Command> {
                 kind,
             })
         }
-        (_, WaitKind::LateFiles) => Some(Command::RunReopen { run }),
+        (_, WaitKind::LateFiles) if world.store.tables.is_at_work(run) => {
+            Some(Command::RunReopen { run })
+        }
         (Object::Lumi(_, stream, lumi), WaitKind::LumiDisputed) => Some(Command::RunClose {
             run,
             stream: Some(stream.clone()),

@@ -188,6 +188,8 @@ impl World {
                     old
                 }
                 Event::Committed(..) | Event::Read(..) | Event::Wake => false,
+                Event::Slice(..) | Event::Sliced(..) => false,
+                Event::Recall(..) | Event::Recalled(..) => false,
             };
             if stays {
                 self.events.insert(number, (at, event));

@@ -5,6 +5,7 @@
 //! as the model store's durable content, and as the shadow of everything the engine has said,
 //! durable or not.
 
+use crate::history::Moved;
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
 use model::audit::Audit;
@@ -22,6 +23,7 @@ use model::quality::RunQuality;
 use model::rows::Rows;
 use model::ruling::Ruling;
 use model::run::{Run, RunState};
+use model::usage::TaskUsage;
 use model::witness::Witness;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +45,7 @@ const FAILURES_MAX: u32 = 3;
 pub(crate) struct Tables {
     pub(crate) configurations: BTreeMap<String, ConfigurationText>,
     pub(crate) runs: BTreeMap<RunNumber, Run>,
-    witnesses: BTreeMap<WitnessId, Witness>,
+    pub(crate) witnesses: BTreeMap<WitnessId, Witness>,
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) file_names: BTreeMap<(ProfileName, FileName), FileId>,
     set_aside: BTreeMap<(ProfileName, FileName, Refusal), SetAside>,
@@ -64,6 +66,9 @@ pub(crate) struct Tables {
     audits: BTreeMap<AuditId, Audit>,
     pub(crate) said: BTreeSet<(&'static str, String)>,
     failed: BTreeMap<(JobId, AttemptNumber), FailedAttempt>,
+    usage: BTreeMap<TaskPath, TaskUsage>,
+    /// Rows that no restart reads any more.
+    pub(crate) history: BTreeSet<Moved>,
 }
 
 impl Tables {
@@ -145,6 +150,10 @@ impl Tables {
                 self.rulings.insert(key, ruling.clone());
                 Ok(())
             }
+            Fact::UsageIs(usage) => {
+                self.usage.insert(usage.task.clone(), usage.clone());
+                Ok(())
+            }
         }
     }
 
@@ -184,6 +193,8 @@ impl Tables {
             RunState::Ending => 1,
             RunState::Closed { .. } => 2,
             RunState::Finished { .. } => 3,
+            // A late file makes it leave once more.
+            RunState::Archiving { .. } | RunState::Archived { .. } => 4,
         };
         let before = self.runs.insert(run.number, run.clone());
         let pinned = |run: &Run| (run.label, run.config_hash.clone());
@@ -262,19 +273,31 @@ impl Tables {
         fn values<K, V: Clone>(table: &BTreeMap<K, V>) -> Vec<V> {
             table.values().cloned().collect()
         }
+        fn some<K, V: Clone>(table: &BTreeMap<K, V>, is_meant: impl Fn(&V) -> bool) -> Vec<V> {
+            table
+                .values()
+                .filter(|row| is_meant(row))
+                .cloned()
+                .collect()
+        }
         let alarms = self.alarms.values();
+        let runs = self.runs.values();
+        let (archived, runs): (Vec<&Run>, Vec<&Run>) =
+            runs.partition(|run| matches!(run.state, RunState::Archived { .. }));
+        let here = |run: RunNumber| self.is_at_work(run);
         Rows {
             configurations: values(&self.configurations),
-            runs: values(&self.runs),
-            witnesses: values(&self.witnesses),
-            files: values(&self.files),
+            runs: runs.into_iter().cloned().collect(),
+            archived: archived.into_iter().map(|run| run.number).collect(),
+            witnesses: some(&self.witnesses, |row| here(row.run)),
+            files: some(&self.files, |row| here(row.arrival.run)),
             set_aside: values(&self.set_aside),
-            jobs: values(&self.jobs),
-            consumed: values(&self.consumed),
-            outputs: values(&self.outputs),
-            blocks: values(&self.blocks),
+            jobs: some(&self.jobs, |row| here(row.run)),
+            consumed: some(&self.consumed, |row| here(row.run)),
+            outputs: some(&self.outputs, |row| here(row.run)),
+            blocks: some(&self.blocks, |row| here(row.run)),
             datasets: values(&self.datasets),
-            contents: values(&self.contents),
+            contents: some(&self.contents, |row| here(row.run)),
             decisions: values(&self.decisions),
             rulings: values(&self.rulings),
             iovs: values(&self.iovs),
@@ -284,6 +307,7 @@ impl Tables {
                 .filter(|alarm| alarm.cleared_at.is_none())
                 .cloned()
                 .collect(),
+            usage: values(&self.usage),
         }
     }
 }
@@ -318,6 +342,8 @@ pub(crate) fn difference(one: &Rows, other: &Rows) -> Option<String> {
         .or_else(|| differ("verdicts", &one.quality, &other.quality))
         .or_else(|| differ("alarms", &one.alarms, &other.alarms))
         .or_else(|| differ("rulings", &one.rulings, &other.rulings))
+        .or_else(|| differ("runs that are history", &one.archived, &other.archived))
+        .or_else(|| differ("usage", &one.usage, &other.usage))
 }
 
 /// Takes a row whose value never changes.

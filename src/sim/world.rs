@@ -15,9 +15,10 @@ use crate::store::{Batch, Store};
 use crate::story::Story;
 use crate::tables::Tables;
 use engine::{Effect, Engine, Input, Setup};
-use model::arrival::Seen;
+use model::arrival::{Arrival, Seen};
 use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, FileId, RunNumber, Token};
+use model::recall::Recalled;
 use model::run::RunType;
 use model::time::{Moment, Span};
 use model::units::Bytes;
@@ -49,6 +50,12 @@ pub(crate) enum Event {
     ),
     Read(FileId, Result<(Bytes, u32), String>),
     Committed(Epoch, i64),
+    /// A slice of a run's rows is moved, and that is told.
+    Slice(Epoch, RunNumber),
+    Sliced(RunNumber, bool),
+    /// A file is looked up in the history, and what is known of it is told.
+    Recall(Box<Arrival>),
+    Recalled(Box<Recalled>),
     Wake,
     Heal,
     /// After the faults: somebody looks what waits for a person.
@@ -141,7 +148,9 @@ impl World {
             earlier: configurations,
             cores: random.between(1, 8) as u32,
             default_run_type: RunType::Physics,
+            archive_after: crate::history::archive_after(&mut Random::new(data_seed ^ 2)),
         };
+        let longest_wait = longest_wait + setup.archive_after.unwrap_or(Span::ZERO);
         let (coming, held_back) = detector.disturbed(faults, &mut random.fork());
         let (storage, executor) = (
             Storage::new(&mut random),
@@ -278,6 +287,10 @@ impl World {
                 self.step(Input::ReadBack { file, result })
             }
             Event::Committed(epoch, number) => self.committed(epoch, number),
+            Event::Slice(epoch, run) => self.move_slice(epoch, run),
+            Event::Sliced(run, is_all) => self.slice_told(run, is_all),
+            Event::Recall(arrival) => self.look_up(*arrival),
+            Event::Recalled(answer) => self.step(Input::Recalled(answer)),
             Event::Wake => {
                 self.wakes_at = None;
                 Ok(())
@@ -361,6 +374,10 @@ fn told(event: &Event) -> String {
         Event::Stored(token, _, what) => format!("outputs of {token}: {what}"),
         Event::Committed(epoch, number) => format!("batch {number} of epoch {epoch} is committed"),
         Event::Read(file, result) => format!("file {file} is read back: {result:?}"),
+        Event::Slice(_, run) => format!("a slice of run {run} is moved"),
+        Event::Sliced(run, is_all) => format!("a slice of run {run} was moved, all: {is_all}"),
+        Event::Recall(arrival) => format!("{} is looked up", arrival.name),
+        Event::Recalled(it) => format!("{} is known: {:?}", it.arrival.name, it.file),
         Event::Wake => "wake".to_owned(),
         Event::Heal => "the faults end".to_owned(),
         Event::Round => "somebody looks what waits for a person".to_owned(),

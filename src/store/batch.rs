@@ -16,6 +16,7 @@ use model::job::{FailedAttempt, Job};
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
+use model::usage::TaskUsage;
 use model::witness::Witness;
 use std::collections::BTreeMap;
 
@@ -50,6 +51,7 @@ pub(crate) struct LastValues<'a> {
     messages: Last<'a, OutboxMessage>,
     audits: Last<'a, Audit>,
     rulings: Last<'a, Ruling>,
+    usage: Last<'a, TaskUsage>,
 }
 
 impl<'a> LastValues<'a> {
@@ -95,6 +97,7 @@ impl<'a> LastValues<'a> {
             Fact::MessageIs(message) => put(&mut self.messages, message),
             Fact::AuditIs(audit) => put(&mut self.audits, audit),
             Fact::RulingIs(ruling) => put(&mut self.rulings, ruling),
+            Fact::UsageIs(usage) => put(&mut self.usage, usage),
         }
         Ok(())
     }
@@ -131,6 +134,7 @@ impl<'a> LastValues<'a> {
             rows(&self.messages),
             rows(&self.audits),
             rows(&self.rulings),
+            rows(&self.usage),
         ];
         tables.retain(|rows| !rows.rows.is_empty());
         tables

@@ -18,6 +18,7 @@ use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
 use model::time::Moment;
+use model::usage::TaskUsage;
 use model::witness::{Says, Witness};
 use serde::Serialize;
 
@@ -489,5 +490,16 @@ row! {
         "run": ruling.run.unwrap_or(RunNumber(0)),
         "kind": ruling.kind.as_str(),
         "at_us": ruling.at,
+    }
+}
+
+row! {
+    "task_usage" holds TaskUsage,
+    key ["agent", "pipeline", "task"] as &'a TaskPath: |usage| &usage.task,
+    fixed None,
+    columns |usage| {
+        "pipeline": usage.task.pipeline.as_str(),
+        "task": usage.task.task.as_str(),
+        "jobs": usage.jobs,
     }
 }

@@ -30,10 +30,11 @@ use model::ruling::{Ruling, RulingKind};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
+use model::usage::TaskUsage;
 use model::witness::{Instance, Says, Source, Witness};
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 20;
+pub(crate) const KINDS: u8 = 21;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -55,7 +56,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 19).
+/// One fact of a kind (0 to 20).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -78,6 +79,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         17 => Fact::ConfigurationIs(configuration(key, value)),
         18 => Fact::DatasetIs(dataset(key, value)),
         19 => Fact::ContentIs(content(key, value)),
+        20 => Fact::UsageIs(usage(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -113,7 +115,7 @@ pub(crate) fn run(key: u8, value: u16) -> Run {
     }
 }
 
-fn witness(key: u8, value: u16) -> Witness {
+pub(crate) fn witness(key: u8, value: u16) -> Witness {
     let (first, stream) = (LumiNumber(u32::from(key) + 1), StreamName::new("Muons"));
     let says = match key % 3 {
         0 => Says::Lumis {
@@ -309,7 +311,7 @@ pub(crate) fn consumed(key: u8, value: u16) -> Consumed {
     }
 }
 
-fn failed_attempt(key: u8, value: u16) -> FailedAttempt {
+pub(crate) fn failed_attempt(key: u8, value: u16) -> FailedAttempt {
     FailedAttempt {
         job: JobId(1),
         attempt: AttemptNumber(u32::from(key) + 1),
@@ -476,6 +478,16 @@ fn ruling(key: u8, value: u16) -> Ruling {
         by: "a test".to_owned(),
         reason: format!("reason {value}"),
         at: at(value),
+    }
+}
+
+fn usage(key: u8, value: u16) -> TaskUsage {
+    TaskUsage {
+        task: task(key),
+        jobs: u64::from(value),
+        events: u64::from(value) * 7,
+        wall_ns: i64::from(value) * 1_000,
+        output_bytes: u64::from(value) * 11,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::run_work::StreamWork;
 use crate::{Engine, RunWork};
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
-use model::dataset::{Block, Dataset, LumiContent, Output};
+use model::dataset::{Block, Dataset, LumiContent, Output, Totals};
 use model::file::File;
 use model::ids::{BlockId, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use model::job::{InputId, Job};
@@ -19,6 +19,7 @@ use model::names::{DatasetName, FileName, ProfileName, StreamName, TagName, Task
 use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
+use model::usage::TaskUsage;
 use model::witness::Witness;
 use pipelines::splitting::Item;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,10 @@ struct State<'e> {
     declined: &'e BTreeSet<(TaskPath, InputId)>,
     history: &'e BTreeMap<TaskPath, History>,
     rulings: &'e BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
+    leaving: Vec<&'e Run>,
+    gone: &'e BTreeSet<RunNumber>,
+    usage: &'e BTreeMap<TaskPath, TaskUsage>,
+    totals: &'e BTreeMap<DatasetName, Totals>,
     queued: BTreeSet<JobId>,
     cores_used: u32,
 }
@@ -94,6 +99,10 @@ impl Engine {
             declined: &self.declined,
             history: &self.history,
             rulings: &self.rulings,
+            leaving: self.archive.leaving.values().map(|it| &it.run).collect(),
+            gone: &self.archive.gone,
+            usage: &self.archive.usage,
+            totals: &self.archive.totals,
             queued: self.queue.jobs(),
             cores_used: self.cores_used,
         }

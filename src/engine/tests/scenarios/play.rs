@@ -139,6 +139,7 @@ impl Play {
             },
             earlier: Vec::new(),
             cores,
+            archive_after: None,
             default_run_type: RunType::Physics,
         };
         Self {
