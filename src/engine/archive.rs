@@ -176,7 +176,8 @@ impl Engine {
         later.any(|(_, later)| {
             later.tasks.iter().any(|(index, task)| {
                 let rules = &self.plans[*index].task.calibrates;
-                task.live_jobs > 0 && rules.iter().any(|rule| rule.accumulate)
+                let reads = task.made_jobs > 0 && !task.ended;
+                reads && rules.iter().any(|rule| rule.accumulate)
             })
         })
     }

@@ -567,9 +567,6 @@ impl Engine {
         {
             assert!(task.live_jobs > 0, "a job ends once");
             task.live_jobs -= 1;
-            if task.live_jobs == 0 {
-                self.archive.look_again();
-            }
             // The next harvest may have waited for the one before it.
             if !task.readers.is_empty() {
                 self.look_at.insert((number, index));
