@@ -142,31 +142,24 @@ impl Engine {
             }
             if self.is_in_use(number) {
                 self.archive.held.insert(number);
-            } else if self.waits_for_a_person(number) {
-                // Whoever does something about it makes it finish anew.
-            } else {
+            } else if self.late_files(number).is_empty() {
+                // Whoever takes late files up makes the run finish anew.
                 self.leave(now, number, effects);
             }
         }
     }
 
-    /// Whether a run is still worked with: a block of it is open, or harvests of other runs read, or
-    /// will read, what it has.
+    /// Whether a run is still worked with: a block of it is open, it is quarantined, or harvests of
+    /// other runs read, or will read, what it has.
     fn is_in_use(&self, number: RunNumber) -> bool {
         let Some(work) = self.runs.get(&number) else {
             return false;
         };
         let mut collecting = self.constants.collecting.values().flatten();
         !work.blocks.is_empty()
+            || work.run.quarantined.is_some()
             || collecting.any(|run| *run == number)
             || self.is_harvested_with_others(number, work)
-    }
-
-    /// Whether somebody has to look at a run: it is quarantined, or late files of it wait for
-    /// `run reopen`, which needs it here.
-    fn waits_for_a_person(&self, number: RunNumber) -> bool {
-        let quarantined = |work: &RunWork| work.run.quarantined.is_some();
-        self.runs.get(&number).is_none_or(quarantined) || !self.late_files(number).is_empty()
     }
 
     /// Whether a harvest of a later run is at work that adds up what earlier runs left.
