@@ -63,6 +63,7 @@ impl World {
             configuration: Configuration::fixed("0123456789abcdef", definitions),
             earlier: Vec::new(),
             cores: u32::MAX,
+            archive_after: None,
             default_run_type: RunType::Physics,
             release: None,
         };
@@ -195,6 +196,7 @@ fn kind_of(input: &Input) -> &'static str {
         Input::Listed { .. } => "list",
         Input::Trouble(_) | Input::TroubleOver(_) => "trouble",
         Input::Tick => "tick",
+        Input::Archived { .. } | Input::Recalled(_) => "history",
         Input::AttemptsLost(_) | Input::Asked { .. } | Input::Reconfigured { .. } => "question",
     }
 }

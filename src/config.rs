@@ -171,7 +171,10 @@ pub struct PipelinesConfig {
 /// Every section with its keys, as in `config/tier0.toml`.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("instance", &["name", "agent", "state", "work", "storage"]),
-    ("store", &["url", "password_file", "password_env"]),
+    (
+        "store",
+        &["url", "password_file", "password_env", "archive_after"],
+    ),
     ("api", &["listen", "allow_remote", "socket"]),
     ("executor", &["local"]),
     ("executor.local", &["cores", "pool"]),

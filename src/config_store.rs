@@ -4,13 +4,14 @@
 //! password never stands in a configuration, only where it is to be found.
 
 use super::{Layers, keys_of};
+use model::time::Span;
 use pipelines::document::Node;
 use pipelines::reader::Reader;
 use std::path::PathBuf;
 use store::Database;
 
 /// Which database holds the ledger and the register.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// Address of a server's database; none for SQLite in the state folder.
     pub url: Option<String>,
@@ -18,6 +19,19 @@ pub struct StoreConfig {
     pub password_file: Option<PathBuf>,
     /// Name of the environment variable that holds the password; a file comes first.
     pub password_env: Option<String>,
+    /// How long a run must have been finished before its rows become history.
+    pub archive_after: Span,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            password_file: None,
+            password_env: None,
+            archive_after: Span::from_secs(86_400),
+        }
+    }
 }
 
 impl Layers {
@@ -35,7 +49,11 @@ impl Layers {
             url: None,
             password_file: get("password_file").and_then(|node| self.path(reader, node)),
             password_env: text("password_env").map(str::to_owned),
+            ..StoreConfig::default()
         };
+        if let Some(after) = get("archive_after").and_then(|node| reader.span(node)) {
+            config.archive_after = after;
+        }
         let refuse = |node: &Node, message: &str| {
             let hint = "write it into a file of its own and name that: password_file = \"...\"";
             let found = self.document.diagnose(node, "C009", message, hint);

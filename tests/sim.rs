@@ -116,6 +116,10 @@ const FAULTS: &[&str] = &[
     "source removed",
     "attempt reads a copy",
     "file reported again after its source was removed",
+    "slice moved",
+    "file looked up in the history",
+    "known file of an archived run",
+    "unknown file of an archived run",
 ];
 
 /// What must have come of it at least once in a thousand seeds.
@@ -129,6 +133,8 @@ const MUST_HAPPEN: &[&str] = &[
     "output passed a merge by",
     "output set apart",
     "late file",
+    "another file of an archived run",
+    "usage counted",
     "name-conflict",
     "label-conflict",
     "name-unreadable",
@@ -171,6 +177,9 @@ const STEPS_OF_MACHINES: &[&str] = &[
     "run: closed -> ending",
     "run: finished -> ending",
     "run: finished -> closed",
+    "run: finished -> archiving",
+    "run: archiving -> archived",
+    "run: archived -> archiving",
     "job: new -> ready",
     "job: ready -> sent",
     "job: sent -> running",

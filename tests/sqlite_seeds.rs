@@ -5,16 +5,18 @@
 //! The databases lie in memory where the machine has a file system there; what a disk does to
 //! SQLite is the business of `tests/kills.rs`.
 
+use model::arrival::Arrival;
 use model::fact::Fact;
-use model::ids::{AgentNumber, Epoch};
+use model::ids::{AgentNumber, Epoch, RunNumber};
+use model::recall::Recalled;
 use model::rows::Rows;
 use model::time::Moment;
-use ports::store::{Batch, Ledger};
+use ports::store::{Batch, Ledger, Recall};
 use sim::{Backing, Options, Summary, simulate_backed};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use store::{Database, SqlLedger};
+use store::{Database, SqlCatalogue, SqlLedger};
 use tempfile::TempDir;
 
 const SEEDS: u64 = 1_000;
@@ -90,6 +92,22 @@ impl Backing for Sqlite {
         self.ledger()
             .commit(&batch)
             .map_err(|error| error.to_string())
+    }
+
+    fn archive(&mut self, run: RunNumber, rows_max: usize) -> Result<bool, String> {
+        let moved = self.ledger().archive(run, rows_max);
+        let moved = moved.map_err(|error| error.to_string())?;
+        if moved.rows > rows_max as u64 {
+            return Err(format!("{} rows were moved, not {rows_max}", moved.rows));
+        }
+        Ok(moved.is_all)
+    }
+
+    fn recall(&mut self, seen: Arrival) -> Result<Option<Recalled>, String> {
+        let database = Database::in_folder(self.folder.path());
+        let catalogue = SqlCatalogue::open(&database).map_err(|error| error.to_string())?;
+        let known = catalogue.recall(vec![seen]);
+        Ok(known.map_err(|error| error.to_string())?.pop())
     }
 
     fn reopen(&mut self) -> Result<Rows, String> {

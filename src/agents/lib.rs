@@ -17,7 +17,9 @@ mod writer;
 mod watchdog;
 pub mod surroundings;
 mod perform;
+mod past;
 mod sourcing;
+mod threads;
 mod ending;
 pub mod runtime;
 

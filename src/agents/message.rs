@@ -11,6 +11,8 @@ pub enum Message {
     Input(Input),
     /// The writer has committed this batch.
     Durable(i64),
+    /// Every file of a bunch was looked up in the history.
+    LookedUp,
     /// The store refuses for good: fenced, suspect or corrupt.
     StoreLost(StoreError),
     /// Somebody wants to know what waits, and for what.

@@ -7,11 +7,13 @@ use crate::batch::Batches;
 use crate::clock::{self, SystemClock};
 use crate::commands::Commands;
 use crate::message::Message;
+use crate::past::{self, Past};
 use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork, offer};
 use crate::sourcing::{self, SourceWork};
 use crate::surroundings::Surroundings;
+use crate::threads::{performer, spawn};
 use crate::watchdog::Pulse;
-use crate::writer::Writer;
+use crate::writer::{Writer, Writing};
 use engine::{Effect, Engine, Input, Setup};
 use lanes::{Receiver, Refuse, Sender, Wait};
 use meter::Meter;
@@ -26,7 +28,7 @@ use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
 use ports::storage::{ReadBack, SourceKeeper, Storage};
-use ports::store::{Batch, Ledger, Rows, Standing};
+use ports::store::{Ledger, Recall, Rows, Standing};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,6 +71,8 @@ pub struct Parts {
     pub executor: MakeExecutor,
     /// Where outputs live.
     pub storage: Arc<dyn Storage>,
+    /// Looks up files of runs that are history.
+    pub history: Arc<dyn Recall>,
     /// Reads files back.
     pub files: Arc<dyn ReadBack>,
     /// Copies sources and removes them.
@@ -174,7 +178,14 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     })?;
 
     let sources = sourcing::start(parts.sources, &answer_sender, &surroundings)?;
-    let (batch_sender, batch_lane) = lanes::refuse(1);
+    let (recall_sender, recall_lane) = lanes::refuse(1);
+    let (answers, history, around) = (answer_sender.clone(), parts.history, surroundings.clone());
+    let recall_thread = performer("recall", &answer_sender, move || {
+        past::recaller(&history, recall_lane, &answers, &around);
+    })?;
+
+    // One batch and one slice.
+    let (batch_sender, batch_lane) = lanes::refuse(2);
     let writer = Writer {
         ledger: parts.ledger,
         engine: answer_sender.clone(),
@@ -197,6 +208,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         engine,
         batches: Batches::after(parts.standing.last_batch),
         lanes: Receiver::joined(vec![command_lane, answer_lane], vec![seen_lane]),
+        past: Past::new(batch_sender.clone(), recall_sender),
         writer: batch_sender,
         executor: executor_sender,
         storage,
@@ -216,7 +228,13 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         intake_held: false,
         stopping: None,
     };
-    let performers = [executor_thread, reader_thread, sources.1, writer_thread];
+    let performers = [
+        executor_thread,
+        reader_thread,
+        recall_thread,
+        sources.1,
+        writer_thread,
+    ];
     let performers = storage_threads.into_iter().chain(performers).collect();
     let on_end = parts.on_end;
     let engine = spawn("engine", move || {
@@ -250,32 +268,6 @@ fn live(runtime: Runtime, performers: Vec<JoinHandle<()>>) -> Result<(), AgentEr
     result
 }
 
-fn spawn<T: Send + 'static>(
-    name: &'static str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, AgentError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(|source| AgentError::Thread { name, source })
-}
-
-/// Starts a performer's thread; the engine hears of it if the thread panics, because nothing that
-/// is given to it would be done any more.
-pub(crate) fn performer(
-    name: &'static str,
-    engine: &Sender<Message, Wait>,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, AgentError> {
-    let engine = engine.clone();
-    spawn(name, move || {
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err() {
-            // A closed lane means that the engine has ended already.
-            let _ = engine.send(Message::PerformerLost(name));
-        }
-    })
-}
-
 /// Work for a performer whose lane was full.
 enum Work {
     Executor(ExecutorWork),
@@ -288,7 +280,8 @@ struct Runtime {
     engine: Engine,
     batches: Batches,
     lanes: Receiver<Message>,
-    writer: Sender<Batch, Refuse>,
+    writer: Sender<Writing, Refuse>,
+    past: Past,
     executor: Sender<ExecutorWork, Refuse>,
     storage: Vec<Sender<StorageWork, Refuse>>,
     reader: Sender<Reading, Refuse>,
@@ -326,7 +319,8 @@ impl Runtime {
                 return Ok(());
             }
             let deadline = self.deadline();
-            let enough = self.batches.is_crowded() || self.intake_held;
+            let held = self.intake_held || self.past.is_crowded();
+            let enough = self.batches.is_crowded() || held;
             let taken = if enough || self.stopping.is_some() {
                 self.lanes
                     .recv_urgent_batch(&mut messages, TAKE_MAX, deadline)
@@ -350,7 +344,7 @@ impl Runtime {
                 self.batches.hurry();
                 self.hand_over();
             }
-            if let Some(name) = self.lost_performer {
+            if let Some(name) = self.lost_performer.or(self.past.lost()) {
                 return Err(AgentError::Performer(name));
             }
             self.pulse.beat();
@@ -411,6 +405,7 @@ impl Runtime {
             }
             Message::Input(input) => self.step(input, effects),
             Message::Durable(number) => self.durable(number, effects),
+            Message::LookedUp => self.past.bunch_done(),
             Message::StoreLost(error) => return Err(error.into()),
             Message::AskWaits(answer) => {
                 // Whoever asked may have given up.
@@ -439,6 +434,7 @@ impl Runtime {
                 self.intake_held = true;
             }
             Input::TroubleOver(key) if *key == DiskRole::State.key() => self.intake_held = false,
+            Input::Archived { .. } => self.past.slice_done(),
             _ => {}
         }
         if let Input::News {
@@ -497,6 +493,8 @@ impl Runtime {
                 | Effect::CopySource(_)
                 | Effect::Unlink(_)
                 | Effect::List(_)
+                | Effect::Archive(_)
+                | Effect::Recall(_)
                 | Effect::Release
                 | Effect::Observe(_)
                 | Effect::Reply { .. }
@@ -512,8 +510,8 @@ impl Runtime {
     fn hand_over(&mut self) {
         let now = self.clock.now();
         if let Some(batch) = self.batches.hand_over(self.engine.next_id(), now) {
-            if self.writer.offer(batch).is_err() {
-                // The lane holds one and the writer is idle, so it can only be gone.
+            if self.writer.offer(Writing::Batch(batch)).is_err() {
+                // The lane has room for one and the writer has none, so it can only be gone.
                 self.lost_performer = Some("writer");
             }
             pass(Point::BatchGiven);
@@ -545,6 +543,8 @@ impl Runtime {
             Effect::Unlink(_) => pass(Point::ReleaseUnlink),
             Effect::Observe(_)
             | Effect::List(_)
+            | Effect::Archive(_)
+            | Effect::Recall(_)
             | Effect::Record(_)
             | Effect::Store(_)
             | Effect::ReadBack(..)
@@ -556,6 +556,8 @@ impl Runtime {
             Effect::Start(spec) => self.do_executor(ExecutorWork::Submit(spec)),
             Effect::Cancel(token) => self.do_executor(ExecutorWork::Cancel(token)),
             Effect::List(asked_at) => self.do_executor(ExecutorWork::List(asked_at)),
+            Effect::Archive(run) => self.past.archive(run),
+            Effect::Recall(file) => self.past.look_up(file),
             Effect::Release => self.do_executor(ExecutorWork::Release),
             Effect::Observe(observation) => self.observe(&observation),
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),

@@ -7,8 +7,9 @@
 
 use crate::ending::AgentError;
 use crate::message::Message;
-use crate::runtime::{WORK_LANE, performer};
+use crate::runtime::WORK_LANE;
 use crate::surroundings::Surroundings;
+use crate::threads::performer;
 use engine::Input;
 use lanes::{Receiver, Refuse, Sender, Wait};
 use model::ids::FileId;

@@ -7,12 +7,14 @@
 
 use crate::message::Message;
 use crate::surroundings::Surroundings;
+use engine::Input;
 use lanes::{Receiver, Sender, Wait};
 use model::alarm::Severity;
+use model::ids::RunNumber;
 use model::trouble::{DiskRole, Hindrance, Trouble};
 use ports::disk::Disk;
 use ports::failpoint::{Point, pass};
-use ports::store::{Batch, Ledger, StoreError};
+use ports::store::{Batch, Ledger, Moved, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +29,18 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Its name among those who have troubles.
 const WHO: &str = "writer";
 
+/// Rows of a slice at most (D12 allows 5,000): a batch that comes meanwhile waits for about as long
+/// as a flush of the disk takes.
+const SLICE_ROWS: usize = 1_000;
+
+/// What the writer is given.
+pub(crate) enum Writing {
+    /// A batch to commit.
+    Batch(Batch),
+    /// A run of whose rows the next slice is to be moved to the history.
+    Slice(RunNumber),
+}
+
 /// What the writer works with.
 pub(crate) struct Writer {
     pub(crate) ledger: Box<dyn Ledger>,
@@ -40,47 +54,66 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Commits what comes until the lane closes or the store refuses for good.
-    pub(crate) fn run(mut self, mut batches: Receiver<Batch>) {
+    pub(crate) fn run(mut self, mut work: Receiver<Writing>) {
         if self.disk.1.look().is_err() || !self.disk.1.take_reserve() {
             self.full("starting");
         }
         loop {
             let deadline = self.was_full.then(|| Instant::now() + LOOK_AGAIN);
-            let batch = match batches.recv(deadline) {
-                Ok(Some(batch)) => batch,
+            let done = match work.recv(deadline) {
+                Ok(Some(Writing::Batch(batch))) => {
+                    pass(Point::BatchTaken);
+                    let done = self.persist(|ledger| ledger.commit(&batch));
+                    done.map(|done| done.map(|()| Message::Durable(batch.number)))
+                }
+                Ok(Some(Writing::Slice(run))) => {
+                    pass(Point::SliceTaken);
+                    let moved = self.persist(|ledger| ledger.archive(run, SLICE_ROWS));
+                    moved.map(|moved| {
+                        moved.map(|Moved { is_all, .. }| {
+                            Message::Input(Input::Archived { run, is_all })
+                        })
+                    })
+                }
                 Ok(None) => {
                     self.look_again();
                     continue;
                 }
                 Err(_) => return,
             };
-            pass(Point::BatchTaken);
-            let message = match self.commit(&batch) {
+            let message = match done {
                 None => return,
-                Some(Ok(())) => Message::Durable(batch.number),
+                Some(Ok(message)) => message,
                 Some(Err(error)) => Message::StoreLost(error),
             };
             let over = matches!(message, Message::StoreLost(_));
+            let told = match message {
+                Message::Input(_) => Point::SliceTold,
+                _ => Point::DurableTold,
+            };
             if self.engine.send(message).is_err() || over {
                 return;
             }
-            pass(Point::DurableTold);
+            pass(told);
             self.look_again();
         }
     }
 
-    /// Commits a batch, however long that takes; none if the agent ends before.
-    fn commit(&mut self, batch: &Batch) -> Option<Result<(), StoreError>> {
+    /// Makes something durable, however long that takes; none if the agent ends before.
+    fn persist<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut dyn Ledger) -> Result<T, StoreError>,
+    ) -> Option<Result<T, StoreError>> {
         let (mut pause, began) = (PAUSE_MIN, Instant::now());
         loop {
-            match self.ledger.commit(batch) {
-                Ok(()) => {
+            match attempt(&mut *self.ledger) {
+                Ok(done) => {
                     // Written here, read by the engine's thread before an early start and by status
                     // questions; it carries no other data, so no ordering is needed.
                     self.stalled.store(false, Ordering::Relaxed);
                     self.surroundings.over(WHO, BUSY);
                     self.surroundings.over(WHO, AWAY);
-                    return Some(Ok(()));
+                    return Some(Ok(done));
                 }
                 Err(error) if error.retry() || self.waits_for_disk(&error) => {
                     self.stalled.store(true, Ordering::Relaxed);

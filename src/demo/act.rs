@@ -7,7 +7,6 @@ use crate::config::Layers;
 use crate::serve::Instance;
 use model::account::UnitAccount;
 use model::names::DataLabel;
-use model::run::RunState;
 use ports::catalogue::{Catalogue, Page};
 use programs::format::Label;
 use programs::inject::{self, InjectOptions, Played};
@@ -170,7 +169,7 @@ pub(super) fn tell_finished(
     happens: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
     for run in catalogue.runs(ALL).map_err(|error| error.to_string())? {
-        if !matches!(run.state, RunState::Finished { .. }) || !told.insert(run.number.0) {
+        if !run.state.is_finished() || !told.insert(run.number.0) {
             continue;
         }
         let decisions = catalogue.decisions().map_err(|error| error.to_string())?;

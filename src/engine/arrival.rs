@@ -33,10 +33,15 @@ impl Engine {
         let key = (arrival.profile.clone(), arrival.name.clone());
         if let Some(id) = self.file_names.get(&key).copied() {
             if !self.files[&id].same_content(&arrival) {
-                self.refuse_conflict(now, &arrival, id, effects);
+                let first = self.files[&id].clone();
+                self.refuse_conflict(now, &arrival, &first, effects);
             } else if self.files[&id].is_mended_by(&arrival) {
                 self.sent_again(now, id, &arrival, effects);
             }
+            return;
+        }
+        if self.archive.knows(arrival.run) {
+            self.recall(arrival, effects);
             return;
         }
         let says = self.completions.get(&arrival.profile).copied();
@@ -59,7 +64,8 @@ impl Engine {
             None => arrival,
         };
         if arrival.lumi.0 > LUMIS_MAX {
-            self.refuse_lumi(now, &arrival, effects);
+            let item = set_aside_lumi(now, &arrival);
+            self.put_aside(now, item, effects);
             return;
         }
         if let Some(first) = self.same_content_as(&arrival)
@@ -98,8 +104,7 @@ impl Engine {
             self.changed_runs.insert(arrival.run);
         }
         let from = work.run.sliced_from.unwrap_or(arrival.mtime);
-        let slices = (arrival.mtime.0 - from.0).max(0) / slice.0.max(1);
-        arrival.lumi = LumiNumber(u32::try_from(slices + 1).unwrap_or(u32::MAX));
+        arrival.lumi = slice_of(from, arrival.mtime, slice);
         arrival
     }
 
@@ -199,14 +204,14 @@ impl Engine {
         self.alarm(now, alarm, Severity::Medium, text, effects);
     }
 
-    fn refuse_conflict(
+    pub(crate) fn refuse_conflict(
         &mut self,
         now: Moment,
         arrival: &Arrival,
-        first: FileId,
+        first: &File,
         effects: &mut Vec<Effect>,
     ) {
-        let known = &self.files[&first].arrival;
+        let (known, first) = (&first.arrival, first.id);
         let shown = |a: &Arrival| {
             let checksum = a
                 .checksum
@@ -283,21 +288,7 @@ impl Engine {
         false
     }
 
-    /// A lumi so far out would make every lumi before it one that is missing.
-    fn refuse_lumi(&mut self, now: Moment, arrival: &Arrival, effects: &mut Vec<Effect>) {
-        let detail = format!(
-            "{} belongs to lumi {}, and a run has at most {LUMIS_MAX}. Look at its name and, where \
-             lumis are slices of time, at when it was written; write it again under a right name.",
-            arrival.name, arrival.lumi
-        );
-        self.put_aside(
-            now,
-            set_aside(arrival, Refusal::NumberOutOfRange, detail, now),
-            effects,
-        );
-    }
-
-    fn refuse_label(
+    pub(crate) fn refuse_label(
         &mut self,
         now: Moment,
         arrival: &Arrival,
@@ -315,6 +306,22 @@ impl Engine {
             effects,
         );
     }
+}
+
+/// In which slice of a run's time something was written.
+pub(crate) fn slice_of(from: Moment, at: Moment, slice: Span) -> LumiNumber {
+    let slices = (at.0 - from.0).max(0) / slice.0.max(1);
+    LumiNumber(u32::try_from(slices + 1).unwrap_or(u32::MAX))
+}
+
+/// A lumi so far out would make every lumi before it one that is missing.
+pub(crate) fn set_aside_lumi(now: Moment, arrival: &Arrival) -> SetAside {
+    let detail = format!(
+        "{} belongs to lumi {}, and a run has at most {LUMIS_MAX}. Look at its name and, where \
+         lumis are slices of time, at when it was written; write it again under a right name.",
+        arrival.name, arrival.lumi
+    );
+    set_aside(arrival, Refusal::NumberOutOfRange, detail, now)
 }
 
 fn set_aside(arrival: &Arrival, refusal: Refusal, detail: String, at: Moment) -> SetAside {

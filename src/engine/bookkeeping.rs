@@ -104,6 +104,10 @@ impl Engine {
 
     pub(crate) fn run_begins(&mut self, now: Moment, begin: &RunBegin, effects: &mut Vec<Effect>) {
         let number = begin.run;
+        // Records of runs that are history are read again with every scan.
+        if self.archive.knows(number) {
+            return;
+        }
         let opened = self.open_run(
             now,
             number,
@@ -176,6 +180,9 @@ impl Engine {
 
     pub(crate) fn lumi_ends(&mut self, now: Moment, end: &LumiEnd, effects: &mut Vec<Effect>) {
         let number = end.run;
+        if self.archive.knows(number) {
+            return;
+        }
         self.open_run(now, number, None, end.label, StartedBy::Record, effects);
         let says = Says::Lumis {
             first: end.lumi,
@@ -189,6 +196,9 @@ impl Engine {
 
     pub(crate) fn run_ends(&mut self, now: Moment, end: &RunEnd, effects: &mut Vec<Effect>) {
         let (number, last_lumi) = (end.run, end.last_lumi);
+        if self.archive.knows(number) {
+            return;
+        }
         if last_lumi > crate::commands::LUMIS_MAX {
             let text = format!(
                 "Run {number} was announced to end with lumi {last_lumi}, more than any run has. The \
@@ -458,6 +468,8 @@ impl Engine {
         let subject = subject_of(&work.run);
         self.changed_runs.insert(number);
         self.announce(now, "run.finished", number, subject, effects);
+        self.soak(now, number);
+        self.archive.look_again();
         if self
             .runs
             .values()

@@ -68,6 +68,9 @@ impl Engine {
                 run_type,
                 label,
             } => {
+                if self.archive.knows(run) {
+                    return Reply::Refused(crate::archive::refusal(run));
+                }
                 let by = StartedBy::Command;
                 if self.open_run(now, run, Some(run_type), label, by, effects) {
                     Reply::Done(format!("run {run} ({run_type}, {label}) is open"))

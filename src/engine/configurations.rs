@@ -197,10 +197,4 @@ impl Engine {
     pub(crate) fn plan_of(&self, job: &Job) -> Option<usize> {
         self.plan_at(job.run, &job.task)
     }
-
-    /// The plans of a run.
-    pub(crate) fn plans_of_run(&self, run: RunNumber) -> &[TaskPlan] {
-        let range = self.runs.get(&run).map(|work| work.plans.clone());
-        &self.plans[range.unwrap_or_default()]
-    }
 }

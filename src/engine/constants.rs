@@ -68,7 +68,7 @@ impl Constants {
 
     /// Takes a decision in: what later runs are judged against. The order in which runs are decided
     /// makes no difference, so a restart may take them in any.
-    pub(crate) fn take(&mut self, decision: GateDecision, rule: Option<&GateRule>) {
+    pub(crate) fn take(&mut self, decision: GateDecision) {
         let tag = decision.tag.clone();
         let run = decision.run;
         match decision.outcome {
@@ -78,16 +78,26 @@ impl Constants {
                 if let Some(collecting) = self.collecting.get_mut(&tag) {
                     collecting.retain(|other| *other > run);
                 }
-                let candidate = candidate_of(&decision);
-                let rule = rule.map_or_else(any_rule, rule_of);
-                let (_, open) = judge(&rule, self.open.get(&tag), &candidate);
-                if let Some(open) = open {
-                    self.open.insert(tag.clone(), open);
-                }
+                self.follow(&tag, &decision);
             }
             GateOutcome::Veto | GateOutcome::NotApplicable | GateOutcome::Abandoned => {}
         }
         self.decisions.insert((tag, run), decision);
+    }
+
+    /// Brings the open interval up to a decision: as it was taken then, whatever rule would hold
+    /// now.
+    fn follow(&mut self, tag: &TagName, decision: &GateDecision) {
+        let candidate = candidate_of(decision);
+        let open = self.open.get(tag);
+        let is_after = |open: &OpenIov| open.runs.last().is_none_or(|last| *last < candidate.run);
+        if !open.is_none_or(is_after) || candidate.quantities.is_empty() {
+            return;
+        }
+        let joined = open.filter(|_| decision.outcome == GateOutcome::NoChange);
+        let joined = joined.and_then(|open| open.join(&candidate));
+        let open = joined.unwrap_or_else(|| OpenIov::open(&candidate));
+        self.open.insert(tag.clone(), open);
     }
 
     /// The first run after this one that was decided on a tag as stored.
@@ -107,19 +117,6 @@ impl Constants {
             collecting.insert(at, run);
         }
     }
-}
-
-/// The rule of a tag whose task is no longer configured: everything joins or opens by the usual
-/// three sigma.
-fn any_rule() -> Rule {
-    rule_of(&GateRule {
-        tag: TagName::new("any"),
-        n_min: 0,
-        max_sigma: 3,
-        max_move_nano: None,
-        max_error_nano: None,
-        accumulate: false,
-    })
 }
 
 fn rule_of(rule: &GateRule) -> Rule {
@@ -370,7 +367,8 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         effects.push(Effect::Record(Fact::DecisionIs(decision.clone())));
-        self.constants.take(decision, Some(rule));
+        self.constants.take(decision);
+        self.archive.look_again();
         if let Some(work) = self.runs.get_mut(&number) {
             work.decided.insert(rule.tag.clone());
             self.look_at

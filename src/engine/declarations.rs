@@ -160,9 +160,11 @@ impl Engine {
 
     fn known_run(&self, number: RunNumber) -> Result<&RunWork, Reply> {
         self.runs.get(&number).ok_or_else(|| {
-            Reply::Refused(format!(
-                "run {number} is not known; `tier0 run ls` lists those that are"
-            ))
+            Reply::Refused(if self.archive.knows(number) {
+                crate::archive::refusal(number)
+            } else {
+                format!("run {number} is not known; `tier0 run ls` lists those that are")
+            })
         })
     }
 

@@ -1,6 +1,7 @@
 //! Everything the engine can ask of the world. Each carries stable ids, so doing it twice is
 //! harmless.
 
+use model::arrival::Arrival;
 use model::command::Reply;
 use model::fact::Fact;
 use model::ids::{FileId, RunNumber, Token};
@@ -33,6 +34,11 @@ pub enum Effect {
     /// Ask the executor for everything that it has. Named by when it was asked for, because what is
     /// sent later need not be in it. Waits as a start does, so that it comes after those before it.
     List(Moment),
+    /// Move the next slice of a run's rows to the history.
+    Archive(RunNumber),
+    /// Look up what is known of a file whose run is history. One at a time for each name, so that
+    /// what is kept of one sighting is there for the next.
+    Recall(Arrival),
     /// A run has begun: start so many workers of this task ahead.
     Prepare(Arc<AttemptPlan>, u32),
     /// No run is open any more: nothing needs to be kept ready.

@@ -8,6 +8,7 @@ use crate::Engine;
 use model::job::{Job, JobState};
 use model::time::Span;
 use model::units::Bytes;
+use model::usage::TaskUsage;
 use pipelines::splitting::{Cost, DEFAULT_PREDICTED_RUN};
 
 /// Jobs of a task that must be done before their figures are believed.
@@ -45,6 +46,15 @@ impl Engine {
         history.events = history.events.saturating_add(used.events.0);
         history.wall = history.wall.saturating_add(used.wall.0.max(0));
         history.output = history.output.saturating_add(used.output.0);
+    }
+
+    /// Adds what jobs of runs that are history have used.
+    pub(crate) fn learn_usage(&mut self, usage: &TaskUsage) {
+        let history = self.history.entry(usage.task.clone()).or_default();
+        history.jobs += usage.jobs;
+        history.events = history.events.saturating_add(usage.events);
+        history.wall = history.wall.saturating_add(usage.wall_ns);
+        history.output = history.output.saturating_add(usage.output_bytes);
     }
 
     /// What an event costs in a task: as measured, or the defaults of the field until there is

@@ -4,8 +4,9 @@
 use crate::setup::Configuration;
 use model::arrival::Seen;
 use model::command::Order;
-use model::ids::{FileId, JobId, Token};
+use model::ids::{FileId, JobId, RunNumber, Token};
 use model::names::FileName;
+use model::recall::Recalled;
 use model::source::SourceNews;
 use model::time::Moment;
 use model::trouble::Trouble;
@@ -53,6 +54,16 @@ pub enum Input {
         /// The attempts that wait or run there; none if it cannot say.
         tokens: Option<Vec<Token>>,
     },
+    /// A slice of the rows of a run on its way to the history was moved.
+    Archived {
+        /// Which run.
+        run: RunNumber,
+        /// Whether none of its rows was left.
+        is_all: bool,
+    },
+    /// The store has said what it knows of a file of a run that is history. Boxed, because it is
+    /// large and rare beside the others.
+    Recalled(Box<Recalled>),
     /// After a restart: these jobs' attempts ended with the older epoch.
     AttemptsLost(Vec<JobId>),
     /// Somebody asked for the configuration to be read again.

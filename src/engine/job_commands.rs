@@ -142,9 +142,21 @@ impl Engine {
         let job = self.jobs.get(&id);
         let Some((job, index)) = job.and_then(|job| Some((job, self.plan_of(job)?))) else {
             return Some(format!(
-                "job {id} is not known here; `tier0 job ls --state failed` lists what can be retried"
+                "job {id} is not known here, or its run is archived; `tier0 job ls --state failed` \
+                 lists what can be retried"
             ));
         };
+        let is_known = |input: &InputId| match input {
+            InputId::File(file) => self.files.contains_key(file),
+            InputId::Output(output) => self.outputs.contains_key(output),
+        };
+        let makes = matches!(verb, JobVerb::Retry | JobVerb::Release | JobVerb::Split(_));
+        if makes && !job.inputs.iter().all(is_known) {
+            return Some(format!(
+                "job {id} reads what an earlier run left that is archived; nothing can be made of \
+                 that any more"
+            ));
+        }
         let word = job.state.word();
         if let JobVerb::Split(_) = verb {
             let first = match job.state {

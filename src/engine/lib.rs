@@ -27,6 +27,7 @@ pub mod dispatch;
 mod execution;
 mod reconciler;
 mod harvests;
+mod archive;
 mod outputs;
 mod verification;
 mod sources;
@@ -58,6 +59,7 @@ pub use input::Input;
 pub use setup::{Configuration, Setup};
 pub use sources::ReleasePolicy;
 
+use archive::Archive;
 use configurations::Configurations;
 use constants::Constants;
 use dispatch::Queue;
@@ -74,7 +76,7 @@ use model::job::{InputId, Job};
 use model::names::{DatasetName, FileName, ProfileName, TaskPath};
 use model::quality::RunQuality;
 use model::ruling::Ruling;
-use model::time::Moment;
+use model::time::{Moment, Span};
 use model::trouble::{DISK, Trouble, is_trouble};
 use model::work::AttemptReport;
 use reconciler::Reconciler;
@@ -115,6 +117,9 @@ pub struct Engine {
     quality: BTreeMap<RunNumber, RunQuality>,
     alarms: BTreeMap<String, Alarm>,
     rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
+    /// Runs that are history.
+    archive: Archive,
+    archive_after: Option<Span>,
     queue: Queue,
     timers: Timers,
     reconciler: Reconciler,
@@ -162,6 +167,8 @@ impl Engine {
             quality: BTreeMap::new(),
             alarms: BTreeMap::new(),
             rulings: BTreeMap::new(),
+            archive: Archive::default(),
+            archive_after: setup.archive_after,
             queue: Queue::default(),
             timers: Timers::default(),
             reconciler: Reconciler::default(),
@@ -191,6 +198,8 @@ impl Engine {
             Input::ReadBack { file, result } => self.was_read(now, file, result, effects),
             Input::Source { file, news } => self.source_news(now, file, news, effects),
             Input::Listed { asked_at, tokens } => self.listed(now, asked_at, tokens, effects),
+            Input::Archived { run, is_all } => self.slice_moved(now, run, is_all, effects),
+            Input::Recalled(answer) => self.recalled(now, *answer, effects),
             Input::AttemptsLost(jobs) => self.attempts_lost(now, &jobs, effects),
             Input::Asked { ticket, order } => self.asked(now, ticket, &order, effects),
             Input::Reconfigured {
@@ -235,6 +244,7 @@ impl Engine {
         self.look_for_stuck(now, effects);
         self.record_changes(effects);
         self.guard(now, effects);
+        self.archive_due(now, effects);
     }
 
     fn fire_timers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
@@ -252,6 +262,7 @@ impl Engine {
                     self.look_at.insert((run, task));
                 }
                 timers::Timer::Overdue(run) => self.overdue(now, run, effects),
+                timers::Timer::Archive(run) => self.soaked(now, run),
                 timers::Timer::ReadBack(file) => self.read_again(file, effects),
                 timers::Timer::Source(file) => self.source_again(now, file),
                 timers::Timer::Release(run) => self.look_at_sources(run),

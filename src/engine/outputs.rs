@@ -268,6 +268,7 @@ impl Engine {
                 continue;
             };
             task.ended = true;
+            self.archive.look_again();
             for (_, consumer) in &self.plans[index].consumers {
                 if let Some(next) = work.tasks.get_mut(consumer)
                     && !next.input_closed

@@ -162,6 +162,7 @@ impl Engine {
             effects.push(Effect::Record(Fact::DatasetIs(dataset.clone())));
         }
         self.announce(now, "block.closed", number, format!("{name}#{id}"), effects);
+        self.archive.look_again();
     }
 
     /// Closes the blocks that a task of a run has filled.

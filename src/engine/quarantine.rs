@@ -116,6 +116,7 @@ impl Engine {
             return;
         };
         work.run.quarantined = None;
+        self.archive.look_again();
         self.changed_runs.insert(number);
         let about_lumis = duplicate_keys(number);
         let twice = self.alarms.range(about_lumis.clone()..);

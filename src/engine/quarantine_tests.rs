@@ -49,6 +49,7 @@ impl World {
             },
             earlier: Vec::new(),
             cores: 8,
+            archive_after: None,
             default_run_type: RunType::Physics,
             release: None,
         };

@@ -70,11 +70,7 @@ impl Engine {
     fn with_facts<T>(&self, number: RunNumber, ask: impl FnOnce(&RunFacts<'_>) -> T) -> T {
         let work = &self.runs[&number];
         let verdict = self.quality.get(&number).map(|quality| quality.verdict);
-        let closed_at = match work.run.state {
-            RunState::Closed { at } => Some(at),
-            RunState::Finished { closed_at, .. } => Some(closed_at),
-            RunState::Open | RunState::Ending => None,
-        };
+        let closed_at = work.run.state.closed_at();
         ask(&RunFacts {
             opened_at: work.run.opened_at,
             announced: work.run.announced,
@@ -156,9 +152,11 @@ impl Engine {
         if let Some(run) = ruling.run
             && !self.runs.contains_key(&run)
         {
-            return Reply::Refused(format!(
-                "run {run} is not known; `tier0 run ls` lists those that are"
-            ));
+            return Reply::Refused(if self.archive.knows(run) {
+                crate::archive::refusal(run)
+            } else {
+                format!("run {run} is not known; `tier0 run ls` lists those that are")
+            });
         }
         let key = (path.clone(), ruling.run);
         let known = self.rulings.get(&key).map(|known| known.kind);

@@ -10,7 +10,7 @@ use crate::outputs::item_of_output;
 use crate::run_work::RunWork;
 use crate::timers::Timer;
 use crate::{Engine, Setup};
-use model::dataset::BlockState;
+use model::dataset::{BlockState, Totals};
 use model::fact::Consumed;
 use model::ids::{JobId, RunNumber};
 use model::job::{InputId, Job, JobState};
@@ -30,8 +30,17 @@ impl Engine {
         let mut engine = Self::new(setup, next_id);
         let recorded = rows.configurations.into_iter();
         engine.configurations.recorded = recorded.map(|row| row.hash).collect();
+        engine.archive.gone = rows.archived.into_iter().collect();
+        for usage in rows.usage {
+            engine.learn_usage(&usage);
+            engine.archive.usage.insert(usage.task.clone(), usage);
+        }
         for run in rows.runs {
             let number = run.number;
+            if run.state.is_history() {
+                engine.archive.restore_leaving(run);
+                continue;
+            }
             let plans = &mut engine.plans;
             let plans = engine.configurations.plan(plans, &run.config_hash, number);
             engine.runs.insert(number, RunWork::new(run, plans));
@@ -110,6 +119,7 @@ impl Engine {
         engine.restore_decisions(rows.decisions);
         engine.restore_accounts();
         engine.restore_blocks();
+        engine.restore_totals();
         let declined = rows.consumed.iter().filter(|row| row.job == JobId::NOBODY);
         engine.declined = declined.map(|row| (row.task.clone(), row.input)).collect();
         engine.restore_windows(&rows.consumed);
@@ -130,12 +140,9 @@ impl Engine {
             let text = decision.tag.as_str();
             let tag = TagName::new(text.strip_suffix("/SIM").unwrap_or(text));
             if let Some(work) = self.runs.get_mut(&decision.run) {
-                work.decided.insert(tag.clone());
+                work.decided.insert(tag);
             }
-            let plans = self.plans_of_run(decision.run).iter();
-            let mut rules = plans.flat_map(|plan| &plan.task.calibrates);
-            let rule = rules.find(|rule| rule.tag == tag).cloned();
-            self.constants.take(decision, rule.as_ref());
+            self.constants.take(decision);
         }
     }
 
@@ -194,6 +201,18 @@ impl Engine {
                 block.add(output);
             }
         }
+    }
+
+    /// What datasets have besides the blocks that are here is of runs that are history.
+    fn restore_totals(&mut self) {
+        let mut here = self.totals_where(|_| true);
+        let datasets = self.datasets.iter();
+        let beside = datasets.map(|(name, dataset)| {
+            let here = here.remove(name).unwrap_or_default();
+            (name.clone(), dataset.closed.without(&here))
+        });
+        let beside = beside.filter(|(_, totals)| *totals != Totals::default());
+        self.archive.totals = beside.collect();
     }
 
     /// What is published follows from the jobs behind the outputs that are.
@@ -317,6 +336,7 @@ impl Engine {
                 self.conclude.insert(number);
                 self.timers.set(now, Timer::Overdue(number));
             }
+            self.soak(now, number);
         }
     }
 }

@@ -9,6 +9,7 @@ use model::ids::{AgentNumber, Epoch};
 use model::job::Class;
 use model::names::{OutputLabel, PipelineName, ProfileName, StreamName, TaskPath};
 use model::run::RunType;
+use model::time::Span;
 use model::work::{AttemptPlan, WantedOutput};
 use pipelines::definition::{BlockLimits, Definition, Task, TaskInput};
 use pipelines::variants::Definitions;
@@ -34,6 +35,8 @@ pub struct Setup {
     pub default_run_type: RunType,
     /// When sources may be removed; none for never.
     pub release: Option<ReleasePolicy>,
+    /// How long a run must have been finished before it leaves; none for never.
+    pub archive_after: Option<Span>,
 }
 
 /// A configuration as the engine uses it.

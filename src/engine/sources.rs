@@ -117,6 +117,23 @@ impl Sources {
         self.rows.insert(row.file, row);
     }
 
+    /// A run is history: nothing of it is asked for any more, and its rows stay where they are.
+    pub(crate) fn forget(&mut self, run: RunNumber) {
+        let of_run = |row: &Source| row.run == run;
+        let left = self.rows.values().filter(|row| of_run(row));
+        let left: Vec<FileId> = left.map(|row| row.file).collect();
+        for id in left {
+            self.rows.remove(&id);
+            self.wanting.remove(&id);
+            self.under_way.remove(&id);
+            self.gone.remove(&id);
+            self.paused.remove(&id);
+            self.soaked.remove(&(run, id));
+            self.lost.remove(&(run, id));
+        }
+        self.look.remove(&run);
+    }
+
     fn hold(&mut self, place: CopyPlace, until: Moment) {
         self.held.insert(place, until);
     }
@@ -186,6 +203,18 @@ impl Engine {
             self.sources.wanting.insert(id);
             self.sources.look.insert(run);
         }
+    }
+
+    /// Whether sources of a run are still on their way to removal. One that differs from what its
+    /// sender claims stays where it is.
+    pub(crate) fn has_sources_at_work(&self, number: RunNumber) -> bool {
+        let is_at_work = |file: &File| {
+            file.arrival.run == number
+                && !file.arrival.empty
+                && !matches!(file.content, Content::Differs { .. })
+                && !self.sources.state(file.id).is_over()
+        };
+        self.sources.policy.is_some() && self.files.values().any(is_at_work)
     }
 
     /// A run's soaked sources shall be looked at: there were more than one step takes.
@@ -477,6 +506,9 @@ impl Engine {
             && first
         {
             (row.bytes, row.adler32) = (bytes, adler32);
+        }
+        if state.is_over() {
+            self.archive.look_again();
         }
         row.steps += 1;
         let evidence = Evidence {

@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Look(RunNumber, usize),
     /// Something of a run may be overdue.
     Overdue(RunNumber),
+    /// A finished run may have soaked.
+    Archive(RunNumber),
     /// A file that could not be read back may be readable now.
     ReadBack(FileId),
     /// A source's pause or soak is over.

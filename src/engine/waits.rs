@@ -22,12 +22,16 @@ impl Engine {
         for job in self.jobs.values() {
             waits.extend(self.wait_that_holds_run(job, now));
         }
+        waits.extend(self.waits_of_history(None));
         waits
     }
 
     /// Why an object stands as it stands; none when it is not known.
     pub fn why(&self, now: Moment, object: &Object) -> Option<Why> {
         let waits = match object {
+            Object::Run(number) if self.archive.knows(*number) => {
+                self.waits_of_history(Some(*number))
+            }
             Object::Run(number) => {
                 self.runs.get(number)?;
                 self.waits_of_run(*number, now)
@@ -61,16 +65,23 @@ impl Engine {
     /// How an object stands, in a few words.
     pub(crate) fn standing_of(&self, object: &Object) -> String {
         let unknown = || "not known".to_owned();
+        let history = |number| {
+            let word = self.archive.word(number).map(str::to_owned);
+            word.unwrap_or_else(unknown)
+        };
         match object {
-            Object::Run(number) => self.runs.get(number).map_or_else(unknown, |work| {
-                let run = &work.run;
-                let (word, part) = (run.state.word(), run.part);
-                if part == model::file::FIRST_PART {
-                    format!("{}, {word}", run.run_type)
-                } else {
-                    format!("{}, {word}, part {part}", run.run_type)
-                }
-            }),
+            Object::Run(number) => self.runs.get(number).map_or_else(
+                || history(*number),
+                |work| {
+                    let run = &work.run;
+                    let (word, part) = (run.state.word(), run.part);
+                    if part == model::file::FIRST_PART {
+                        format!("{}, {word}", run.run_type)
+                    } else {
+                        format!("{}, {word}, part {part}", run.run_type)
+                    }
+                },
+            ),
             Object::Stream(number, name) => {
                 let work = self.runs.get(number);
                 let stream = work.and_then(|work| work.streams.get(name));

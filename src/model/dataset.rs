@@ -204,6 +204,20 @@ impl Totals {
         self.lumis += other.lumis;
         self.duplicate_lumis += other.duplicate_lumis;
     }
+
+    /// What is left without a part of it.
+    #[must_use]
+    pub fn without(&self, part: &Self) -> Self {
+        Self {
+            runs: self.runs.saturating_sub(part.runs),
+            blocks: self.blocks.saturating_sub(part.blocks),
+            files: self.files.saturating_sub(part.files),
+            bytes: Bytes(self.bytes.0.saturating_sub(part.bytes.0)),
+            events: Events(self.events.0.saturating_sub(part.events.0)),
+            lumis: self.lumis.saturating_sub(part.lumis),
+            duplicate_lumis: self.duplicate_lumis.saturating_sub(part.duplicate_lumis),
+        }
+    }
 }
 
 /// A dataset: who fills it, from what, and what its closed blocks add up to.

@@ -18,6 +18,7 @@ use crate::ruling::Ruling;
 use crate::run::Run;
 use crate::source::{Evidence, Source};
 use crate::time::Moment;
+use crate::usage::TaskUsage;
 use crate::witness::Witness;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -101,4 +102,6 @@ pub enum Fact {
     SourceIs(Source),
     /// What a step of a source rests on.
     EvidenceIs(Evidence),
+    /// What jobs of a task have used in runs that are history.
+    UsageIs(TaskUsage),
 }

@@ -36,5 +36,7 @@ pub mod source;
 pub mod wait;
 pub mod command;
 pub mod audit;
+pub mod usage;
+pub mod recall;
 pub mod fact;
 pub mod rows;

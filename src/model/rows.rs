@@ -7,11 +7,13 @@ use crate::configuration::ConfigurationText;
 use crate::dataset::{Block, Dataset, LumiContent, Output};
 use crate::fact::Consumed;
 use crate::file::File;
+use crate::ids::RunNumber;
 use crate::job::Job;
 use crate::quality::RunQuality;
 use crate::ruling::Ruling;
 use crate::run::Run;
 use crate::source::Source;
+use crate::usage::TaskUsage;
 use crate::witness::Witness;
 
 /// All rows of an agent that its engine works with. Each list is sorted by key.
@@ -19,8 +21,11 @@ use crate::witness::Witness;
 pub struct Rows {
     /// Configurations that runs were opened with, by hash.
     pub configurations: Vec<ConfigurationText>,
-    /// Runs, by number.
+    /// Runs that are not wholly history, by number. Of one whose rows are on their way there, only
+    /// this row counts.
     pub runs: Vec<Run>,
+    /// Runs that are history, by number: of them, only decisions and verdicts are below.
+    pub archived: Vec<RunNumber>,
     /// What was said of lumis and ends of runs, by id.
     pub witnesses: Vec<Witness>,
     /// Accepted files, by id.
@@ -53,4 +58,6 @@ pub struct Rows {
     pub rulings: Vec<Ruling>,
     /// Sources on their way to removal, by file.
     pub sources: Vec<Source>,
+    /// What jobs of runs that are history have used, by task.
+    pub usage: Vec<TaskUsage>,
 }

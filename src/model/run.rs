@@ -81,6 +81,22 @@ pub enum RunState {
         /// When the last task ended.
         at: Moment,
     },
+    /// Finished for long enough: its rows are moved to the history, and nobody works with them.
+    Archiving {
+        /// When the data were complete.
+        closed_at: Moment,
+        /// When the last task ended.
+        finished_at: Moment,
+    },
+    /// Everything of it but this row is history.
+    Archived {
+        /// When the data were complete.
+        closed_at: Moment,
+        /// When the last task ended.
+        finished_at: Moment,
+        /// When its last row was moved.
+        at: Moment,
+    },
 }
 
 /// What can happen to a run as a whole.
@@ -96,6 +112,12 @@ pub enum RunEvent {
     Reopened,
     /// Work that had ended is taken up again, with the data that are here.
     Resumed,
+    /// Nothing of it was asked for in a while: its rows leave.
+    Soaked,
+    /// Its last row is history.
+    Moved(Moment),
+    /// A late file was kept, whose row has to follow the others.
+    LateFileKept,
 }
 
 impl RunState {
@@ -114,9 +136,45 @@ impl RunState {
             (S::Closed { at } | S::Finished { closed_at: at, .. }, E::Resumed) => {
                 Ok(S::Closed { at: *at })
             }
-            (S::Open | S::Ending | S::Closed { .. } | S::Finished { .. }, _) => {
-                Err(IllegalStep::new("run", self, &event))
-            }
+            (S::Finished { closed_at, at }, E::Soaked) => Ok(S::Archiving {
+                closed_at: *closed_at,
+                finished_at: *at,
+            }),
+            (
+                S::Archiving {
+                    closed_at,
+                    finished_at,
+                },
+                E::Moved(at),
+            ) => Ok(S::Archived {
+                closed_at: *closed_at,
+                finished_at: *finished_at,
+                at,
+            }),
+            (
+                S::Archiving {
+                    closed_at,
+                    finished_at,
+                }
+                | S::Archived {
+                    closed_at,
+                    finished_at,
+                    ..
+                },
+                E::LateFileKept,
+            ) => Ok(S::Archiving {
+                closed_at: *closed_at,
+                finished_at: *finished_at,
+            }),
+            (
+                S::Open
+                | S::Ending
+                | S::Closed { .. }
+                | S::Finished { .. }
+                | S::Archiving { .. }
+                | S::Archived { .. },
+                _,
+            ) => Err(IllegalStep::new("run", self, &event)),
         }
     }
 
@@ -127,12 +185,46 @@ impl RunState {
             Self::Ending => "ending",
             Self::Closed { .. } => "closed",
             Self::Finished { .. } => "finished",
+            Self::Archiving { .. } => "archiving",
+            Self::Archived { .. } => "archived",
         }
     }
 
     /// Whether all data are here.
     pub fn is_closed(&self) -> bool {
-        matches!(self, Self::Closed { .. } | Self::Finished { .. })
+        !matches!(self, Self::Open | Self::Ending)
+    }
+
+    /// Whether every task has ended.
+    pub fn is_finished(&self) -> bool {
+        matches!(self, Self::Finished { .. }) || self.is_history()
+    }
+
+    /// Whether its rows are history, or on the way there.
+    pub fn is_history(&self) -> bool {
+        matches!(self, Self::Archiving { .. } | Self::Archived { .. })
+    }
+
+    /// When its data were complete.
+    pub fn closed_at(&self) -> Option<Moment> {
+        match self {
+            Self::Open | Self::Ending => None,
+            Self::Closed { at } => Some(*at),
+            Self::Finished { closed_at, .. }
+            | Self::Archiving { closed_at, .. }
+            | Self::Archived { closed_at, .. } => Some(*closed_at),
+        }
+    }
+
+    /// When its last task ended.
+    pub fn finished_at(&self) -> Option<Moment> {
+        match self {
+            Self::Open | Self::Ending | Self::Closed { .. } => None,
+            Self::Finished { at, .. } => Some(*at),
+            Self::Archiving { finished_at, .. } | Self::Archived { finished_at, .. } => {
+                Some(*finished_at)
+            }
+        }
     }
 }
 
@@ -196,6 +288,15 @@ mod tests {
                 closed_at: t,
                 at: t,
             },
+            RunState::Archiving {
+                closed_at: t,
+                finished_at: t,
+            },
+            RunState::Archived {
+                closed_at: t,
+                finished_at: t,
+                at: t,
+            },
         ];
         let events = [
             RunEvent::EndAnnounced,
@@ -203,6 +304,9 @@ mod tests {
             RunEvent::TasksEnded(t),
             RunEvent::Reopened,
             RunEvent::Resumed,
+            RunEvent::Soaked,
+            RunEvent::Moved(t),
+            RunEvent::LateFileKept,
         ];
         let table: Vec<String> = states
             .iter()
@@ -217,10 +321,12 @@ mod tests {
         assert_eq!(
             table,
             [
-                "open: ending - - - -",
-                "ending: ending closed - - -",
-                "closed: - - finished ending closed",
-                "finished: - - - ending closed",
+                "open: ending - - - - - - -",
+                "ending: ending closed - - - - - -",
+                "closed: - - finished ending closed - - -",
+                "finished: - - - ending closed archiving - -",
+                "archiving: - - - - - - archived archiving",
+                "archived: - - - - - - - archiving",
             ]
         );
     }

@@ -57,7 +57,15 @@ impl DiskRole {
 pub const DISK: &str = "disk/";
 /// With what the keys of troubles begin: such an alarm is never older than the instance that
 /// raised it.
-const KINDS: [&str; 6] = [DISK, "store/", "clock/", "spool/", "good-runs/", "storage/"];
+const KINDS: [&str; 7] = [
+    DISK,
+    "store/",
+    "clock/",
+    "spool/",
+    "spool-flat/",
+    "good-runs/",
+    "storage/",
+];
 
 /// A trouble.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

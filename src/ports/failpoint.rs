@@ -342,6 +342,26 @@ points! {
     /// A new good-run list is in its place for good.
     GoodRunsDurable = "good_runs.durable",
 
+    // History.
+    /// A slice of a run's rows is about to be asked for.
+    ReleaseArchive = "release.archive",
+    /// The writer has a slice to move and has begun nothing.
+    SliceTaken = "slice.taken",
+    /// The transaction of a slice has begun, its fence has passed.
+    SliceBegun = "slice.begun",
+    /// A slice is moved in a transaction that is not committed.
+    SliceMoved = "slice.moved",
+    /// A slice is history and nobody knows.
+    SliceDurable = "slice.durable",
+    /// The engine's lane holds that a slice is history.
+    SliceTold = "slice.told",
+    /// The store is about to be asked for files of runs that are history.
+    RecallTaken = "recall.taken",
+    /// The store has answered, and the engine is not told.
+    RecallTelling = "recall.telling",
+    /// The engine's lane holds what the store knows of a file.
+    RecallTold = "recall.told",
+
     // An orderly end.
     /// Somebody asked for an orderly end.
     StopAsked = "stop.asked",

@@ -23,9 +23,12 @@ pub trait Storage: Send + Sync {
     /// The path of an output that is in place.
     fn path(&self, name: &FileName) -> PathBuf;
 
-    /// Removes files that no row knows: the garbage of losing attempts. Returns what was removed.
+    /// Removes files that no row knows: the garbage of losing attempts. Only folders that are to be
+    /// looked into are (by their names below the storage), so that the cost does not grow with what
+    /// was published long ago. Returns what was removed.
     fn collect_garbage(
         &self,
+        looks_into: &dyn Fn(&str) -> bool,
         is_known: &dyn Fn(&FileName) -> bool,
     ) -> Result<Vec<FileName>, CommitFailure>;
 }

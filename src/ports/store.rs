@@ -1,10 +1,12 @@
 //! The store as its one writer sees it: batches of facts under one fence, and the rows a restart
 //! needs.
 
+use model::arrival::Arrival;
 use model::fact::Fact;
-use model::ids::Epoch;
+use model::ids::{Epoch, RunNumber};
 use model::time::Moment;
 
+pub use model::recall::Recalled;
 pub use model::rows::Rows;
 
 /// One transaction: all facts of a batch, or none (D1, D2).
@@ -142,6 +144,26 @@ pub trait Ledger: Send {
     /// to the caller) returns `Ok` without writing again.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Reads what a restart needs: for now every row of this agent, until runs are archived (D12).
+    /// Moves rows of a run that is on its way to the history, at most so many, in a transaction of
+    /// its own (D12). Doing it again moves what is left.
+    fn archive(&mut self, run: RunNumber, rows_max: usize) -> Result<Moved, StoreError>;
+
+    /// Reads what a restart needs: the rows of runs that are not history.
     fn restore(&mut self) -> Result<Rows, StoreError>;
+}
+
+/// What one slice of a run's rows came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Rows that are history now.
+    pub rows: u64,
+    /// Whether none of the run's is left.
+    pub is_all: bool,
+}
+
+/// Whether files of runs that are history are known. Calls block; they may come from any thread.
+pub trait Recall: Send + Sync {
+    /// What is known of each file, at the cost of an indexed look-up. Of a run that has no row there
+    /// is no answer.
+    fn recall(&self, seen: Vec<Arrival>) -> Result<Vec<Recalled>, StoreError>;
 }

@@ -163,6 +163,7 @@ impl Instance {
             earlier: settings::earlier(&rows, &configuration.hash, program)?,
             configuration,
             cores: config.local.cores.unwrap_or_else(all_cores),
+            archive_after: Some(config.store.archive_after),
             default_run_type: config
                 .streams
                 .first()
@@ -183,6 +184,7 @@ impl Instance {
             copies: sources::folders(config),
             turn: std::sync::Mutex::new(()),
         });
+        let catalogue = Arc::new(SqlCatalogue::open(&database)?);
         let agent = agents::runtime::start(Parts {
             setup,
             standing,
@@ -190,6 +192,7 @@ impl Instance {
             ledger: Box::new(ledger),
             executor: Box::new(move |sink| start_local(local, sink)),
             storage,
+            history: catalogue.clone(),
             files: files.clone(),
             sources: sources::keeper(config)?,
             output_disk: Arc::new(PosixDisk::below(&places.storage)),
@@ -199,7 +202,6 @@ impl Instance {
             good_runs: places.state.join("good-runs.json"),
             on_end: Box::new(move || end.notify_one()),
         })?;
-        let catalogue = Arc::new(SqlCatalogue::open(&database)?);
         let commands = agent.commands.clone();
         let reloader = Reloader::new(checked.clone(), program, reread, commands);
         let reloader = Arc::new(reloader);
@@ -355,6 +357,14 @@ fn maker(name: &FileName) -> Option<(RunNumber, JobId)> {
     Some((RunNumber(run.parse().ok()?), JobId(job)))
 }
 
+/// The run whose outputs are in a folder of the storage: the last part behind the three or four of a
+/// dataset's name.
+fn run_of(folder: &str) -> Option<RunNumber> {
+    let (dataset, run) = folder.rsplit_once('/')?;
+    let is_dataset = dataset.split('/').count() >= 3;
+    run.parse().ok().filter(|_| is_dataset).map(RunNumber)
+}
+
 /// Opens the storage and removes what losing attempts left.
 fn open_storage(
     places: &crate::config::InstanceConfig,
@@ -370,8 +380,11 @@ fn open_storage(
     // backup, another instance, a wrong folder) is nobody's garbage.
     let is_ours =
         |name: &FileName| maker(name).is_some_and(|(run, job)| runs.get(&job) == Some(&run));
+    // What jobs of archived runs left was collected while they were at work.
+    let at_work: BTreeSet<RunNumber> = runs.values().copied().collect();
+    let looks_into = |folder: &str| run_of(folder).is_none_or(|run| at_work.contains(&run));
     storage
-        .collect_garbage(&|name| known.contains(name) || !is_ours(name))
+        .collect_garbage(&looks_into, &|name| known.contains(name) || !is_ours(name))
         .map_err(failed)?;
     pass(Point::StorageOpened);
     Ok(Arc::new(storage))
@@ -458,5 +471,17 @@ mod tests {
         check("photos/2019/holiday-7.jpg", None);
         check("RECO-41-2.parquet", None);
         check("7/thesis.tex", None);
+    }
+
+    #[test]
+    fn folders_of_runs_are_told_from_those_above_them() {
+        let check = |folder: &str, expect: Option<u32>| {
+            assert_eq!(run_of(folder), expect.map(RunNumber), "{folder}");
+        };
+        check("Muons/Express-v1/RECO/160957", Some(160_957));
+        check("Muons/Express-v1/RECO/SIM/7", Some(7));
+        check("Muons/Express-v1/RECO", None);
+        check("Muons/Express-v1/2026", None);
+        check("2026", None);
     }
 }

@@ -9,7 +9,6 @@ use crate::check::{Checked, recall};
 use crate::config::Typed;
 use engine::Configuration;
 use model::configuration::ConfigurationText;
-use model::run::RunState;
 use ports::store::Rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -39,7 +38,7 @@ pub(super) fn earlier(
     myself: &Path,
 ) -> Result<Vec<Configuration>, StartError> {
     let at_work = rows.runs.iter();
-    let at_work = at_work.filter(|run| !matches!(run.state, RunState::Finished { .. }));
+    let at_work = at_work.filter(|run| !run.state.is_finished());
     let needed: BTreeMap<&str, _> = at_work
         .map(|run| (run.config_hash.as_str(), run.number))
         .collect();

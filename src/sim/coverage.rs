@@ -36,7 +36,18 @@ impl Coverage {
 
     /// A row shows where a run stands after a batch; between it stood everywhere on the way.
     fn run_steps(&mut self, from: &'static str, to: &'static str) {
-        let way = [NEW, "open", "ending", "closed", "finished"];
+        if (from, to) == ("archived", "archiving") {
+            return self.step("run", from, to);
+        }
+        let way = [
+            NEW,
+            "open",
+            "ending",
+            "closed",
+            "finished",
+            "archiving",
+            "archived",
+        ];
         let steps = way.windows(2).skip_while(|step| step[0] != from);
         for step in steps.take_while(|step| step[0] != to) {
             self.step("run", step[0], step[1]);

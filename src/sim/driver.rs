@@ -383,6 +383,8 @@ impl World {
                 Effect::CopySource(order) => self.copy_source(order)?,
                 Effect::Unlink(order) => self.unlink(&order)?,
                 Effect::List(asked_at) => self.list(asked_at),
+                Effect::Archive(run) => self.ask_for_slice(run),
+                Effect::Recall(arrival) => self.ask_for_file(arrival),
                 _ => {}
             }
         }

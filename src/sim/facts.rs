@@ -219,7 +219,9 @@ impl World {
         let accepted = ruling.is_some_and(|ruling| ruling.kind == RulingKind::Accepted);
         let closed_at = match run.state {
             RunState::Closed { at } => Some(at),
-            RunState::Finished { closed_at, .. } => Some(closed_at),
+            RunState::Finished { closed_at, .. }
+            | RunState::Archiving { closed_at, .. }
+            | RunState::Archived { closed_at, .. } => Some(closed_at),
             RunState::Open | RunState::Ending => None,
         };
         let waited = closed_at.is_some_and(|at| self.now >= at + self.prompt_waits);

@@ -18,6 +18,7 @@ mod executor;
 mod facts;
 mod lists;
 mod faults;
+mod history;
 mod operators;
 mod orders;
 mod programs;

@@ -316,7 +316,7 @@ impl World {
             .kept()
             .runs
             .values()
-            .any(|run| !matches!(run.state, RunState::Finished { .. }));
+            .any(|run| !run.state.is_finished());
         let mut to_come = self.events.values();
         let comes = to_come.any(|(_, event)| matches!(event, Event::Seen(..)));
         let goes_on = unfinished || comes || goes_on || !remedies.is_empty();
@@ -399,7 +399,9 @@ fn remedy(world: &World, wait: &Wait) -> Option<Command> {
                 kind,
             })
         }
-        (_, WaitKind::LateFiles) => Some(Command::RunReopen { run }),
+        (_, WaitKind::LateFiles) if world.store.tables.is_at_work(run) => {
+            Some(Command::RunReopen { run })
+        }
         (Object::Lumi(_, stream, lumi), WaitKind::LumiDisputed) => Some(Command::RunClose {
             run,
             stream: Some(stream.clone()),

@@ -11,7 +11,7 @@ use model::file::Content;
 use model::ids::{JobId, LumiNumber, RunNumber};
 use model::job::{InputId, JobState};
 use model::names::{DataLabel, FileName, ProfileName, TagName};
-use model::run::{Run, RunState, RunType};
+use model::run::{Run, RunType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
@@ -234,6 +234,7 @@ impl World {
         self.check_labels()?;
         self.check_live()?;
         self.check_settled()?;
+        self.check_history()?;
         if !self.faults.harsh {
             self.check_coverage()?;
         }
@@ -304,7 +305,7 @@ impl World {
         let waits = engine.waits(self.now);
         for plan in &self.detector.runs {
             let run = self.kept().runs.get(&plan.number);
-            if run.is_some_and(|run| matches!(run.state, RunState::Finished { .. })) {
+            if run.is_some_and(|run| run.state.is_finished()) {
                 continue;
             }
             let told = waits.iter().find(|wait| wait.run == plan.number);

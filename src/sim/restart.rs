@@ -208,6 +208,8 @@ impl World {
                 | Event::Source(..)
                 | Event::Listed(..)
                 | Event::Wake => false,
+                Event::Slice(..) | Event::Sliced(..) => false,
+                Event::Recall(..) | Event::Recalled(..) => false,
             };
             if stays {
                 self.events.insert(number, (at, event));

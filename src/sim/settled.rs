@@ -80,7 +80,11 @@ impl Tables {
     fn check_alarms(&self) -> Result<(), String> {
         let standing = self.alarms.values().filter(|a| a.cleared_at.is_none());
         for alarm in standing {
-            let left = NOT_LEFT.iter().any(|key| alarm.key.starts_with(key));
+            // Only of a run that is history may late files wait for ever.
+            let late = alarm.key.strip_prefix("late-file/");
+            let late = late.and_then(|rest| rest.split('/').next()?.parse().ok());
+            let of_history = late.is_some_and(|run| !self.is_at_work(model::ids::RunNumber(run)));
+            let left = NOT_LEFT.iter().any(|key| alarm.key.starts_with(key)) && !of_history;
             let job = alarm.key.strip_prefix("job-failed/");
             let job = job.and_then(|id| id.parse().ok()).map(model::ids::JobId);
             let failed = |job: &Arc<Job>| matches!(job.state, JobState::Failed { .. });

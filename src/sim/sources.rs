@@ -423,7 +423,9 @@ impl World {
         }
         for file in tables.files.values().filter(|file| !file.arrival.empty) {
             let state = tables.sources.get(&file.id).map(|row| row.state);
-            if state.is_some_and(|state| state.is_over()) {
+            // A file that came when its run was history stays where it is.
+            let is_history = !tables.is_at_work(file.arrival.run);
+            if is_history || state.is_some_and(|state| state.is_over()) {
                 continue;
             }
             let held = self.wait_of_source(file.id);

@@ -185,8 +185,11 @@ impl Story {
                 RunState::Ending => "run ending",
                 RunState::Closed { .. } => "run closed",
                 RunState::Finished { .. } => "run finished",
+                RunState::Archiving { .. } => "run archiving",
+                RunState::Archived { .. } => "run archived",
             },
             Fact::FileIs(file) if file.late => "late file",
+            Fact::UsageIs(_) => "usage counted",
             Fact::SetAsideIs(item) => item.refusal.code(),
             Fact::BlockIs(block) => match block.state {
                 BlockState::Open => return,

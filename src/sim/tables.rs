@@ -5,6 +5,7 @@
 //! as the model store's durable content, and as the shadow of everything the engine has said,
 //! durable or not.
 
+use crate::history::Moved;
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
 use model::audit::Audit;
@@ -23,6 +24,7 @@ use model::rows::Rows;
 use model::ruling::Ruling;
 use model::run::{Run, RunState};
 use model::source::{Evidence, Source};
+use model::usage::TaskUsage;
 use model::witness::Witness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -73,6 +75,9 @@ pub(crate) struct Tables {
     begun: BTreeMap<JobId, AttemptNumber>,
     pub(crate) sources: BTreeMap<FileId, Source>,
     pub(crate) evidence: BTreeMap<(FileId, u32), Evidence>,
+    usage: BTreeMap<TaskPath, TaskUsage>,
+    /// Rows that no restart reads any more.
+    pub(crate) history: BTreeSet<Moved>,
 }
 
 impl Tables {
@@ -160,6 +165,10 @@ impl Tables {
                 let key = (row.file, row.step);
                 once(&mut self.evidence, key, row, "P2: evidence was rewritten")
             }
+            Fact::UsageIs(usage) => {
+                self.usage.insert(usage.task.clone(), usage.clone());
+                Ok(())
+            }
         }
     }
 
@@ -199,6 +208,8 @@ impl Tables {
             RunState::Ending => 1,
             RunState::Closed { .. } => 2,
             RunState::Finished { .. } => 3,
+            // A late file makes it leave once more.
+            RunState::Archiving { .. } | RunState::Archived { .. } => 4,
         };
         let before = self.runs.insert(run.number, run.clone());
         let pinned = |run: &Run| (run.label, run.config_hash.clone());
@@ -323,29 +334,45 @@ impl Tables {
         fn values<K, V: Clone>(table: &BTreeMap<K, V>) -> Vec<V> {
             table.values().cloned().collect()
         }
+        fn some<K, V: Clone>(table: &BTreeMap<K, V>, is_meant: impl Fn(&V) -> bool) -> Vec<V> {
+            table
+                .values()
+                .filter(|row| is_meant(row))
+                .cloned()
+                .collect()
+        }
         let alarms = self.alarms.values();
+        let runs = self.runs.values();
+        let (archived, runs): (Vec<&Run>, Vec<&Run>) =
+            runs.partition(|run| matches!(run.state, RunState::Archived { .. }));
+        let here = |run: RunNumber| self.is_at_work(run);
         Rows {
             configurations: values(&self.configurations),
-            runs: values(&self.runs),
-            witnesses: values(&self.witnesses),
-            files: values(&self.files),
+            runs: runs.into_iter().cloned().collect(),
+            archived: archived.into_iter().map(|run| run.number).collect(),
+            witnesses: some(&self.witnesses, |row| here(row.run)),
+            files: some(&self.files, |row| here(row.arrival.run)),
             set_aside: values(&self.set_aside),
-            jobs: self.jobs.values().map(|job| (**job).clone()).collect(),
-            consumed: values(&self.consumed),
-            outputs: values(&self.outputs),
-            blocks: values(&self.blocks),
+            jobs: {
+                let jobs = self.jobs.values().filter(|row| here(row.run));
+                jobs.map(|job| (**job).clone()).collect()
+            },
+            consumed: some(&self.consumed, |row| here(row.run)),
+            outputs: some(&self.outputs, |row| here(row.run)),
+            blocks: some(&self.blocks, |row| here(row.run)),
             datasets: values(&self.datasets),
-            contents: values(&self.contents),
+            contents: some(&self.contents, |row| here(row.run)),
             decisions: values(&self.decisions),
             rulings: values(&self.rulings),
             iovs: values(&self.iovs),
             payloads: values(&self.payloads),
             quality: values(&self.quality),
-            sources: values(&self.sources),
+            sources: some(&self.sources, |row| here(row.run)),
             alarms: alarms
                 .filter(|alarm| alarm.cleared_at.is_none())
                 .cloned()
                 .collect(),
+            usage: values(&self.usage),
         }
     }
 }
@@ -381,6 +408,8 @@ pub(crate) fn difference(one: &Rows, other: &Rows) -> Option<String> {
         .or_else(|| differ("alarms", &one.alarms, &other.alarms))
         .or_else(|| differ("rulings", &one.rulings, &other.rulings))
         .or_else(|| differ("sources", &one.sources, &other.sources))
+        .or_else(|| differ("runs that are history", &one.archived, &other.archived))
+        .or_else(|| differ("usage", &one.usage, &other.usage))
 }
 
 /// Takes a row whose value never changes.

@@ -22,6 +22,7 @@ use model::arrival::{Arrival, Seen};
 use model::command::Reply;
 use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, FileId, RunNumber, Token};
+use model::recall::Recalled;
 use model::run::RunType;
 use model::source::{CopyPlace, SourceNews};
 use model::time::{Moment, Span};
@@ -63,6 +64,12 @@ pub(crate) enum Event {
     /// What the executor has, as asked for at that moment.
     Listed(Moment, Option<Vec<Token>>),
     Committed(Epoch, i64),
+    /// A slice of a run's rows is moved, and that is told.
+    Slice(Epoch, RunNumber),
+    Sliced(RunNumber, bool),
+    /// A file is looked up in the history, and what is known of it is told.
+    Recall(Box<Arrival>),
+    Recalled(Box<Recalled>),
     Wake,
     Heal,
     /// After the faults: somebody looks what waits for a person.
@@ -186,6 +193,7 @@ impl World {
         let sources = Sources::new(&mut random);
         let soak = sources.soak;
         let release = (faults.release > 0).then_some(ReleasePolicy { soak });
+        let archive_after = crate::history::archive_after(&mut Random::new(data_seed ^ 2));
         let setup = Setup {
             completions: crate::detector::completions(),
             agent: AgentNumber((seed % 1_024) as u16),
@@ -195,6 +203,7 @@ impl World {
             cores: random.between(1, 8) as u32,
             default_run_type: RunType::Physics,
             release,
+            archive_after,
         };
         let (coming, held_back) = detector.disturbed(&faults, &mut chance);
         let storage = Storage::new(&mut random);
@@ -217,7 +226,7 @@ impl World {
             strict: way.is_strict,
             effects: Vec::new(),
             healed: false,
-            longest_wait: longest_wait(prompt_waits),
+            longest_wait: longest_wait(prompt_waits) + archive_after.unwrap_or(Span::ZERO),
             turns: 0,
             steps: 0,
             healed_at: BEGINS_AT,
@@ -414,6 +423,10 @@ impl World {
             }
             Event::Listed(asked_at, tokens) => self.listed(asked_at, tokens),
             Event::Committed(epoch, number) => self.committed(epoch, number),
+            Event::Slice(epoch, run) => self.move_slice(epoch, run),
+            Event::Sliced(run, is_all) => self.slice_told(run, is_all),
+            Event::Recall(arrival) => self.look_up(*arrival),
+            Event::Recalled(answer) => self.step(Input::Recalled(answer)),
             Event::Wake => {
                 self.wakes_at = None;
                 Ok(())
@@ -521,6 +534,10 @@ fn told(event: &Event) -> String {
             let tokens: Vec<String> = tokens.iter().map(ToString::to_string).collect();
             format!("list of {asked_at}: {}", tokens.join(" "))
         }
+        Event::Slice(_, run) => format!("a slice of run {run} is moved"),
+        Event::Sliced(run, is_all) => format!("a slice of run {run} was moved, all: {is_all}"),
+        Event::Recall(arrival) => format!("{} is looked up", arrival.name),
+        Event::Recalled(it) => format!("{} is known: {:?}", it.arrival.name, it.file),
         Event::Wake => "wake".to_owned(),
         Event::Heal => "the faults end".to_owned(),
         Event::Round => "somebody looks what waits for a person".to_owned(),

@@ -274,6 +274,7 @@ impl PosixStorage {
     fn sweep(
         &self,
         folder: &Path,
+        looks_into: &dyn Fn(&str) -> bool,
         is_known: &dyn Fn(&FileName) -> bool,
         removed: &mut Vec<FileName>,
     ) -> Result<(), CommitFailure> {
@@ -291,7 +292,9 @@ impl PosixStorage {
                 continue;
             }
             if entry.file_type().map_err(tried)?.is_dir() {
-                self.sweep(&path, is_known, removed)?;
+                if relative.to_str().is_none_or(looks_into) {
+                    self.sweep(&path, looks_into, is_known, removed)?;
+                }
                 continue;
             }
             // A name that is no text was never ours.
@@ -322,10 +325,11 @@ impl Storage for PosixStorage {
 
     fn collect_garbage(
         &self,
+        looks_into: &dyn Fn(&str) -> bool,
         is_known: &dyn Fn(&FileName) -> bool,
     ) -> Result<Vec<FileName>, CommitFailure> {
         let mut removed = Vec::new();
-        self.sweep(&self.root, is_known, &mut removed)?;
+        self.sweep(&self.root, looks_into, is_known, &mut removed)?;
         Ok(removed)
     }
 }
@@ -639,14 +643,16 @@ mod tests {
     #[test]
     fn only_what_nobody_knows_is_garbage() {
         let rig = Rig::new();
-        for name in ["a", "x/b", "x/y/c"] {
+        for name in ["a", "x/b", "x/y/c", "x/z/d"] {
             let path = rig.store(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
         let known = |name: &FileName| name.as_str() == "x/b";
-        let removed = rig.storage.collect_garbage(&known).unwrap();
+        let looks_into = |folder: &str| folder != "x/z";
+        let removed = rig.storage.collect_garbage(&looks_into, &known).unwrap();
         assert_eq!(removed, ["a".into(), "x/y/c".into()]);
         assert!(rig.store("x/b").exists() && !rig.store("a").exists());
+        assert!(rig.store("x/z/d").exists(), "nobody looks there");
     }
 }

@@ -17,6 +17,7 @@ use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
 use model::source::{Evidence, Source};
+use model::usage::TaskUsage;
 use model::witness::Witness;
 use std::collections::BTreeMap;
 
@@ -53,6 +54,7 @@ pub(crate) struct LastValues<'a> {
     rulings: Last<'a, Ruling>,
     sources: Last<'a, Source>,
     evidence: Last<'a, Evidence>,
+    usage: Last<'a, TaskUsage>,
 }
 
 impl<'a> LastValues<'a> {
@@ -100,6 +102,7 @@ impl<'a> LastValues<'a> {
             Fact::RulingIs(ruling) => put(&mut self.rulings, ruling),
             Fact::SourceIs(source) => put(&mut self.sources, source),
             Fact::EvidenceIs(evidence) => put(&mut self.evidence, evidence),
+            Fact::UsageIs(usage) => put(&mut self.usage, usage),
         }
         Ok(())
     }
@@ -138,6 +141,7 @@ impl<'a> LastValues<'a> {
             rows(&self.rulings),
             rows(&self.sources),
             rows(&self.evidence),
+            rows(&self.usage),
         ];
         tables.retain(|rows| !rows.rows.is_empty());
         tables

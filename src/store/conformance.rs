@@ -5,6 +5,7 @@
 use crate::blocking::Blocking;
 use crate::connection::Connection;
 use crate::database::{Database, Purpose};
+use crate::history_conformance;
 use crate::holdings_conformance;
 use crate::samples::{self, KINDS, fact};
 use crate::states::{self, JOB_WORDS};
@@ -29,6 +30,10 @@ pub(crate) trait Place {
     }
     /// A reading handle.
     fn catalogue(&self) -> Box<dyn Catalogue>;
+    /// Who is asked for files of runs that are history.
+    fn recall(&self) -> Box<dyn ports::store::Recall> {
+        Box::new(crate::reader::SqlCatalogue::open(&self.database()).unwrap())
+    }
     /// The database itself.
     fn database(&self) -> Database;
     /// A connection past all of it, for somebody who writes into the tables by hand.
@@ -62,6 +67,7 @@ pub(crate) fn conforms<P: Place>(new: impl Fn() -> P) {
     holdings_conformance::holdings_are_found_by_every_condition(&new());
     holdings_conformance::datasets_tell_what_they_hold(&new());
     holdings_conformance::repeated_inputs_are_counted(&new());
+    history_conformance::conforms(&new);
 }
 
 const ALL: Page = Page {
@@ -124,6 +130,7 @@ impl Oracle {
                 Fact::AlarmIs(a) if a.cleared_at.is_none() => rows.alarms.push(a),
                 Fact::RulingIs(r) => rows.rulings.push(r),
                 Fact::SourceIs(s) if own(s.run) => rows.sources.push(s),
+                Fact::UsageIs(u) => rows.usage.push(u),
                 _ => {}
             }
         }
@@ -141,6 +148,7 @@ impl Oracle {
         rows.quality.sort_by_key(|q| q.run);
         rows.rulings.sort_by_key(|r| (r.task.clone(), r.run));
         rows.sources.sort_by_key(|s| s.file);
+        rows.usage.sort_by(|a, b| a.task.cmp(&b.task));
         rows
     }
 }
@@ -170,6 +178,7 @@ fn identity(fact: &Fact) -> String {
         Fact::RulingIs(r) => format!("ruling {} {:?}", r.task, r.run),
         Fact::SourceIs(s) => format!("source {}", s.file),
         Fact::EvidenceIs(e) => format!("evidence {} {}", e.file, e.step),
+        Fact::UsageIs(u) => format!("usage {}", u.task),
     }
 }
 

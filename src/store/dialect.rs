@@ -62,6 +62,13 @@ impl Dialect {
                 _ => text.push_str(piece.text()),
             }
         }
+        // Only there does an index belong to its table.
+        if self != Self::Mariadb
+            && text.starts_with("DROP INDEX ")
+            && let Some(at) = text.find(" ON ")
+        {
+            text.truncate(at);
+        }
         if self == Self::Mariadb && text.starts_with("CREATE TABLE") {
             text.push_str(MARIADB_TABLE);
         }
@@ -160,10 +167,19 @@ mod tests {
     fn a_migration_is_cut_and_spelt() {
         let file = "-- It's a comment; with a semicolon.\n\
                     CREATE TABLE a (name VARCHAR(12) NOT NULL, -- TEXT\n body TEXT NOT NULL);\n\
-                    INSERT INTO a VALUES ('TEXT; it''s', ';');\n\n";
+                    INSERT INTO a VALUES ('TEXT; it''s', ';');\n\
+                    DROP INDEX a_name ON a;\n\n";
         let check = |dialect: Dialect, table: &str| {
             let insert = "INSERT INTO a VALUES ('TEXT; it''s', ';')";
-            assert_eq!(dialect.migration(file), [table, insert], "{dialect:?}");
+            let drop = match dialect {
+                Dialect::Mariadb => "DROP INDEX a_name ON a",
+                Dialect::Sqlite | Dialect::Postgres => "DROP INDEX a_name",
+            };
+            assert_eq!(
+                dialect.migration(file),
+                [table, insert, drop],
+                "{dialect:?}"
+            );
         };
         check(
             Dialect::Sqlite,

@@ -2,6 +2,7 @@
 //! the model. Every question follows an index; none adds up more than one run, one open block or
 //! one page.
 
+use crate::both::Both;
 use crate::reader::{ROWS_MAX, SqlCatalogue, after, limit};
 use crate::rows::Cell;
 use crate::states::{self, BLOCK_OPEN, JOB_DONE};
@@ -18,6 +19,7 @@ use ports::store::StoreError;
 /// A question for bodies of one table, condition by condition. Its text is made of our own words
 /// alone; what people say goes in as values.
 struct Question {
+    table: &'static str,
     text: String,
     cells: Vec<Cell>,
 }
@@ -26,7 +28,8 @@ impl Question {
     /// Bodies of a table behind a key.
     fn of(table: &'static str, key: &'static str, page: Page) -> Self {
         Self {
-            text: format!("SELECT body FROM {table} WHERE {key} > ?"),
+            table,
+            text: format!("{key} > ?"),
             cells: vec![after(page)],
         }
     }
@@ -53,25 +56,41 @@ impl Question {
 
     /// In the order of the key, as many as the page may have.
     fn page(mut self, key: &'static str, page: Page) -> (String, Vec<Cell>) {
-        self.text.push_str(" ORDER BY ");
-        self.text.push_str(key);
-        self.text.push_str(" LIMIT ?");
+        let (table, condition) = (self.table, &self.text);
+        let text = format!("SELECT body FROM {table} WHERE {condition} ORDER BY {key} LIMIT ?");
         self.cells.push(limit(page));
-        (self.text, self.cells)
+        (text, self.cells)
+    }
+
+    /// The same, of rows that are at work or history.
+    fn both(self, key: &'static str, page: Page) -> (String, Vec<Cell>) {
+        Both::of(self.table, self.text, self.cells).page(key, page)
     }
 }
 
 /// Inputs of a run behind more than one published output of a dataset. What the run has consumed is
-/// read once, and the outputs of each job by their key. SQLite would rather ask for each output of
-/// the dataset what its task has consumed in all runs: the cross join keeps the order, and a
-/// condition that no index can serve keeps the key.
+/// read once, and the outputs of each job by their key, at work or history. SQLite would rather ask
+/// for each output of the dataset what its task has consumed in all runs: the cross join keeps the
+/// order, and a condition that no index can serve keeps the key.
 pub(crate) const REPEATED_INPUTS: &str = "SELECT COUNT(*) FROM \
-    (SELECT consumed.input_kind, consumed.input, consumed.first_event \
-    FROM consumed CROSS JOIN output \
+    (SELECT input_kind, input, first_event FROM (\
+    SELECT consumed.input_kind, consumed.input, consumed.first_event, output.id AS output_id \
+    FROM consumed CROSS JOIN output WHERE consumed.run = ? AND output.job = consumed.job \
+    AND COALESCE(output.dataset, '') = ? AND output.block IS NOT NULL UNION ALL \
+    SELECT consumed.input_kind, consumed.input, consumed.first_event, output.id AS output_id \
+    FROM consumed CROSS JOIN output_history output \
     WHERE consumed.run = ? AND output.job = consumed.job \
-    AND COALESCE(output.dataset, '') = ? AND output.block IS NOT NULL \
-    GROUP BY consumed.input_kind, consumed.input, consumed.first_event \
-    HAVING COUNT(DISTINCT output.id) > 1) repeated";
+    AND COALESCE(output.dataset, '') = ? AND output.block IS NOT NULL UNION ALL \
+    SELECT consumed.input_kind, consumed.input, consumed.first_event, output.id AS output_id \
+    FROM consumed_history consumed CROSS JOIN output \
+    WHERE consumed.run = ? AND output.job = consumed.job \
+    AND COALESCE(output.dataset, '') = ? AND output.block IS NOT NULL UNION ALL \
+    SELECT consumed.input_kind, consumed.input, consumed.first_event, output.id AS output_id \
+    FROM consumed_history consumed CROSS JOIN output_history output \
+    WHERE consumed.run = ? AND output.job = consumed.job \
+    AND COALESCE(output.dataset, '') = ? AND output.block IS NOT NULL) behind \
+    GROUP BY input_kind, input, first_event \
+    HAVING COUNT(DISTINCT output_id) > 1) repeated";
 
 /// Adds up what several agents have of one dataset; rows come in the order of names.
 fn add_up(rows: Vec<Dataset>) -> Vec<Dataset> {
@@ -123,7 +142,7 @@ impl Holdings for SqlCatalogue {
             .with("run", which.run)
             .with("stream", which.stream.as_deref())
             .when(which.late, ["late = 1", "late = 0"])
-            .page("id", page);
+            .both("id", page);
         self.list("files", sql, &cells)
     }
 
@@ -134,7 +153,7 @@ impl Holdings for SqlCatalogue {
             .with("block", which.block.map(|block| block.0))
             .with("job", which.job.map(|job| job.0))
             .when(which.published, ["block IS NOT NULL", "block IS NULL"])
-            .page("id", page);
+            .both("id", page);
         self.list("outputs", sql, &cells)
     }
 
@@ -152,8 +171,7 @@ impl Holdings for SqlCatalogue {
     }
 
     fn output(&self, id: OutputId) -> Result<Option<Output>, StoreError> {
-        let sql = "SELECT body FROM output WHERE id = ?";
-        self.one("an output", sql, id.0.into())
+        self.by_id("an output", "output", id.0)
     }
 
     fn source(&self, file: FileId) -> Result<Option<Source>, StoreError> {
@@ -168,10 +186,11 @@ impl Holdings for SqlCatalogue {
     }
 
     fn consumers(&self, input: InputId) -> Result<Vec<Consumed>, StoreError> {
-        let sql = "SELECT body FROM consumed WHERE input_kind = ? AND input = ? \
-                   ORDER BY pipeline, task, job";
         let kind = Cell::Number(states::input_kind(input));
-        self.list("consumers", sql, &[kind, input.number().into()])
+        let cells = vec![kind, input.number().into()];
+        let both = Both::of("consumed", "input_kind = ? AND input = ?", cells);
+        let (sql, cells) = both.in_order("pipeline, task, job");
+        self.list("consumers", sql, &cells)
     }
 
     fn lumis_of_files(
@@ -180,17 +199,21 @@ impl Holdings for SqlCatalogue {
         stream: Option<&str>,
     ) -> Result<Vec<LumiOfFiles>, StoreError> {
         let mut cells = vec![Cell::from(run)];
-        let of_stream = match stream {
-            Some(stream) => {
-                cells.push(stream.into());
-                " AND stream = ?"
-            }
-            None => "",
-        };
+        cells.extend(stream.map(Cell::from));
+        cells.extend_from_within(..);
+        let of_stream = stream.map_or("", |_| " AND stream = ?");
         // Only a report has no bytes.
+        let of = |table: &str| {
+            format!(
+                "SELECT lumi, COUNT(*) AS files, COALESCE(SUM(events), 0) AS events FROM {table} \
+                 WHERE run = ?{of_stream} AND late = 0 AND bytes > 0 GROUP BY lumi"
+            )
+        };
         let text = format!(
-            "SELECT lumi, COUNT(*), CAST(COALESCE(SUM(events), 0) AS BIGINT) FROM file WHERE run = ?{of_stream} \
-             AND late = 0 AND bytes > 0 GROUP BY lumi ORDER BY lumi"
+            "SELECT lumi, CAST(SUM(files) AS BIGINT), CAST(SUM(events) AS BIGINT) FROM \
+             ({} UNION ALL {}) of_both GROUP BY lumi ORDER BY lumi",
+            of("file"),
+            of("file_history")
         );
         let rows = self.numbers::<3>("lumis of files", text, &cells)?;
         let of = |[lumi, files, events]: [i64; 3]| LumiOfFiles {
@@ -202,21 +225,22 @@ impl Holdings for SqlCatalogue {
     }
 
     fn jobs_not_done(&self, run: RunNumber, task: &TaskPath) -> Result<Vec<Job>, StoreError> {
-        let sql = "SELECT body FROM job WHERE run = ? AND pipeline = ? AND task = ? \
-                   AND state <> ? ORDER BY id LIMIT ?";
         let (pipeline, name) = (task.pipeline.as_str(), task.task.as_str());
-        let cells = [
-            run.into(),
-            pipeline.into(),
-            name.into(),
-            Cell::Number(JOB_DONE),
-            Cell::from(ROWS_MAX),
-        ];
+        let condition = "run = ? AND pipeline = ? AND task = ? AND state <> ?";
+        let done = Cell::Number(JOB_DONE);
+        let cells = vec![run.into(), pipeline.into(), name.into(), done];
+        let page = Page {
+            after: None,
+            limit: ROWS_MAX,
+        };
+        let (sql, cells) = Both::of("job", condition, cells).page("id", page);
         self.list("jobs that are not done", sql, &cells)
     }
 
     fn repeated_inputs(&self, dataset: &str, run: RunNumber) -> Result<u64, StoreError> {
-        let cells = [run.into(), dataset.into()];
+        let cells: [Cell; 2] = [run.into(), dataset.into()];
+        // Once for each place that a row and its output may be in.
+        let cells = [&cells[..]; 4].concat();
         let rows = self.numbers::<1>("repeated inputs", REPEATED_INPUTS, &cells)?;
         Ok(rows.first().map_or(0, |[count]| *count as u64))
     }

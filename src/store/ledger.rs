@@ -8,21 +8,22 @@
 
 use crate::batch::LastValues;
 use crate::blocking::Blocking;
-use crate::connection::Connection;
+use crate::connection::{Connection, Fields};
 use crate::database::{Database, Purpose};
 use crate::errors::{from_database, from_migration};
+use crate::history::Slice;
 use crate::lock::StateLock;
 use crate::migrations;
 use crate::read::bodies;
 use crate::rows::{Cell, Row};
 use crate::upsert::Upserts;
 use crate::writing::Writing;
-use model::ids::{AgentNumber, Epoch};
+use model::ids::{AgentNumber, Epoch, RunNumber};
 use model::lumi::LumiRecord;
 use model::time::Moment;
 use model::witness::Witness;
 use ports::failpoint::{Point, pass};
-use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
+use ports::store::{Batch, Ledger, Moved, Rows, Standing, StoreError};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
@@ -158,6 +159,29 @@ impl Ledger for SqlLedger {
         Ok(())
     }
 
+    fn archive(&mut self, run: RunNumber, rows_max: usize) -> Result<Moved, StoreError> {
+        let tried = format!("move rows of run {run} to the history in {}", self.database);
+        let Some(epoch) = self.epoch else {
+            let detail = "the epoch was not raised before; raise it first".to_owned();
+            return Err(StoreError::Other { tried, detail });
+        };
+        let mut connection = self.take_connection(&tried)?;
+        let slice = Slice {
+            tried: &tried,
+            agent: i64::from(self.agent.0),
+            connection: &mut connection,
+            run,
+        };
+        let moving = slice.moved(epoch, rows_max);
+        let moved = match self.database.file() {
+            Some(_) => self.blocking.wait(moving),
+            None => self.blocking.wait_at_most(COMMIT_TIMEOUT, &tried, moving),
+        };
+        let moved = moved?;
+        self.connection = Some(connection);
+        Ok(moved)
+    }
+
     fn restore(&mut self) -> Result<Rows, StoreError> {
         let tried = format!("restore agent {} from {}", self.agent.0, self.database);
         let mut connection = self.take_connection(&tried)?;
@@ -200,13 +224,14 @@ async fn raise(connection: &mut Connection, agent: Cell) -> Result<Standing, sql
 
 /// Reads what a restart needs, each list sorted by its key.
 pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<Rows, sqlx::Error> {
-    /// Bodies of one table for the runs of this agent.
+    /// Bodies of one table for the runs of this agent that are not history: 5 is the first state
+    /// of those that are.
     macro_rules! of_own_runs {
         ($table:literal) => {
             concat!(
                 "SELECT body FROM ",
                 $table,
-                " WHERE run IN (SELECT number FROM run WHERE agent = ?)"
+                " WHERE run IN (SELECT number FROM run WHERE agent = ? AND state < 5)"
             )
         };
     }
@@ -228,7 +253,13 @@ pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<
     witnesses.sort_by_key(|witness| witness.id);
     Ok(Rows {
         configurations: sorted(c, "SELECT body FROM configuration", none()).await?,
-        runs: sorted(c, "SELECT body FROM run WHERE agent = ?", own()).await?,
+        runs: sorted(
+            c,
+            "SELECT body FROM run WHERE agent = ? AND state < 6",
+            own(),
+        )
+        .await?,
+        archived: archived(c, own()).await?,
         witnesses,
         files: sorted(c, of_own_runs!("file"), own()).await?,
         set_aside: sorted(c, "SELECT body FROM set_aside WHERE agent = ?", own()).await?,
@@ -250,7 +281,23 @@ pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<
         .await?,
         rulings: sorted(c, "SELECT body FROM ruling WHERE agent = ?", own()).await?,
         sources: sorted(c, of_own_runs!("source_release"), own()).await?,
+        usage: sorted(c, "SELECT body FROM task_usage WHERE agent = ?", own()).await?,
     })
+}
+
+/// Runs that are history, by number: read from an index alone.
+async fn archived(
+    connection: &mut Connection,
+    own: [Cell; 1],
+) -> Result<Vec<RunNumber>, sqlx::Error> {
+    let sql = "SELECT number FROM run WHERE agent = ? AND state = 6 ORDER BY number";
+    let number = |row: &Fields| {
+        let number = u32::try_from(row.number(0)?);
+        number
+            .map(RunNumber)
+            .map_err(|error| sqlx::Error::Decode(error.into()))
+    };
+    connection.rows(sql, own, number).await
 }
 
 #[cfg(test)]

@@ -149,7 +149,8 @@ fn repeated_inputs_are_counted_in_one_pass_over_the_run() {
     let mut ledger = place.handle();
     let mut connection = ledger.take_connection("test").unwrap();
     let sql = format!("EXPLAIN QUERY PLAN {}", crate::holdings::REPEATED_INPUTS);
-    let cells = [Cell::from(RunNumber(1)), "A".into()];
+    let cells: [Cell; 2] = [Cell::from(RunNumber(1)), "A".into()];
+    let cells = [&cells[..]; 4].concat();
     let step = |row: &Fields| row.text(3).map(str::to_owned);
     let asked = connection.rows(sql, cells, step);
     let steps = ledger.blocking.wait(asked).unwrap();
@@ -159,7 +160,16 @@ fn repeated_inputs_are_counted_in_one_pass_over_the_run() {
         .collect();
     assert_eq!(
         reads,
-        ["consumed_run (run=?)", "output_job (job=?)"],
+        [
+            "consumed_run_input (run=?)",
+            "output_job (job=?)",
+            "consumed_run_input (run=?)",
+            "output_history_job (job=?)",
+            "sqlite_autoindex_consumed_history_1 (run=?)",
+            "output_job (job=?)",
+            "sqlite_autoindex_consumed_history_1 (run=?)",
+            "output_history_job (job=?)",
+        ],
         "{steps:?}"
     );
 }

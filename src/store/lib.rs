@@ -14,11 +14,13 @@
 
 mod batch;
 mod blocking;
+mod both;
 mod condition;
 mod connection;
 mod database;
 mod dialect;
 mod errors;
+mod history;
 mod holdings;
 mod ledger;
 mod lock;
@@ -27,6 +29,7 @@ mod pool;
 pub mod raw_limit;
 mod read;
 mod reader;
+mod recall;
 mod rows;
 mod states;
 mod upsert;
@@ -35,6 +38,8 @@ mod writing;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod history_conformance;
 #[cfg(test)]
 mod holdings_conformance;
 #[cfg(test)]

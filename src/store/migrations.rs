@@ -43,6 +43,7 @@ pub(crate) const FILES: &[File] = &[
     (5, "retries", include_str!("migrations/0005_retries.sql")),
     (6, "datasets", include_str!("migrations/0006_datasets.sql")),
     (7, "rulings", include_str!("migrations/0007_rulings.sql")),
+    (8, "history", include_str!("migrations/0008_history.sql")),
     (9, "sources", include_str!("migrations/0009_sources.sql")),
 ];
 

@@ -3,6 +3,7 @@
 //! (WAL on SQLite, row versions on the servers), and every answer shows committed rows only.
 
 use crate::blocking::Blocking;
+use crate::both::Both;
 use crate::connection::{Connection, Fields};
 use crate::database::Database;
 use crate::dialect::Dialect;
@@ -101,6 +102,17 @@ impl SqlCatalogue {
         answer.map_err(|error| self.failed(what, error))
     }
 
+    /// The row with this number in its column `id`, at work or history.
+    pub(crate) fn by_id<T: DeserializeOwned + Send + Unpin>(
+        &self,
+        what: &str,
+        table: &'static str,
+        id: i64,
+    ) -> Result<Option<T>, StoreError> {
+        let (sql, cells) = Both::of(table, "id = ?", vec![id.into()]).in_order("id");
+        Ok(self.list(what, sql, &cells)?.pop())
+    }
+
     pub(crate) fn one<T: DeserializeOwned + Send + Unpin>(
         &self,
         what: &str,
@@ -110,18 +122,20 @@ impl SqlCatalogue {
         Ok(self.list(what, sql, &[key])?.pop())
     }
 
-    /// A page of a list that has a form for one run and a form for all.
+    /// A page of a list of one run or of all, at work or history.
     fn paged<T: DeserializeOwned + Send + Unpin>(
         &self,
         what: &str,
-        [of_all, of_run]: [&'static str; 2],
+        table: &'static str,
         run: Option<RunNumber>,
         page: Page,
     ) -> Result<Vec<T>, StoreError> {
-        match run {
-            None => self.list(what, of_all, &[after(page), limit(page)]),
-            Some(run) => self.list(what, of_run, &[run.into(), after(page), limit(page)]),
-        }
+        let both = match run {
+            None => Both::of(table, "id > ?", vec![after(page)]),
+            Some(run) => Both::of(table, "run = ? AND id > ?", vec![run.into(), after(page)]),
+        };
+        let (sql, cells) = both.page("id", page);
+        self.list(what, sql, &cells)
     }
 }
 
@@ -147,19 +161,25 @@ impl Catalogue for SqlCatalogue {
         // One statement, so that files and jobs are counted at the same moment. No job has state 0.
         let sql = "SELECT 0, COUNT(*), CAST(COALESCE(SUM(events), 0) AS BIGINT) FROM file \
                    WHERE run = ? UNION ALL \
-                   SELECT state, COUNT(*), 0 FROM job WHERE run = ? GROUP BY state";
+                   SELECT 0, COUNT(*), CAST(COALESCE(SUM(events), 0) AS BIGINT) FROM file_history \
+                   WHERE run = ? UNION ALL \
+                   SELECT state, COUNT(*), 0 FROM job WHERE run = ? GROUP BY state UNION ALL \
+                   SELECT state, COUNT(*), 0 FROM job_history WHERE run = ? GROUP BY state";
         let row = |row: &Fields| {
             let number = |place| row.number(place).map(|number| number as u64);
             Ok((row.number(0)?, number(1)?, number(2)?))
         };
         let asked = self.pool.ask(async |connection: &mut Connection| {
-            connection.rows(sql, [run, run].map(Cell::from), row).await
+            connection.rows(sql, [run; 4].map(Cell::from), row).await
         });
         let counted = self.blocking.wait(asked).map(|rows| {
             let mut counts = RunCounts::default();
             for (state, rows, events) in rows {
                 match state {
-                    0 => (counts.files, counts.events_in) = (rows, events),
+                    0 => {
+                        (counts.files, counts.events_in) =
+                            (counts.files + rows, counts.events_in + events)
+                    }
                     JOB_DONE => counts.jobs_done += rows,
                     JOB_FAILED => counts.jobs_failed += rows,
                     JOB_CANCELLED => counts.jobs_cancelled += rows,
@@ -173,23 +193,22 @@ impl Catalogue for SqlCatalogue {
     }
 
     fn witnesses(&self, run: RunNumber) -> Result<Vec<Witness>, StoreError> {
-        let older = "SELECT body FROM lumi WHERE run = ? ORDER BY lumi";
-        let older: Vec<LumiRecord> = self.list("older announcements", older, &[run.into()])?;
-        let sql = "SELECT body FROM witness WHERE run = ? ORDER BY id";
-        let mut all: Vec<Witness> = self.list("witnesses", sql, &[run.into()])?;
+        let of_run = |table| Both::of(table, "run = ?", vec![run.into()]);
+        let (sql, cells) = of_run("lumi").in_order("lumi");
+        let older: Vec<LumiRecord> = self.list("older announcements", sql, &cells)?;
+        let (sql, cells) = of_run("witness").in_order("id");
+        let mut all: Vec<Witness> = self.list("witnesses", sql, &cells)?;
         all.extend(older.into_iter().map(Witness::from));
         all.sort_by_key(|witness| witness.id);
         Ok(all)
     }
 
     fn files(&self, run: Option<RunNumber>, page: Page) -> Result<Vec<File>, StoreError> {
-        let of_all = "SELECT body FROM file WHERE id > ? ORDER BY id LIMIT ?";
-        let of_run = "SELECT body FROM file WHERE run = ? AND id > ? ORDER BY id LIMIT ?";
-        self.paged("files", [of_all, of_run], run, page)
+        self.paged("files", "file", run, page)
     }
 
     fn file(&self, id: FileId) -> Result<Option<File>, StoreError> {
-        self.one("a file", "SELECT body FROM file WHERE id = ?", id.0.into())
+        self.by_id("a file", "file", id.0)
     }
 
     fn jobs(
@@ -199,9 +218,7 @@ impl Catalogue for SqlCatalogue {
         page: Page,
     ) -> Result<Vec<Job>, StoreError> {
         let Some(word) = state else {
-            let of_all = "SELECT body FROM job WHERE id > ? ORDER BY id LIMIT ?";
-            let of_run = "SELECT body FROM job WHERE run = ? AND id > ? ORDER BY id LIMIT ?";
-            return self.paged("jobs", [of_all, of_run], run, page);
+            return self.paged("jobs", "job", run, page);
         };
         let Some(state) = states::job_by_word(word) else {
             let tried = format!("read jobs in state \"{word}\" from {}", self.store);
@@ -209,38 +226,39 @@ impl Catalogue for SqlCatalogue {
             return Err(StoreError::Other { tried, detail });
         };
         let state = Cell::Number(state);
-        match run {
-            None => {
-                let sql = "SELECT body FROM job WHERE state = ? AND id > ? ORDER BY id LIMIT ?";
-                self.list("jobs", sql, &[state, after(page), limit(page)])
-            }
-            Some(run) => {
-                let sql = "SELECT body FROM job WHERE run = ? AND state = ? AND id > ? \
-                           ORDER BY id LIMIT ?";
-                self.list("jobs", sql, &[run.into(), state, after(page), limit(page)])
-            }
-        }
+        let both = match run {
+            None => Both::of("job", "state = ? AND id > ?", vec![state, after(page)]),
+            Some(run) => Both::of(
+                "job",
+                "run = ? AND state = ? AND id > ?",
+                vec![run.into(), state, after(page)],
+            ),
+        };
+        let (sql, cells) = both.page("id", page);
+        self.list("jobs", sql, &cells)
     }
 
     fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.one("a job", "SELECT body FROM job WHERE id = ?", id.0.into())
+        self.by_id("a job", "job", id.0)
     }
 
     fn failed_attempts(&self, job: JobId) -> Result<Vec<FailedAttempt>, StoreError> {
-        let sql = "SELECT body FROM failed_attempt WHERE job = ? ORDER BY attempt";
-        self.list("failed attempts", sql, &[job.0.into()])
+        let both = Both::of("failed_attempt", "job = ?", vec![job.0.into()]);
+        let (sql, cells) = both.in_order("attempt");
+        self.list("failed attempts", sql, &cells)
     }
 
     fn outputs(&self, run: Option<RunNumber>, page: Page) -> Result<Vec<Output>, StoreError> {
-        let of_all = "SELECT body FROM output WHERE id > ? ORDER BY id LIMIT ?";
-        let of_run = "SELECT body FROM output WHERE run = ? AND id > ? ORDER BY id LIMIT ?";
-        self.paged("outputs", [of_all, of_run], run, page)
+        self.paged("outputs", "output", run, page)
     }
 
     fn blocks(&self, run: Option<RunNumber>, page: Page) -> Result<Vec<Block>, StoreError> {
         let of_all = "SELECT body FROM block WHERE id > ? ORDER BY id LIMIT ?";
         let of_run = "SELECT body FROM block WHERE run = ? AND id > ? ORDER BY id LIMIT ?";
-        self.paged("blocks", [of_all, of_run], run, page)
+        match run {
+            None => self.list("blocks", of_all, &[after(page), limit(page)]),
+            Some(run) => self.list("blocks", of_run, &[run.into(), after(page), limit(page)]),
+        }
     }
 
     fn decisions(&self) -> Result<Vec<GateDecision>, StoreError> {

@@ -19,6 +19,7 @@ use model::ruling::Ruling;
 use model::run::Run;
 use model::source::{CopyPlace, Evidence, Source};
 use model::time::Moment;
+use model::usage::TaskUsage;
 use model::witness::{Says, Witness};
 use serde::Serialize;
 
@@ -515,5 +516,16 @@ row! {
         "run": evidence.run,
         "place": evidence.copy.map(CopyPlace::number),
         "at_us": evidence.at,
+    }
+}
+
+row! {
+    "task_usage" holds TaskUsage,
+    key ["agent", "pipeline", "task"] as &'a TaskPath: |usage| &usage.task,
+    fixed None,
+    columns |usage| {
+        "pipeline": usage.task.pipeline.as_str(),
+        "task": usage.task.task.as_str(),
+        "jobs": usage.jobs,
     }
 }

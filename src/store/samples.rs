@@ -31,11 +31,12 @@ use model::run::{Run, RunState, RunType, StartedBy};
 use model::source::{CopyPlace, Evidence, How, SourceState};
 use model::time::{Moment, Span};
 use model::units::{Bytes, Events};
+use model::usage::TaskUsage;
 use model::witness::{Instance, Says, Source, Witness};
 use std::sync::Arc;
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 22;
+pub(crate) const KINDS: u8 = 23;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -57,7 +58,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 21).
+/// One fact of a kind (0 to 22).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -82,6 +83,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         19 => Fact::ContentIs(content(key, value)),
         20 => Fact::SourceIs(source(key, value)),
         21 => Fact::EvidenceIs(evidence(key, value)),
+        22 => Fact::UsageIs(usage(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -117,7 +119,7 @@ pub(crate) fn run(key: u8, value: u16) -> Run {
     }
 }
 
-fn witness(key: u8, value: u16) -> Witness {
+pub(crate) fn witness(key: u8, value: u16) -> Witness {
     let (first, stream) = (LumiNumber(u32::from(key) + 1), StreamName::new("Muons"));
     let says = match key % 3 {
         0 => Says::Lumis {
@@ -313,7 +315,7 @@ pub(crate) fn consumed(key: u8, value: u16) -> Consumed {
     }
 }
 
-fn failed_attempt(key: u8, value: u16) -> FailedAttempt {
+pub(crate) fn failed_attempt(key: u8, value: u16) -> FailedAttempt {
     FailedAttempt {
         job: JobId(1),
         attempt: AttemptNumber(u32::from(key) + 1),
@@ -519,6 +521,16 @@ pub(crate) fn evidence(key: u8, value: u16) -> Evidence {
         adler32: Some(u32::from(value)),
         how: How::ReadFromStorage,
         detail: String::new(),
+    }
+}
+
+fn usage(key: u8, value: u16) -> TaskUsage {
+    TaskUsage {
+        task: task(key),
+        jobs: u64::from(value),
+        events: u64::from(value) * 7,
+        wall_ns: i64::from(value) * 1_000,
+        output_bytes: u64::from(value) * 11,
     }
 }
 

@@ -14,6 +14,11 @@ pub(crate) const JOB_FAILED: i64 = 6;
 /// The number of a job that was given up.
 pub(crate) const JOB_CANCELLED: i64 = 9;
 
+/// The number of a run whose rows are moved to the history.
+pub(crate) const RUN_ARCHIVING: i64 = 5;
+/// The number of a run whose rows are history.
+pub(crate) const RUN_ARCHIVED: i64 = 6;
+
 /// Words of a job's states, in the order of their numbers, which begin with 1.
 pub(crate) const JOB_WORDS: [&str; 9] = JobState::WORDS;
 
@@ -23,6 +28,8 @@ pub(crate) fn run(state: &RunState) -> i64 {
         RunState::Ending => 2,
         RunState::Closed { .. } => 3,
         RunState::Finished { .. } => 4,
+        RunState::Archiving { .. } => RUN_ARCHIVING,
+        RunState::Archived { .. } => RUN_ARCHIVED,
     }
 }
 

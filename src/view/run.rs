@@ -9,7 +9,7 @@ use crate::latency::LatencyView;
 use crate::units::RunUnitsView;
 use crate::wait::WaitView;
 use model::lumi::Expected;
-use model::run::{Run, RunState, StartedBy};
+use model::run::{Run, StartedBy};
 use model::witness::{Says, Witness};
 use serde::{Deserialize, Serialize};
 
@@ -154,11 +154,7 @@ pub struct EndView {
 impl RunView {
     /// From a run and its counted rows.
     pub fn of(run: &Run, counts: RunCountsView) -> Self {
-        let (closed_at, finished_at) = match run.state {
-            RunState::Open | RunState::Ending => (None, None),
-            RunState::Closed { at } => (Some(at), None),
-            RunState::Finished { closed_at, at } => (Some(closed_at), Some(at)),
-        };
+        let (closed_at, finished_at) = (run.state.closed_at(), run.state.finished_at());
         Self {
             run: run.number.0,
             run_type: run.run_type.as_str().to_owned(),
@@ -256,6 +252,7 @@ mod tests {
     use super::*;
     use model::ids::RunNumber;
     use model::names::DataLabel;
+    use model::run::RunState;
     use model::run::RunType;
     use model::time::Moment;
 

@@ -66,6 +66,8 @@ pub(crate) struct Folder {
     pub(crate) listing: Option<Listing>,
     /// Whether it was said that the folder cannot be read.
     pub(crate) outage_told: bool,
+    /// Whether it was said that too much lies in it.
+    pub(crate) flat_told: bool,
 }
 
 impl Folder {

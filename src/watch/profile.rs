@@ -92,6 +92,8 @@ pub struct Profile {
     pub scan_interval_min: Span,
     /// The time between two looks where the folder is polled.
     pub poll_interval: Span,
+    /// Names in one folder beyond which people are advised to make folders of it.
+    pub flat_entries_max: usize,
     /// The largest sidecar or record that is read.
     pub sidecar_bytes_max: Bytes,
     /// What is passed over.
@@ -145,6 +147,7 @@ impl Profile {
             completion: FileCompletion::Rename,
             scan_interval_min: Span::from_secs(30),
             poll_interval: Span::from_secs(1),
+            flat_entries_max: 100_000,
             sidecar_bytes_max: Bytes(1 << 20),
             ignore: Ignore {
                 prefixes: vec![".".into()],

@@ -90,6 +90,7 @@ impl Spool {
                     });
                     known.keep_only(entries.iter().map(|(name, _)| &name[..]));
                 });
+                self.advise(folder, entries.len());
                 self.look_at_listed(folder, &entries)
             }
             Err(errno) => {
@@ -97,6 +98,35 @@ impl Spool {
                 Vec::new()
             }
         }
+    }
+
+    /// A folder with very many names costs each scan a listing of all of them, because any new one
+    /// changes it (D13). People are told once, and again when that is over.
+    fn advise(&mut self, folder: FolderId, entries: usize) {
+        let most = self.profile.flat_entries_max;
+        let is_flat = entries > most;
+        let told = self.tree.change(folder, |known| {
+            let told = std::mem::replace(&mut known.flat_told, is_flat);
+            (told != is_flat).then(|| known.path.clone())
+        });
+        let Some(Some(path)) = told else { return };
+        let shown = if folder == ROOT { "." } else { &path };
+        let key = format!("spool-flat/{}/{shown}", self.profile.name);
+        if !is_flat {
+            self.tell(Seen::TroubleOver(key));
+            return;
+        }
+        let text = format!(
+            "{entries} names lie in the folder {shown} of stream profile {}: each scan lists all of \
+             them, because a single new one changes it. Nothing is missed. Have a folder made for \
+             each run, or what is no longer needed removed; up to {most} are no trouble.",
+            self.profile.name
+        );
+        self.tell(Seen::Trouble(model::trouble::Trouble {
+            key,
+            severity: Severity::Low,
+            text,
+        }));
     }
 
     fn look_at_listed(&mut self, folder: FolderId, entries: &[Listed]) -> Vec<FolderId> {
@@ -179,6 +209,7 @@ impl Spool {
         if folder != ROOT {
             self.outage_over(folder);
         }
+        self.advise(folder, 0);
         for gone in self.tree.remove(folder) {
             source.remove_folder(gone);
         }

@@ -18,6 +18,36 @@ fn file(name: &str, content: &str) -> String {
     )
 }
 
+/// D13: very many names in one folder are told once, and when they are fewer.
+#[test]
+fn a_folder_with_very_many_names_is_told() {
+    let folder = folder();
+    let mut profile = cms(folder.path(), How::Inotify);
+    profile.flat_entries_max = 3;
+    let mut bed = Bed::on(folder, profile, 1_000);
+    fs::create_dir(bed.path("run000007")).unwrap();
+    for lumi in 1..=4 {
+        bed.put(&format!("run000007/run000007_ls000{lumi}_BoLS.jsn"), "");
+    }
+    bed.until("advice", |got| {
+        got.iter().any(|seen| matches!(seen, Seen::Trouble(_)))
+    });
+    bed.scans(2);
+    let told = lines(&bed.got);
+    assert_eq!(told, ["trouble spool-flat/spool/run000007"]);
+    let Seen::Trouble(trouble) = &bed.got[0] else {
+        panic!("{:?}", bed.got)
+    };
+    assert!(
+        trouble.text.contains("4 names lie in the folder run000007"),
+        "{}",
+        trouble.text
+    );
+    fs::remove_file(bed.path("run000007/run000007_ls0001_BoLS.jsn")).unwrap();
+    bed.until_count(2);
+    assert_eq!(lines(&bed.end())[1], "over spool-flat/spool/run000007");
+}
+
 /// Everything a data acquisition writes for a small run, in an order of its own.
 fn a_whole_run_is_told(how: How) {
     let mut bed = Bed::cms(how);

@@ -118,6 +118,29 @@ impl Engine {
         self.compare_totals(&totals, &contents, &mut say);
     }
 
+    /// What the closed blocks of some runs add to their datasets.
+    pub(crate) fn totals_where(
+        &self,
+        wanted: impl Fn(RunNumber) -> bool,
+    ) -> BTreeMap<DatasetName, Totals> {
+        let mut totals: BTreeMap<DatasetName, Totals> = BTreeMap::new();
+        let mut contents: BTreeMap<(RunNumber, &DatasetName), LumiContent> = BTreeMap::new();
+        let blocks = self.blocks.values().filter(|block| wanted(block.run));
+        for block in blocks.filter(|block| block.state != BlockState::Open) {
+            let content = contents.entry((block.run, &block.dataset));
+            let content =
+                content.or_insert_with(|| LumiContent::new(block.dataset.clone(), block.run));
+            content.add(block, totals.entry(block.dataset.clone()).or_default());
+        }
+        for ((_, name), content) in self.contents.iter().filter(|((run, _), _)| wanted(*run)) {
+            let twice = lumi::count(&content.duplicate_lumis);
+            if twice > 0 {
+                totals.entry(name.clone()).or_default().duplicate_lumis += twice;
+            }
+        }
+        totals
+    }
+
     fn compare_totals(
         &self,
         totals: &BTreeMap<&DatasetName, Totals>,
@@ -138,10 +161,11 @@ impl Engine {
             }
         }
         for (name, dataset) in &self.datasets {
-            let expect = Totals {
+            let mut expect = Totals {
                 duplicate_lumis: duplicates.get(name).copied().unwrap_or(0),
                 ..totals.get(name).copied().unwrap_or_default()
             };
+            expect.add(&self.archive.totals.get(name).copied().unwrap_or_default());
             if dataset.closed != expect {
                 say(format!("{name} is not its closed blocks"));
             }

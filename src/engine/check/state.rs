@@ -11,7 +11,7 @@ use crate::run_work::StreamWork;
 use crate::{Engine, RunWork};
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
-use model::dataset::{Block, Dataset, LumiContent, Output};
+use model::dataset::{Block, Dataset, LumiContent, Output, Totals};
 use model::file::File;
 use model::ids::{BlockId, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use model::job::{InputId, Job};
@@ -20,6 +20,7 @@ use model::quality::RunQuality;
 use model::ruling::Ruling;
 use model::run::Run;
 use model::source::Source;
+use model::usage::TaskUsage;
 use model::witness::Witness;
 use pipelines::splitting::Item;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,10 @@ struct State<'e> {
     history: &'e BTreeMap<TaskPath, History>,
     rulings: &'e BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,
     sources: &'e BTreeMap<FileId, Source>,
+    leaving: Vec<&'e Run>,
+    gone: &'e BTreeSet<RunNumber>,
+    usage: &'e BTreeMap<TaskPath, TaskUsage>,
+    totals: &'e BTreeMap<DatasetName, Totals>,
     queued: BTreeSet<JobId>,
     cores_used: u32,
 }
@@ -97,6 +102,10 @@ impl Engine {
             history: &self.history,
             rulings: &self.rulings,
             sources: &self.sources.rows,
+            leaving: self.archive.leaving.values().map(|it| &it.run).collect(),
+            gone: &self.archive.gone,
+            usage: &self.archive.usage,
+            totals: &self.archive.totals,
             queued: self.queue.jobs(),
             cores_used: self.cores_used,
         }

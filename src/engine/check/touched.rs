@@ -20,6 +20,7 @@ impl Engine {
         let mut say = |invariant, what| broken.push(Broken { invariant, what });
         for fact in facts {
             if let Fact::RunIs(run) = fact
+                && !self.archive.knows(run.number)
                 && self.runs.get(&run.number).map(|work| &work.run) != Some(run)
             {
                 say("D4", format!("run {} is not as recorded last", run.number));
@@ -31,7 +32,13 @@ impl Engine {
 
     /// Looks at the object that a fact speaks of.
     pub(crate) fn check_object(&self, fact: &Fact, say: &mut impl FnMut(&'static str, String)) {
+        // What was said of a run that has left since is in the store alone.
+        let has_left = |run: &RunNumber| self.archive.knows(*run);
         match fact {
+            Fact::FileIs(file) if has_left(&file.arrival.run) => {}
+            Fact::JobIs(job) if has_left(&job.run) => {}
+            Fact::OutputIs(output) if has_left(&output.run) => {}
+            Fact::BlockIs(block) if has_left(&block.run) => {}
             Fact::FileIs(file) => self.check_file(file, say),
             Fact::RunIs(run) => self.check_run(run.number, say),
             Fact::JobIs(job) => self.check_job(job, say),

@@ -288,6 +288,7 @@ fn play(seed: u64) -> Rows {
         configuration: Configuration::fixed("0123456789abcdef", definitions(&mut chance)),
         earlier: Vec::new(),
         cores: 1 + chance.below(6) as u32,
+        archive_after: None,
         default_run_type: RunType::Physics,
         release: None,
     };

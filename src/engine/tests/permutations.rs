@@ -53,6 +53,7 @@ impl World {
             earlier: Vec::new(),
             completions: BTreeMap::new(),
             cores: 8,
+            archive_after: None,
             default_run_type: RunType::Physics,
             release: None,
         };

@@ -158,6 +158,7 @@ impl Play {
             },
             earlier: Vec::new(),
             cores,
+            archive_after: None,
             default_run_type: RunType::Physics,
             release: None,
         };
