@@ -42,7 +42,9 @@ impl Engine {
         self.record_changes(effects);
     }
 
-    /// Relations that do not hold among the objects of these facts, each with its run.
+    /// Relations that do not hold among the objects of these facts, each with its run. Only what is
+    /// about to be published and what runs are: files and jobs are many, and looking at each again
+    /// costs more than it is worth; the simulator does.
     fn broken_runs(&self, effects: &[Effect]) -> Vec<(RunNumber, Broken)> {
         let mut broken = Vec::new();
         for effect in effects {
@@ -50,9 +52,7 @@ impl Engine {
                 continue;
             };
             let number = match fact {
-                Fact::FileIs(file) => file.arrival.run,
                 Fact::RunIs(run) => run.number,
-                Fact::JobIs(job) => job.run,
                 Fact::OutputIs(output) => output.run,
                 Fact::BlockIs(block) => block.run,
                 Fact::SourceIs(source) => source.run,
