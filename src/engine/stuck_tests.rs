@@ -54,6 +54,8 @@ impl House {
             earlier: Vec::new(),
             cores,
             default_run_type: RunType::Physics,
+            release: None,
+            archive_after: None,
         };
         Self {
             engine: Engine::new(setup, None),

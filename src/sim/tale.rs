@@ -92,6 +92,7 @@ const WORDS: &[(&str, &str)] = &[
     ("disorder", "seen late"),
     ("begin_late", "seen late"),
     ("held", "held back until the faults end"),
+    ("late_for_history", "a file comes for a run that is history"),
     (
         "very_late",
         "seen only when other sources of its run are gone",

@@ -14,7 +14,8 @@ fn check_after_sent(rows: &[(&str, &str)]) {
 }
 
 #[test]
-fn an_attempt_that_is_absent_from_three_lists_is_lost_and_made_again() {
+fn f32_an_attempt_that_is_absent_from_three_lists_is_made_again_and_what_the_old_one_says_ignored()
+{
     check_after_sent(&[
         ("wait 29", ""),
         ("asked", "false"),
