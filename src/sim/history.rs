@@ -4,11 +4,12 @@
 //! In come what the engine asks for, out come its answers, as late as a store may give them. Every
 //! answer of the model is compared with that of the real store, where there is one.
 
+use crate::detector::Kind;
 use crate::random::Random;
 use crate::tables::Tables;
 use crate::world::{Event, World};
 use engine::Input;
-use model::arrival::Arrival;
+use model::arrival::{Arrival, Seen};
 use model::ids::{Epoch, RunNumber};
 use model::recall::Recalled;
 use model::run::RunState;
@@ -16,6 +17,8 @@ use model::time::Span;
 
 /// Rows of a slice, at most: few, so that a run takes several.
 const SLICE_ROWS_MAX: u64 = 40;
+/// The detector comes back to a run that is history, so often.
+const LATE_PER_MILLE: u64 = 350;
 
 /// How long a run soaks in a world: shorter than its faults last, longer, or for ever.
 pub(crate) fn archive_after(random: &mut Random) -> Option<Span> {
@@ -54,7 +57,33 @@ impl World {
 
     /// The writer says what came of a slice.
     pub(crate) fn slice_told(&mut self, run: RunNumber, is_all: bool) -> Result<(), String> {
+        if is_all && !self.quiet && self.random.per_mille(LATE_PER_MILLE) {
+            self.send_late(run);
+        }
         self.step(Input::Archived { run, is_all })
+    }
+
+    /// The detector comes back to a run that is history: with a file that is known, with another
+    /// under its name, or with a new one.
+    fn send_late(&mut self, run: RunNumber) {
+        let files = self.store.tables.files.values();
+        let own: Vec<Arrival> = files
+            .filter(|file| file.arrival.run == run)
+            .map(|file| file.arrival.clone())
+            .collect();
+        let Some(mut arrival) = self.random.pick(&own).cloned() else {
+            return;
+        };
+        match self.random.below(3) {
+            0 => {}
+            1 => arrival.bytes.0 += 1,
+            _ => {
+                let name = format!("{}.{}", arrival.name, self.random.below(1_000));
+                arrival.name = name.as_str().into();
+            }
+        }
+        let at = self.now + Span::from_millis(self.random.below(2_000) as i64);
+        self.at(at, Event::Seen(Seen::File(arrival), Kind::Extra));
     }
 
     /// The store is asked for a file of a run that is history.

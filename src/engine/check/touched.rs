@@ -97,7 +97,13 @@ impl Engine {
                 format!("job {id} is {word}, its task has ended"),
             );
         }
-        let inputs = job.inputs.iter();
+        // What an earlier run left may be history once nobody reads it any more.
+        let read = if job.state.is_terminal() {
+            job.consumed as usize
+        } else {
+            job.inputs.len()
+        };
+        let inputs = job.inputs.iter().take(read);
         let here = |input: &model::job::InputId| match input {
             model::job::InputId::File(id) => self.files.contains_key(id),
             model::job::InputId::Output(id) => self.outputs.contains_key(id),
