@@ -50,6 +50,8 @@ const WORK_RETRY: Duration = Duration::from_millis(1);
 /// A stop waits so long for the store to take what is decided; then it ends as a crash would, and
 /// the restart makes it again.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// The writer has at most one batch and one slice of history to do.
+const WRITER_LANE: usize = 2;
 /// Threads that put outputs in place: their time goes into waiting for the disk.
 const STORAGE_THREADS: [&str; 2] = ["storage", "storage-2"];
 
@@ -174,14 +176,10 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         perform::reader(&files, reader_lane, &answers);
     })?;
 
-    let (recall_sender, recall_lane) = lanes::refuse(1);
-    let (answers, history, around) = (answer_sender.clone(), parts.history, surroundings.clone());
-    let recall_thread = performer("recall", &answer_sender, move || {
-        past::recaller(&history, recall_lane, &answers, &around);
-    })?;
+    let (recall_sender, recall_thread) =
+        past::start(parts.history, &answer_sender, surroundings.clone())?;
 
-    // One batch and one slice.
-    let (batch_sender, batch_lane) = lanes::refuse(2);
+    let (batch_sender, batch_lane) = lanes::refuse(WRITER_LANE);
     let writer = Writer {
         ledger: parts.ledger,
         engine: answer_sender.clone(),
@@ -193,10 +191,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let writer_thread = performer("writer", &answer_sender, move || writer.run(batch_lane))?;
     drop(answer_sender);
 
-    let pulse = Pulse::start().map_err(|source| AgentError::Thread {
-        name: "watchdog",
-        source,
-    })?;
+    let pulse = watched()?;
     let now = clock.now();
     let engine = Engine::restore(parts.setup, parts.standing.next_id, parts.rows, now);
     pass(Point::EngineRestored);
@@ -237,6 +232,14 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         status,
         seen: seen_sender,
         engine,
+    })
+}
+
+/// Somebody who sees whether the loop comes back.
+fn watched() -> Result<Pulse, AgentError> {
+    Pulse::start().map_err(|source| AgentError::Thread {
+        name: "watchdog",
+        source,
     })
 }
 
