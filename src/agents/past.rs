@@ -5,8 +5,10 @@
 //! In come what the engine asks for, out come its inputs. What cannot be read now is asked again;
 //! nothing here may be forgotten while the agent lives.
 
+use crate::ending::AgentError;
 use crate::message::Message;
 use crate::surroundings::Surroundings;
+use crate::threads::performer;
 use crate::writer::Writing;
 use engine::Input;
 use lanes::{Receiver, Refuse, Sender, Wait};
@@ -18,6 +20,7 @@ use ports::failpoint::{Point, pass};
 use ports::store::Recall;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Files looked up in one go.
@@ -116,8 +119,22 @@ impl Past {
     }
 }
 
+/// Starts the thread that looks files up; gives its lane.
+pub(crate) fn start(
+    store: Arc<dyn Recall>,
+    engine: &Sender<Message, Wait>,
+    surroundings: Surroundings,
+) -> Result<(Sender<Vec<Arrival>, Refuse>, JoinHandle<()>), AgentError> {
+    let (sender, lane) = lanes::refuse(1);
+    let answers = engine.clone();
+    let thread = performer(WHO, engine, move || {
+        recaller(&store, lane, &answers, &surroundings);
+    })?;
+    Ok((sender, thread))
+}
+
 /// Looks files up until the lane closes.
-pub(crate) fn recaller(
+fn recaller(
     store: &Arc<dyn Recall>,
     mut bunches: Receiver<Vec<Arrival>>,
     engine: &Sender<Message, Wait>,

@@ -51,6 +51,8 @@ const WORK_RETRY: Duration = Duration::from_millis(1);
 /// A stop waits so long for the store to take what is decided; then it ends as a crash would, and
 /// the restart makes it again.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// The writer has at most one batch and one slice of history to do.
+const WRITER_LANE: usize = 2;
 /// Threads that put outputs in place: their time goes into waiting for the disk.
 const STORAGE_THREADS: [&str; 2] = ["storage", "storage-2"];
 
@@ -178,14 +180,10 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     })?;
 
     let sources = sourcing::start(parts.sources, &answer_sender, &surroundings)?;
-    let (recall_sender, recall_lane) = lanes::refuse(1);
-    let (answers, history, around) = (answer_sender.clone(), parts.history, surroundings.clone());
-    let recall_thread = performer("recall", &answer_sender, move || {
-        past::recaller(&history, recall_lane, &answers, &around);
-    })?;
+    let (recall_sender, recall_thread) =
+        past::start(parts.history, &answer_sender, surroundings.clone())?;
 
-    // One batch and one slice.
-    let (batch_sender, batch_lane) = lanes::refuse(2);
+    let (batch_sender, batch_lane) = lanes::refuse(WRITER_LANE);
     let writer = Writer {
         ledger: parts.ledger,
         engine: answer_sender.clone(),
@@ -197,10 +195,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let writer_thread = performer("writer", &answer_sender, move || writer.run(batch_lane))?;
     drop(answer_sender);
 
-    let pulse = Pulse::start().map_err(|source| AgentError::Thread {
-        name: "watchdog",
-        source,
-    })?;
+    let pulse = watched()?;
     let now = clock.now();
     let engine = Engine::restore(parts.setup, parts.standing.next_id, parts.rows, now);
     pass(Point::EngineRestored);
@@ -248,6 +243,14 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         status,
         seen: seen_sender,
         engine,
+    })
+}
+
+/// Somebody who sees whether the loop comes back.
+fn watched() -> Result<Pulse, AgentError> {
+    Pulse::start().map_err(|source| AgentError::Thread {
+        name: "watchdog",
+        source,
     })
 }
 

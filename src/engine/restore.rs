@@ -18,6 +18,7 @@ use model::names::{TagName, TaskPath};
 use model::rows::Rows;
 use model::run::RunState;
 use model::time::Moment;
+use model::usage::TaskUsage;
 use model::witness::{End, Instance, Says, Source};
 use std::collections::BTreeSet;
 
@@ -30,11 +31,7 @@ impl Engine {
         let mut engine = Self::new(setup, next_id);
         let recorded = rows.configurations.into_iter();
         engine.configurations.recorded = recorded.map(|row| row.hash).collect();
-        engine.archive.gone = rows.archived.into_iter().collect();
-        for usage in rows.usage {
-            engine.learn_usage(&usage);
-            engine.archive.usage.insert(usage.task.clone(), usage);
-        }
+        engine.restore_history(rows.archived, rows.usage);
         for run in rows.runs {
             let number = run.number;
             if run.state.is_history() {
@@ -131,6 +128,15 @@ impl Engine {
         engine.restore_ends(now);
         engine.stir(now);
         engine
+    }
+
+    /// What is left of runs that are history: their numbers, and what their jobs have used.
+    fn restore_history(&mut self, archived: Vec<RunNumber>, usage: Vec<TaskUsage>) {
+        self.archive.gone = archived.into_iter().collect();
+        for usage in usage {
+            self.learn_usage(&usage);
+            self.archive.usage.insert(usage.task.clone(), usage);
+        }
     }
 
     /// Decisions in the order of runs, which is the order in which they were taken.

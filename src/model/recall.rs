@@ -1,5 +1,5 @@
-//! Late files of runs that are history: the engine has forgotten such a run, so whether a file of it
-//! is known is asked of the store.
+//! Late files of runs that are history: the engine has forgotten such a run, so whether a file of
+//! it is known is asked of the store.
 
 use crate::arrival::Arrival;
 use crate::file::File;

@@ -163,7 +163,7 @@ pub struct Moved {
 
 /// Whether files of runs that are history are known. Calls block; they may come from any thread.
 pub trait Recall: Send + Sync {
-    /// What is known of each file, at the cost of an indexed look-up. Of a run that has no row there
-    /// is no answer.
+    /// What is known of each file, at the cost of an indexed look-up. Of a run that has no row
+    /// there is no answer.
     fn recall(&self, seen: Vec<Arrival>) -> Result<Vec<Recalled>, StoreError>;
 }

@@ -357,8 +357,8 @@ fn maker(name: &FileName) -> Option<(RunNumber, JobId)> {
     Some((RunNumber(run.parse().ok()?), JobId(job)))
 }
 
-/// The run whose outputs are in a folder of the storage: the last part behind the three or four of a
-/// dataset's name.
+/// The run whose outputs are in a folder of the storage: the last part behind the three or four of
+/// a dataset's name.
 fn run_of(folder: &str) -> Option<RunNumber> {
     let (dataset, run) = folder.rsplit_once('/')?;
     let is_dataset = dataset.split('/').count() >= 3;

@@ -415,6 +415,10 @@ impl World {
             }
             Event::Source(file, news) => {
                 self.sources.finish(file);
+                if let SourceNews::Copied(_, found) = &news {
+                    let found = found.as_ref().copied().map_err(|it| it.message.clone());
+                    self.note_read(file, &found);
+                }
                 self.step(Input::Source { file, news })
             }
             Event::Vanish(place, name) => {

@@ -1,9 +1,9 @@
-//! The history of a run (D12): its rows leave the tables that a restart reads for tables of the same
-//! shape, a slice in a transaction of its own. In comes a run whose row says that it is on its way,
-//! out goes how many rows were moved and whether any is left.
+//! The history of a run (D12): its rows leave the tables that a restart reads for tables of the
+//! same shape, a slice in a transaction of its own. In comes a run whose row says that it is on its
+//! way, out goes how many rows were moved and whether any is left.
 //!
-//! Whoever is cut short between two slices goes on with the next: what was moved is no longer
-//! there to be moved. Every slice begins with the fence, so that an instance that was replaced moves
+//! Whoever is cut short between two slices goes on with the next: what was moved is no longer there
+//! to be moved. Every slice begins with the fence, so that an instance that was replaced moves
 //! nothing.
 
 use crate::connection::{Connection, Values};
@@ -203,8 +203,8 @@ impl Slice<'_> {
         self.take(shelf, bound).await
     }
 
-    /// Moves jobs with their failed attempts, which are found by their jobs: at most so many rows of
-    /// both.
+    /// Moves jobs with their failed attempts, which are found by their jobs: at most so many rows
+    /// of both.
     async fn jobs(&mut self, rows: usize) -> Result<usize, sqlx::Error> {
         let mut jobs = rows;
         loop {

@@ -109,7 +109,7 @@ fn only_a_failed_job_of_a_task_at_work_is_retried() {
         ),
         (
             "retry nobody#1",
-            "refused: job 999 is not known here; `tier0 job ls --state failed` lists what can be retried",
+            "refused: job 999 is not known here, or its run is archived; `tier0 job ls --state failed` lists what can be retried",
         ),
         (
             "fail express#1 program",

@@ -189,6 +189,8 @@ impl Play {
             "a restored engine is the engine that recorded"
         );
         self.engine = restored;
+        // Whoever was asked answers nobody.
+        self.asked = None;
     }
 
     /// What tasks wait for.
