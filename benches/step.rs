@@ -194,6 +194,7 @@ fn kind_of(input: &Input) -> &'static str {
         Input::Stored { .. } => "commit",
         Input::ReadBack { .. } => "file read back",
         Input::Listed { .. } => "list",
+        Input::Source { .. } => "source",
         Input::Trouble(_) | Input::TroubleOver(_) => "trouble",
         Input::Tick => "tick",
         Input::Archived { .. } | Input::Recalled(_) => "history",

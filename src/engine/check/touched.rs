@@ -39,6 +39,7 @@ impl Engine {
             Fact::JobIs(job) if has_left(&job.run) => {}
             Fact::OutputIs(output) if has_left(&output.run) => {}
             Fact::BlockIs(block) if has_left(&block.run) => {}
+            Fact::SourceIs(source) if has_left(&source.run) => {}
             Fact::FileIs(file) => self.check_file(file, say),
             Fact::RunIs(run) => self.check_run(run.number, say),
             Fact::JobIs(job) => self.check_job(job, say),
