@@ -150,28 +150,13 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         engine: answer_sender.clone(),
         surroundings: surroundings.clone(),
     });
+    let (storage, storage_threads) = start_storage(&parts, &answer_sender, &surroundings)?;
     let executor = (parts.executor)(sink).map_err(AgentError::Executor)?;
     let (executor_sender, executor_lane) = lanes::refuse(WORK_LANE);
     let (answers, executor_clock) = (answer_sender.clone(), clock.clone());
     let executor_thread = performer("executor", &answer_sender, move || {
         perform::executor(executor, executor_lane, &answers, &executor_clock);
     })?;
-
-    let mut storage = Vec::new();
-    let mut storage_threads = Vec::new();
-    for who in STORAGE_THREADS {
-        let (sender, lane) = lanes::refuse(WORK_LANE);
-        let shelf = Shelf {
-            who,
-            storage: parts.storage.clone(),
-            engine: answer_sender.clone(),
-            good_runs: parts.good_runs.clone(),
-            surroundings: surroundings.clone(),
-            disk: (DiskRole::Output, parts.output_disk.clone()),
-        };
-        storage.push(sender);
-        storage_threads.push(performer(who, &answer_sender, move || shelf.run(lane))?);
-    }
 
     let (reader_sender, reader_lane) = lanes::refuse(WORK_LANE);
     let (answers, files) = (answer_sender.clone(), parts.files);
@@ -244,6 +229,29 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         seen: seen_sender,
         engine,
     })
+}
+
+/// Starts the threads that put outputs in place; gives their lanes and who joins them.
+fn start_storage(
+    parts: &Parts,
+    engine: &Sender<Message, Wait>,
+    surroundings: &Surroundings,
+) -> Result<(Vec<Sender<StorageWork, Refuse>>, Vec<JoinHandle<()>>), AgentError> {
+    let (mut lanes, mut threads) = (Vec::new(), Vec::new());
+    for who in STORAGE_THREADS {
+        let (sender, lane) = lanes::refuse(WORK_LANE);
+        let shelf = Shelf {
+            who,
+            storage: parts.storage.clone(),
+            engine: engine.clone(),
+            good_runs: parts.good_runs.clone(),
+            surroundings: surroundings.clone(),
+            disk: (DiskRole::Output, parts.output_disk.clone()),
+        };
+        lanes.push(sender);
+        threads.push(performer(who, engine, move || shelf.run(lane))?);
+    }
+    Ok((lanes, threads))
 }
 
 /// Somebody who sees whether the loop comes back.
@@ -686,8 +694,6 @@ fn reading(file: FileId, location: Location) -> Work {
             profile,
             name,
         } => Work::Source(SourceWork::Read(file, place, profile, name)),
-        Location::Spool { .. } | Location::Storage { .. } => {
-            Work::Reading(Reading { file, location })
-        }
+        _ => Work::Reading(Reading { file, location }),
     }
 }

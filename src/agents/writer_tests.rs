@@ -2,14 +2,14 @@
 
 use crate::message::Message;
 use crate::surroundings::Surroundings;
-use crate::writer::Writer;
+use crate::writer::{Writer, Writing};
 use engine::Input;
-use model::ids::Epoch;
+use model::ids::{Epoch, RunNumber};
 use model::time::Moment;
 use model::trouble::DiskRole;
 use ports::clock::Clock;
 use ports::disk::Boundless;
-use ports::store::{Batch, Ledger, Rows, Standing, StoreError};
+use ports::store::{Batch, Ledger, Moved, Rows, Standing, StoreError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,10 @@ impl Ledger for Forgetful {
     fn restore(&mut self) -> Result<Rows, StoreError> {
         Ok(Rows::default())
     }
+
+    fn archive(&mut self, run: RunNumber, _rows_max: usize) -> Result<Moved, StoreError> {
+        panic!("nobody moves rows of run {run}");
+    }
 }
 
 #[test]
@@ -83,7 +87,7 @@ fn f25_a_batch_whose_answer_was_lost_is_asked_for_again_unchanged_and_told_once(
         moment: Moment(1),
         facts: Vec::new(),
     };
-    assert!(batches.offer(batch).is_ok());
+    assert!(batches.offer(Writing::Batch(batch)).is_ok());
     let mut heard = Vec::new();
     while let Ok(Some(message)) = told.recv(None) {
         match message {

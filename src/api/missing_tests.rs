@@ -224,6 +224,12 @@ fn the_last_word_says_whether_an_announced_lumi_is_expected() {
 }
 
 impl Holdings for Rows {
+    fn source(&self, _: FileId) -> Result<Option<model::source::Source>, StoreError> {
+        Ok(None)
+    }
+    fn evidence(&self, _: FileId) -> Result<Vec<model::source::Evidence>, StoreError> {
+        Ok(Vec::new())
+    }
     fn datasets(&self, _: Option<&str>, _: u32) -> Found<Dataset> {
         Ok(Vec::new())
     }

@@ -1,10 +1,10 @@
 //! History: a run that has been finished for long enough leaves (D12).
 //!
-//! The engine forgets everything of it but its number in the step that says so; a store's writer then
-//! moves its rows, slice by slice, and tells when the last one is moved. Decisions on constants,
-//! verdicts and the totals of datasets stay. A file that comes for such a run later is looked up by
-//! the store, kept as a late one, and follows the others. Nothing here may forget what somebody at
-//! work still reads.
+//! The engine forgets everything of it but its number in the step that says so; a store's writer
+//! then moves its rows, slice by slice, and tells when the last one is moved. Decisions on
+//! constants, verdicts and the totals of datasets stay. A file that comes for such a run later is
+//! looked up by the store, kept as a late one, and follows the others. Nothing here may forget what
+//! somebody at work still reads.
 
 use crate::arrival::{late_key, set_aside_lumi, slice_of};
 use crate::commands::LUMIS_MAX;
@@ -149,8 +149,8 @@ impl Engine {
         }
     }
 
-    /// Whether a run is still worked with: a block of it is open, it is quarantined, its sources are
-    /// on their way, or harvests of other runs read, or will read, what it has.
+    /// Whether a run is still worked with: a block of it is open, it is quarantined, its sources
+    /// are on their way, or harvests of other runs read, or will read, what it has.
     fn is_in_use(&self, number: RunNumber) -> bool {
         let Some(work) = self.runs.get(&number) else {
             return false;

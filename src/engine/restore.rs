@@ -69,16 +69,10 @@ impl Engine {
             engine.set_aside.insert(key, item);
         }
         engine.restore_sources(rows.sources);
-        engine.outputs = rows
-            .outputs
-            .into_iter()
-            .map(|output| (output.id, output))
-            .collect();
-        engine.blocks = rows
-            .blocks
-            .into_iter()
-            .map(|block| (block.id, block))
-            .collect();
+        let outputs = rows.outputs.into_iter();
+        engine.outputs = outputs.map(|output| (output.id, output)).collect();
+        let blocks = rows.blocks.into_iter();
+        engine.blocks = blocks.map(|block| (block.id, block)).collect();
         engine.datasets = rows
             .datasets
             .into_iter()

@@ -558,8 +558,8 @@ impl Engine {
             "{name}{more} of run {run} went from the spool before there was a good copy. Mount \
              the spool again, or put the file back: it is looked for every {LOOK_AFTER} and then \
              copied (one with other content is not taken). If it is lost for good, say so: `tier0 \
-             file declare-lost --run {run} --stream {stream} --lumis {lumi} --file {name} --by NAME \
-             --reason TEXT`."
+             file declare-lost --run {run} --stream {stream} --lumis {lumi} --file {name} --by \
+             NAME --reason TEXT`."
         );
         self.restate_alarm(now, key, Severity::High, text, effects);
     }

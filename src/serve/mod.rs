@@ -153,9 +153,9 @@ impl Instance {
         let rows = ledger.restore()?;
         let clock = SystemClock::start(standing.moment);
         let configuration = settings::configuration(&checked, program);
-        let completions = config.streams.iter();
+        let streams = config.streams.iter();
         let completions =
-            completions.map(|stream| (stream.name.clone(), profiles::completion_of(stream)));
+            streams.map(|stream| (stream.name.clone(), profiles::completion_of(stream)));
         let setup = Setup {
             completions: completions.collect(),
             agent: places.agent,
@@ -203,8 +203,7 @@ impl Instance {
             on_end: Box::new(move || end.notify_one()),
         })?;
         let commands = agent.commands.clone();
-        let reloader = Reloader::new(checked.clone(), program, reread, commands);
-        let reloader = Arc::new(reloader);
+        let reloader = Arc::new(Reloader::new(checked.clone(), program, reread, commands));
         let parts = windows::parts(
             catalogue.clone(),
             &agent,
@@ -217,14 +216,7 @@ impl Instance {
         pass(Point::WindowsOpen);
         let watchers = start_watchers(&checked, &agent, clock)?;
         pass(Point::WatchersStarted);
-        let inventory = inventory::Inventory {
-            catalogue,
-            storage: places.storage.clone(),
-            surroundings: agent.surroundings.clone(),
-            status: agent.status.clone(),
-            maker,
-        };
-        let inventory = inventory.start().map_err(StartError::Inventory)?;
+        let inventory = start_inventory(catalogue, places, &agent)?;
         Ok(Self {
             inventory,
             agent,
@@ -344,6 +336,22 @@ fn make_absolute(config: &mut crate::config::Config) -> Result<(), StartError> {
 
 fn all_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)
+}
+
+/// Starts whoever compares the storage of outputs with what is on record.
+fn start_inventory(
+    catalogue: Arc<SqlCatalogue>,
+    places: &crate::config::InstanceConfig,
+    agent: &AgentHandle,
+) -> Result<inventory::InventoryHandle, StartError> {
+    let inventory = inventory::Inventory {
+        catalogue,
+        storage: places.storage.clone(),
+        surroundings: agent.surroundings.clone(),
+        status: agent.status.clone(),
+        maker,
+    };
+    inventory.start().map_err(StartError::Inventory)
 }
 
 /// The run and job in an output's final name: `dataset/run/label-job-attempt.extension`.

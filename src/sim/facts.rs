@@ -75,7 +75,8 @@ impl World {
         let known = tables.file_names.get(&name);
         let known = known.and_then(|id| tables.files.get(id));
         let key = (name.0, name.1, Refusal::NameConflict);
-        let kept = tables.set_aside.contains_key(&key);
+        // What comes for a run that is history is looked up first, and told when that is answered.
+        let kept = tables.set_aside.contains_key(&key) || !tables.is_at_work(again.run);
         if !self.quiet && !kept && known.is_some_and(|known| !known.same_content(again)) {
             let name = &again.name;
             return Err(format!(

@@ -381,7 +381,7 @@ fn remedy(world: &World, wait: &Wait) -> Option<Command> {
             Some(Command::Jobs(JobsAsked::one(JobVerb::Release, *job)))
         }
         (Object::Task(_, task), WaitKind::Held | WaitKind::Approval) => {
-            let known = world.store.tables.rulings.get(&(task.clone(), Some(run)));
+            let known = world.kept().rulings.get(&(task.clone(), Some(run)));
             let kind = match (wait.kind, known) {
                 (WaitKind::Held, Some(_)) => RulingKind::Lifted,
                 (WaitKind::Held, None) => {
@@ -399,7 +399,7 @@ fn remedy(world: &World, wait: &Wait) -> Option<Command> {
                 kind,
             })
         }
-        (_, WaitKind::LateFiles) if world.store.tables.is_at_work(run) => {
+        (_, WaitKind::LateFiles) if world.kept().is_at_work(run) => {
             Some(Command::RunReopen { run })
         }
         (Object::Lumi(_, stream, lumi), WaitKind::LumiDisputed) => Some(Command::RunClose {

@@ -1,6 +1,6 @@
 //! Giving orders: what is asked is handed to the engine, and what it does with it is compared with
-//! what it may do (P19). A look changes nothing; an order is carried out only with the count and the
-//! reason that it needs, and leaves an audit row.
+//! what it may do (P19). A look changes nothing; an order is carried out only with the count and
+//! the reason that it needs, and leaves an audit row.
 //!
 //! In comes an order, out comes the sentence that says which promise is broken, if one is.
 

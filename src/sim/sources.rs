@@ -53,6 +53,8 @@ pub(crate) struct Sources {
     copies: [Disk; 2],
     absent: BTreeMap<Name, Absent>,
     under_way: BTreeMap<FileId, Doing>,
+    /// Copies that vanish, and when: also while no process is there to see it.
+    vanishing: Vec<(Moment, CopyPlace, String)>,
     /// How often something was done about a source.
     times: BTreeMap<FileId, u64>,
     /// How long copies soak: what vanishes does so within it.
@@ -83,6 +85,7 @@ impl Sources {
             copies: [Disk::new(random), Disk::new(random)],
             absent: BTreeMap::new(),
             under_way: BTreeMap::new(),
+            vanishing: Vec::new(),
             times: BTreeMap::new(),
             soak: Span::from_millis(random.between(50, 4_000) as i64),
         }
@@ -270,6 +273,7 @@ impl World {
         if !self.store.tables.files.contains_key(&file.id) {
             return Err(format!("R2: {} is copied before it is durable", order.name));
         }
+        self.copies_vanish();
         let key = self.source_key(order.file, &order.name);
         let mut random = self.chance.random("copy", key);
         let after = Span::from_millis(random.between(1, 200) as i64);
@@ -298,6 +302,8 @@ impl World {
                 if self.chance.of("copy_vanishes", key, vanishes) {
                     let within = self.sources.soak.0.max(1) as u64;
                     let gone = self.now + after + Span(random.below(within) as i64);
+                    let vanishing = (gone, order.to, target.clone());
+                    self.sources.vanishing.push(vanishing);
                     self.at(gone, Event::Vanish(order.to, target.clone()));
                 }
                 Doing::Copy(order.to, target, bytes, turned)
@@ -311,6 +317,7 @@ impl World {
 
     /// A copy is to be read back: what is there when the answer comes.
     pub(crate) fn read_copy(&mut self, file: FileId, place: CopyPlace) {
+        self.copies_vanish();
         let arrival = self.shadow.files[&file].arrival.clone();
         let key = self.source_key(file, &arrival.name);
         let after =
@@ -361,10 +368,16 @@ impl World {
         Ok(())
     }
 
-    /// A copy goes that nobody has released a source for.
-    pub(crate) fn copy_vanishes(&mut self, place: CopyPlace, name: &str) {
-        if self.sources.vanish(place, name) {
-            self.story.count("copy vanished");
+    /// Copies go that nobody has released a source for, each when its time has come.
+    pub(crate) fn copies_vanish(&mut self) {
+        let now = self.now;
+        let vanishing = std::mem::take(&mut self.sources.vanishing);
+        let (due, later): (Vec<_>, Vec<_>) = vanishing.into_iter().partition(|it| it.0 <= now);
+        self.sources.vanishing = later;
+        for (_, place, name) in due {
+            if self.sources.vanish(place, &name) {
+                self.story.count("copy vanished");
+            }
         }
     }
 
@@ -393,7 +406,7 @@ impl World {
     /// All runs have finished: whatever is not removed waits for a reason that is told, and every
     /// step has its evidence.
     pub(crate) fn check_sources_settled(&self) -> Result<(), String> {
-        let tables = &self.store.tables;
+        let tables = self.kept();
         self.sources.check(tables.files.values())?;
         for source in tables.sources.values() {
             let rows = tables

@@ -421,8 +421,8 @@ impl World {
                 }
                 self.step(Input::Source { file, news })
             }
-            Event::Vanish(place, name) => {
-                self.copy_vanishes(place, &name);
+            Event::Vanish(..) => {
+                self.copies_vanish();
                 Ok(())
             }
             Event::Listed(asked_at, tokens) => self.listed(asked_at, tokens),

@@ -12,6 +12,7 @@ use model::run::{Run, RunState};
 use model::time::Moment;
 use ports::catalogue::{Catalogue, Page, WhichFiles, WhichOutputs};
 use ports::store::{Batch, Ledger, Moved, Rows, StoreError};
+use std::sync::Arc;
 
 /// Each of them, on a store of its own.
 pub(crate) fn conforms<P: Place>(new: &impl Fn() -> P) {
@@ -68,7 +69,7 @@ fn rows_of(number: RunNumber) -> Vec<Fact> {
     let mut facts = vec![Fact::RunIs(state(number, finished))];
     for key in keys {
         facts.push(Fact::FileIs(samples::file(key, value)));
-        facts.push(Fact::JobIs(Box::new(samples::job(key, value + 3))));
+        facts.push(Fact::JobIs(Arc::new(samples::job(key, value + 3))));
         facts.push(Fact::ConsumedIs(samples::consumed(key, value)));
         facts.push(Fact::OutputIs(samples::output(key, value)));
         facts.push(Fact::BlockIs(samples::block(key, value)));

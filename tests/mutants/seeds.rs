@@ -1,9 +1,10 @@
 //! Plays seeds of the simulated world, one after the other, and stops at the first broken promise.
 //!
-//! In: how many seeds, the first of them, and how many steps of 40 virtual milliseconds the faults of
-//! each last (200, as in `tests/sim.rs`). Out: one line, `survived N seeds, ...` with what was played,
-//! or `caught SEED PROMISE`. It is an example of the room `src/sim`, so that a planted bug costs the building of the
-//! pure rooms only; a panic, a hang or an overflow of a planted bug is seen by `run.py` outside.
+//! In: how many seeds, the first of them, and how many steps of 40 virtual milliseconds the faults
+//! of each last (200, as in `tests/sim.rs`). Out: one line, `survived N seeds, ...` with what was
+//! played, or `caught SEED PROMISE`. It is an example of the room `src/sim`, so that a planted bug
+//! costs the building of the pure rooms only; a panic, a hang or an overflow of a planted bug is
+//! seen by `run.py` outside.
 
 use std::error::Error;
 use tier0_sim::{Options, Summary, simulate};

@@ -11,6 +11,7 @@ use model::file::{Content, File};
 use model::ids::{AttemptNumber, BlockId, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use model::job::{InputId, Job};
 use model::names::{DataLabel, DatasetName, TaskPath};
+use model::source::{Evidence, Source};
 use model::units::{Bytes, Events};
 use ports::catalogue::{Holdings, LumiOfFiles, Page, WhichBlocks, WhichFiles, WhichOutputs};
 use ports::store::StoreError;
