@@ -159,6 +159,16 @@ const FIXES: &[(&str, &str)] = &[
         "C013",
         "Remove the section; CHANGELOG.md says when it is built.",
     ),
+    (
+        "C014",
+        "Name two folders in `copies`, best on two disks, or leave `enabled` out: no source is \
+         removed then.",
+    ),
+    (
+        "C015",
+        "Name folders on other disks, or write `one_failure_domain = true` to accept that one \
+         disk may take all of them.",
+    ),
 ];
 
 /// Every code with its cause and what to do, in order.

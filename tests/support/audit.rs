@@ -241,6 +241,7 @@ pub(crate) fn folders(house: &House) {
         "conditions",
         "good-runs.json",
         "reserve",
+        "spools",
         "storage",
         "tier0.db",
         "tier0.db-shm",
