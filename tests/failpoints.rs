@@ -401,8 +401,10 @@ impl Stage {
 
     fn check(&self, expect: &Outcome) {
         audit::jobs(&self.house, PLAYED, GIVEN_UP);
-        audit::spool(&self.house, PLAYED, audit::Sources::Go);
-        if self.scene != Scene::History {
+        if self.scene == Scene::History {
+            audit::spool(&self.house, PLAYED, audit::Sources::Stay);
+        } else {
+            audit::spool(&self.house, PLAYED, audit::Sources::Go);
             self.check_copies();
         }
         Outcome::of(&self.house).is(expect);
