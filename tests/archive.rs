@@ -237,7 +237,9 @@ fn die_at(house: &mut House, point: &str) {
 fn a_run_that_became_history_is_told_as_before_and_weighs_nothing() {
     let mut house = house();
     house.start();
-    RUNS.iter().for_each(|run| put_run(&house, *run));
+    for run in RUNS {
+        put_run(&house, run);
+    }
     house.until_finished(RUNS.len(), PATIENCE);
     let before = answers(&house);
     let failed = before.keys().filter(|words| before[*words].is_array());

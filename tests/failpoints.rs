@@ -146,6 +146,11 @@ fn write_pipelines(house: &House) {
     );
 }
 
+/// Whether a name of the spool is that of data.
+fn is_data(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|it| it == "dat")
+}
+
 impl Stage {
     fn new(name: &str, scene: Scene, data: &Path) -> Self {
         let config = "[pipelines]\nfolder = \"pipelines\"\n\n\
@@ -178,7 +183,7 @@ impl Stage {
         let sidecars = sidecars.cloned().collect();
         let rest = later.split_off(later.len() / 2);
         // What an older life has left where a copy goes.
-        let of_data = later.iter().find(|(name, _)| name.ends_with(".dat"));
+        let of_data = later.iter().find(|(name, _)| is_data(name));
         let (first, _) = of_data.expect("data are played");
         if scene != Scene::History {
             house.write(&format!("one/daq/{first}"), "of an older life");
@@ -266,7 +271,7 @@ impl Stage {
     /// Two copies of every file are what the data acquisition wrote, and nothing is beside them.
     fn check_copies(&self) {
         let mut names = files_below(&self.data);
-        names.retain(|name| name.ends_with(".dat"));
+        names.retain(|name| is_data(name));
         for place in ["one/daq", "two/daq"] {
             assert_eq!(files_below(&self.house.path(place)), names, "{place}");
             for name in &names {

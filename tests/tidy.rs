@@ -432,7 +432,7 @@ fn every_fault_that_is_ours_has_a_test_with_its_id() {
     for id in wanted.union(&promised) {
         match (found.contains_key(id), waits(id)) {
             (true, Some((_, what))) => {
-                offenders.push(format!("F{id:02} has a test; {what} is here"))
+                offenders.push(format!("F{id:02} has a test; {what} is here"));
             }
             (false, None) => offenders.push(format!("F{id:02} has no test fn f{id:02}_..")),
             _ => {}

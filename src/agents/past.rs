@@ -8,7 +8,7 @@
 use crate::ending::AgentError;
 use crate::message::Message;
 use crate::surroundings::Surroundings;
-use crate::threads::performer;
+use crate::threads::{Performer, performer};
 use crate::writer::Writing;
 use engine::Input;
 use lanes::{Receiver, Refuse, Sender, Wait};
@@ -20,7 +20,6 @@ use ports::failpoint::{Point, pass};
 use ports::store::Recall;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Files looked up in one go.
@@ -124,7 +123,7 @@ pub(crate) fn start(
     store: Arc<dyn Recall>,
     engine: &Sender<Message, Wait>,
     surroundings: Surroundings,
-) -> Result<(Sender<Vec<Arrival>, Refuse>, JoinHandle<()>), AgentError> {
+) -> Result<Performer<Vec<Arrival>>, AgentError> {
     let (sender, lane) = lanes::refuse(1);
     let answers = engine.clone();
     let thread = performer(WHO, engine, move || {

@@ -11,7 +11,7 @@ use crate::past::{self, Past};
 use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork, offer};
 use crate::sourcing::{self, SourceWork};
 use crate::surroundings::Surroundings;
-use crate::threads::{performer, spawn};
+use crate::threads::{Performer, performer, spawn};
 use crate::watchdog::Pulse;
 use crate::writer::{Writer, Writing};
 use engine::{Effect, Engine, Input, Setup};
@@ -150,7 +150,8 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         engine: answer_sender.clone(),
         surroundings: surroundings.clone(),
     });
-    let (storage, storage_threads) = start_storage(&parts, &answer_sender, &surroundings)?;
+    let shelves = start_storage(&parts, &answer_sender, &surroundings)?;
+    let (storage, storage_threads): (Vec<_>, Vec<_>) = shelves.into_iter().unzip();
     let executor = (parts.executor)(sink).map_err(AgentError::Executor)?;
     let (executor_sender, executor_lane) = lanes::refuse(WORK_LANE);
     let (answers, executor_clock) = (answer_sender.clone(), clock.clone());
@@ -236,8 +237,8 @@ fn start_storage(
     parts: &Parts,
     engine: &Sender<Message, Wait>,
     surroundings: &Surroundings,
-) -> Result<(Vec<Sender<StorageWork, Refuse>>, Vec<JoinHandle<()>>), AgentError> {
-    let (mut lanes, mut threads) = (Vec::new(), Vec::new());
+) -> Result<Vec<Performer<StorageWork>>, AgentError> {
+    let mut shelves = Vec::new();
     for who in STORAGE_THREADS {
         let (sender, lane) = lanes::refuse(WORK_LANE);
         let shelf = Shelf {
@@ -248,10 +249,9 @@ fn start_storage(
             surroundings: surroundings.clone(),
             disk: (DiskRole::Output, parts.output_disk.clone()),
         };
-        lanes.push(sender);
-        threads.push(performer(who, engine, move || shelf.run(lane))?);
+        shelves.push((sender, performer(who, engine, move || shelf.run(lane))?));
     }
-    Ok((lanes, threads))
+    Ok(shelves)
 }
 
 /// Somebody who sees whether the loop comes back.

@@ -9,16 +9,15 @@ use crate::ending::AgentError;
 use crate::message::Message;
 use crate::runtime::WORK_LANE;
 use crate::surroundings::Surroundings;
-use crate::threads::performer;
+use crate::threads::{Performer, performer};
 use engine::Input;
-use lanes::{Receiver, Refuse, Sender, Wait};
+use lanes::{Receiver, Sender, Wait};
 use model::ids::FileId;
 use model::names::{FileName, ProfileName};
 use model::source::{CopyOrder, CopyPlace, SourceNews, UnlinkOrder};
 use ports::failpoint::{Point, pass};
 use ports::storage::SourceKeeper;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// What the thread is asked to do.
 pub(crate) enum SourceWork {
@@ -39,7 +38,7 @@ pub(crate) fn start(
     keeper: Arc<dyn SourceKeeper>,
     engine: &Sender<Message, Wait>,
     surroundings: &Surroundings,
-) -> Result<(Sender<SourceWork, Refuse>, JoinHandle<()>), AgentError> {
+) -> Result<Performer<SourceWork>, AgentError> {
     let (sender, lane) = lanes::refuse(WORK_LANE);
     let sourcing = Sourcing {
         keeper,

@@ -3,8 +3,11 @@
 
 use crate::ending::AgentError;
 use crate::message::Message;
-use lanes::{Sender, Wait};
+use lanes::{Refuse, Sender, Wait};
 use std::thread::JoinHandle;
+
+/// The lane of a performer, and what joins its thread.
+pub(crate) type Performer<T> = (Sender<T, Refuse>, JoinHandle<()>);
 
 pub(crate) fn spawn<T: Send + 'static>(
     name: &'static str,

@@ -25,7 +25,7 @@ Examples:
 const CHUNK: u64 = 50;
 
 /// How long a failing seed is made smaller.
-const SHRINK_PATIENCE: Duration = Duration::from_secs(60);
+const SHRINK_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs the engine in a simulated world.
 #[derive(Debug, Args)]

@@ -26,7 +26,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Everything is looked at so often, if anything was recorded since.
-const EVERY: Duration = Duration::from_secs(3_600);
+const EVERY: Duration = Duration::from_hours(1);
 /// What is not as it should be is looked at again so often: a few files, not everything.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Rows asked for at once; after as many it rests.

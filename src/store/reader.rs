@@ -178,7 +178,7 @@ impl Catalogue for SqlCatalogue {
                 match state {
                     0 => {
                         (counts.files, counts.events_in) =
-                            (counts.files + rows, counts.events_in + events)
+                            (counts.files + rows, counts.events_in + events);
                     }
                     JOB_DONE => counts.jobs_done += rows,
                     JOB_FAILED => counts.jobs_failed += rows,

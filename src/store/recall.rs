@@ -12,6 +12,7 @@ use model::run::Run;
 use ports::catalogue::Catalogue as _;
 use ports::store::{Recall, Recalled, StoreError};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A file by the name under which it was accepted.
 const FILE: &str = "SELECT body FROM file WHERE profile = ? AND name = ? AND run = ? \
@@ -26,8 +27,8 @@ impl Recall for SqlCatalogue {
         let mut recalled = Vec::with_capacity(seen.len());
         for arrival in seen {
             let number = arrival.run;
-            if !runs.contains_key(&number) {
-                runs.insert(number, self.run(number)?);
+            if let Entry::Vacant(place) = runs.entry(number) {
+                place.insert(self.run(number)?);
             }
             let Some(Some(run)) = runs.get(&number).cloned() else {
                 continue;

@@ -34,10 +34,7 @@ fn releasing(name: &str, soak: &str, size: &str) -> Releasing {
          one_failure_domain = {accepted}\n"
     );
     house.write("tier0.toml", config + &release);
-    Releasing {
-        house,
-        disks: disks,
-    }
+    Releasing { disks, house }
 }
 
 fn content(lumi: u32) -> String {

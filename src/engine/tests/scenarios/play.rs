@@ -424,11 +424,11 @@ impl Play {
     /// The text of an alarm that stands.
     fn alarm(&mut self, key: &str) {
         let alarms = self.shelf.rows().alarms.into_iter();
-        let text = alarms
+        let mut text = alarms
             .filter(|alarm| alarm.key == key)
             .map(|alarm| alarm.text);
         self.said
-            .push(text.last().unwrap_or_else(|| "none".to_owned()));
+            .push(text.next_back().unwrap_or_else(|| "none".to_owned()));
     }
 
     /// What people read of what was set aside.
