@@ -142,7 +142,8 @@ def main():
         mutants = [mutant for mutant in mutants if mutant["name"] in given.only]
     with tempfile.TemporaryDirectory(prefix="tier0-mutants.") as kept:
         folder = pathlib.Path(kept) / "workspace"
-        shutil.copytree(ROOT, folder, ignore=NOT_COPIED, symlinks=True)
+        # Every file counts as changed: a folder of builds may hold the bug of a run that was ended.
+        shutil.copytree(ROOT, folder, ignore=NOT_COPIED, symlinks=True, copy_function=shutil.copy)
         target = given.target.resolve() if given.target else pathlib.Path(kept) / "target"
         counts = campaign(mutants, given.seeds, folder, target)
     for outcome in ("survived", "does not build"):
