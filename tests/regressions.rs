@@ -1,6 +1,6 @@
 //! Worlds in which a promise was once broken, by a bug that was found or one that was planted
-//! (`tests/mutants`), played again: one file each in `tests/regressions`, as `tier0 simulate` prints
-//! it below the story of a seed that it has made small.
+//! (`tests/mutants`), played again: one file each in `tests/regressions`, as `tier0 simulate`
+//! prints it below the story of a seed that it has made small.
 //!
 //! In come the files, out comes a line for each. A file stays when its bug is gone: it is the
 //! shortest way to that bug, and must end well from then on.
