@@ -11,7 +11,7 @@ use crate::past::{self, Past};
 use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork, offer};
 use crate::sourcing::{self, SourceWork};
 use crate::surroundings::Surroundings;
-use crate::threads::{Performer, performer, spawn};
+use crate::threads::{Performer, WORK_LANE, performer, spawn};
 use crate::watchdog::Pulse;
 use crate::writer::{Writer, Writing};
 use engine::{Effect, Engine, Input, Setup};
@@ -44,8 +44,6 @@ const SEEN_LANE: usize = 4_096;
 /// News and answers of performers that may wait for the engine.
 const ANSWER_LANE: usize = 16_384;
 const COMMAND_LANE: usize = 1_024;
-/// Work that may wait in a performer's lane; what does not fit waits in the loop.
-pub(crate) const WORK_LANE: usize = 16_384;
 /// When a performer's lane is full, how soon to try again.
 const WORK_RETRY: Duration = Duration::from_millis(1);
 /// A stop waits so long for the store to take what is decided; then it ends as a crash would, and

@@ -7,9 +7,8 @@
 
 use crate::ending::AgentError;
 use crate::message::Message;
-use crate::runtime::WORK_LANE;
 use crate::surroundings::Surroundings;
-use crate::threads::{Performer, performer};
+use crate::threads::{Performer, WORK_LANE, performer};
 use engine::Input;
 use lanes::{Receiver, Sender, Wait};
 use model::ids::FileId;
