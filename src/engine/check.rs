@@ -2,6 +2,7 @@
 //! by property tests and wherever it is cheap.
 
 mod published;
+mod received;
 mod sources;
 mod state;
 mod touched;
@@ -30,6 +31,7 @@ impl Engine {
         self.check_consumption(&mut broken);
         self.check_counts(&mut broken);
         self.check_runs(&mut broken);
+        self.check_received(&mut broken);
         self.check_published(&mut broken);
         self.check_totals(&mut broken);
         self.check_sources(&mut broken);

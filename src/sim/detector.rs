@@ -22,7 +22,11 @@ use model::witness::{Instance, Source};
 use std::collections::BTreeMap;
 
 /// Streams that the simulated detector has; the embedded pipelines read the first.
-const STREAMS: [&str; 2] = ["Muons", "Tracks"];
+const STREAMS: [&str; 3] = ["Muons", "Tracks", "Laser"];
+/// Of the streams the first so many are read by some task: runs wait for the last all the same.
+const READ_STREAMS: u64 = 2;
+/// So many runs in a hundred have every stream.
+const ALL_STREAMS_PERCENT: u64 = 15;
 
 /// Runs of a seed, lumis of a run, files of a stream in a lumi, at most.
 pub(crate) const RUNS_MAX: u32 = 4;
@@ -200,11 +204,14 @@ impl Detector {
             label: run.label,
         };
         self.push(run.begins_at, Seen::RunBegin(begin), Kind::First);
-        let streams = random.between(1, STREAMS.len() as u64) as u32;
+        let read = random.between(1, READ_STREAMS) as u32;
+        let is_all = mix(u64::from(run.number.0)) % 100 < ALL_STREAMS_PERCENT;
+        let streams = if is_all { STREAMS.len() as u32 } else { read };
         let streams = streams.min(cut.streams_max) as usize;
         let mut ends = random.fork();
         let by_files = random.per_mille(300);
         let mut at = run.begins_at + Span::from_millis(random.between(30, 80) as i64);
+        let mut lumis_end_at = Vec::new();
         for lumi in 1..=run.last_lumi {
             let place = Place {
                 run: &run,
@@ -233,10 +240,13 @@ impl Detector {
             };
             at = at + Span::from_millis(lasts as i64);
             self.push_lumi_ends(&mut said, &Place { at, ..place }, expected);
+            lumis_end_at.push(at);
             run.files.extend(names);
         }
-        at = at + Span::from_millis(ends.between(1, 200) as i64);
-        self.push_run_ends(&mut ends, &run, at);
+        if let Some(last) = lumis_end_at.last_mut() {
+            *last = at + Span::from_millis(ends.between(1, 200) as i64);
+        }
+        self.push_run_ends(&mut ends, &run, &lumis_end_at);
         self.runs.push(run);
     }
 
@@ -288,7 +298,8 @@ impl Detector {
         }
     }
 
-    fn push_run_ends(&mut self, random: &mut Random, run: &RunPlan, at: Moment) {
+    /// Each instance says that it has ended: one that stops before the others says so at once.
+    fn push_run_ends(&mut self, random: &mut Random, run: &RunPlan, lumis_end_at: &[Moment]) {
         if run.by_time_out {
             return;
         }
@@ -301,6 +312,8 @@ impl Detector {
                 events: None,
                 label: run.label,
             });
+            let stops_at = lumis_end_at.get((*last_lumi as usize).saturating_sub(1));
+            let at = *stops_at.unwrap_or(&run.begins_at);
             let at = at + Span::from_millis(random.below(300) as i64);
             self.push(at, end, Kind::True);
         }
