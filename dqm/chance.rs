@@ -16,6 +16,23 @@ pub fn chi2_probability(chi2: f64, ndof: u32) -> f64 {
     upper_gamma(f64::from(ndof) / 2.0, chi2 / 2.0)
 }
 
+/// The probability of at most `n` counts where `mean` are expected (Poisson).
+pub fn at_most(n: u64, mean: f64) -> f64 {
+    if mean <= 0.0 {
+        return 1.0;
+    }
+    upper_gamma(n as f64 + 1.0, mean)
+}
+
+/// The probability of at least `n` counts where `mean` are expected (Poisson).
+pub fn at_least(n: u64, mean: f64) -> f64 {
+    match n {
+        0 => 1.0,
+        _ if mean <= 0.0 => 0.0,
+        _ => 1.0 - upper_gamma(n as f64, mean),
+    }
+}
+
 /// The regularised upper incomplete gamma function Q(a, x), by its series below a + 1 and by its
 /// continued fraction above (W. H. Press et al., Numerical Recipes, 3rd edition, section 6.2).
 fn upper_gamma(a: f64, x: f64) -> f64 {
@@ -130,6 +147,33 @@ mod tests {
                 "{chi2} {ndof}: {got}"
             );
         }
+    }
+
+    const TABLE: [(u64, f64, f64, f64); 5] = [
+        (0, 7.1, 0.0008251049232659046, 1.000000000000001),
+        (8, 9.5, 0.39182348254494004, 0.7313368182161583),
+        (24, 12.35, 0.9989856578111864, 0.002120365958717076),
+        (629, 683.0, 0.019306224057184185, 0.9824679319793793),
+        (3, 0.01, 0.9999999995866529, 1.654216528074876e-07),
+    ];
+
+    /// Sums of the terms, worked out with Python's `math.fsum`.
+    #[test]
+    fn counts_are_as_likely_as_an_outside_table_says() {
+        for (n, mean, most, least) in TABLE {
+            assert!(
+                (at_most(n, mean) - most).abs() < 1e-12,
+                "at most {n} of {mean}"
+            );
+            assert!(
+                (at_least(n, mean) - least).abs() < 1e-12,
+                "at least {n} of {mean}"
+            );
+        }
+        assert_eq!(
+            (at_most(0, 0.0), at_least(0, 0.0), at_least(1, 0.0)),
+            (1.0, 1.0, 0.0)
+        );
     }
 
     /// The branches must meet, and the two ends are certain.

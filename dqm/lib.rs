@@ -9,6 +9,7 @@ pub mod certify;
 pub mod chance;
 pub mod histogram;
 pub mod lumis;
+pub mod occupancy;
 pub mod quality;
 pub mod uhi;
 pub mod verdict;

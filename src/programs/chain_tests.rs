@@ -322,7 +322,7 @@ fn a_worker_greets_answers_each_job_and_quits() {
 }
 
 /// A recorded data set under `TIER0_DATA`; says so and gives nothing where it is not to be had.
-fn recorded(name: &str) -> Option<PathBuf> {
+pub(super) fn recorded(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("TIER0_DATA").map(|folder| PathBuf::from(folder).join(name));
     // Tests run in the crate's folder, the variable is relative to the workspace's.
     let path = path.map(|path| {

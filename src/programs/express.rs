@@ -87,6 +87,7 @@ fn monitor(events: &Events) -> Monitor {
         for muon in &event.dimuon.muons {
             monitor.fill(monitor::PT, muon.pt_gev);
             monitor.fill(monitor::ETA, muon.eta);
+            monitor.fill(monitor::OCTANT, muon.phi_rad);
             if let Some(dxy_cm) = muon.dxy_cm {
                 monitor.fill(monitor::DXY, dxy_cm);
             }

@@ -32,6 +32,8 @@ mod worker;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
+mod channel_tests;
+#[cfg(test)]
 mod refusal_tests;
 
 use std::path::PathBuf;

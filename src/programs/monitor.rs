@@ -6,6 +6,7 @@
 //! without impact parameters have no histogram of them. Real and simulated never share a document.
 
 use std::collections::BTreeMap;
+use std::f64::consts::PI;
 
 use dqm::histogram::{Axis, Histogram};
 use dqm::uhi;
@@ -26,11 +27,15 @@ pub(crate) const DXY: &str = "muon_dxy_cm";
 /// Impact parameter of each muon less the beam spot's prediction, um.
 pub(crate) const RESIDUAL: &str = "muon_dxy_residual_um";
 
+/// Muons by octant of the azimuth, rad: channels that all see about the same.
+pub(crate) const OCTANT: &str = "muon_octant";
+
 /// Name, title, unit, bins, low and high edge of each histogram.
-const BOOKED: [(&str, &str, &str, usize, f64, f64); 5] = [
+const BOOKED: [(&str, &str, &str, usize, f64, f64); 6] = [
     (MASS, "Dimuon mass", "GeV", 120, 60.0, 120.0),
     (PT, "Muon transverse momentum", "GeV", 100, 0.0, 200.0),
     (ETA, "Muon pseudorapidity", "", 50, -2.5, 2.5),
+    (OCTANT, "Muons by octant", "rad", 8, -PI, PI),
     (
         DXY,
         "Muon impact parameter from the origin",

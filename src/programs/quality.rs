@@ -12,14 +12,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dqm::histogram::Histogram;
-use dqm::quality::{Expectation, QualityTest};
+use dqm::occupancy::{BadChannel, Kind, Rule, bad_channels};
+use dqm::quality::{Expectation, Measured, QualityTest};
 use dqm::verdict::{Status, TestResult, Thresholds};
 use serde_json::{Value, json};
 
 use crate::format::Label;
 use crate::input::{check_label, mixed};
 use crate::job::{JobError, JobFile, JobInput, Made};
-use crate::monitor::{Document, MASS, RESIDUAL, to_value};
+use crate::monitor::{Document, MASS, OCTANT, RESIDUAL, to_value};
 use crate::outputs::{Outputs, ranges};
 
 /// Most pairs of a clean sample lie around the Z, between these masses in GeV: 96 % of the recorded
@@ -169,23 +170,61 @@ fn test_all(job: &JobFile, part: &Part) -> Result<Vec<TestResult>, JobError> {
             },
         ),
     ];
-    Ok(tests
+    let tests = tests
         .iter()
-        .map(|(name, histogram, test)| test_one(part, name, histogram, test))
-        .collect())
+        .map(|(name, histogram, test)| test_one(part, name, histogram, test));
+    Ok(tests.chain([test_octants(part)]).collect())
+}
+
+/// Whether each octant sees about what the others do: one that does not spoils the run.
+fn test_octants(part: &Part) -> TestResult {
+    /// Anything but all of them is an error.
+    const ALL: Thresholds = Thresholds {
+        error_ppm: 1_000_000,
+        warning_ppm: 1_000_000,
+    };
+    let Some(found) = part.histograms.get(OCTANT) else {
+        return absent("octants", OCTANT);
+    };
+    let measured = bad_channels(found, Rule::USUAL).map(|bad| Measured {
+        value: 1.0 - bad.len() as f64 / found.axis().bins as f64,
+        detail: in_words(&bad),
+        bad_bins: bad.iter().map(|channel| channel.bin).collect(),
+    });
+    TestResult::of("octants", OCTANT, &measured, ALL)
+}
+
+fn in_words(bad: &[BadChannel]) -> String {
+    let named = bad.iter().map(|channel| {
+        let kind = match channel.kind {
+            Kind::Dead => "dead",
+            Kind::Hot => "hot",
+        };
+        let (bin, counts, median) = (channel.bin, channel.counts, channel.median);
+        format!("octant {bin} is {kind}: {counts} muons where the median is {median}")
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() {
+        return "all octants see about the same".to_owned();
+    }
+    named.join("; ")
 }
 
 fn test_one(part: &Part, name: &str, histogram: &str, test: &QualityTest) -> TestResult {
     match part.histograms.get(histogram) {
         Some(found) => TestResult::of(name, histogram, &test.run(found, None), Thresholds::USUAL),
-        // Not an error of the data: express corrects nothing, some data sets lack the quantity.
-        None => TestResult {
-            name: name.to_owned(),
-            histogram: histogram.to_owned(),
-            status: Status::Disabled,
-            value_ppm: 0,
-            message: format!("{name} of {histogram}: the data have no such histogram"),
-        },
+        None => absent(name, histogram),
+    }
+}
+
+/// Not an error of the data: express corrects nothing, some data sets lack the quantity.
+fn absent(name: &str, histogram: &str) -> TestResult {
+    TestResult {
+        name: name.to_owned(),
+        histogram: histogram.to_owned(),
+        status: Status::Disabled,
+        value_ppm: 0,
+        message: format!("{name} of {histogram}: the data have no such histogram"),
     }
 }
 
