@@ -6,6 +6,7 @@
 //! spool folders.
 
 mod inventory;
+mod journal;
 mod profiles;
 mod reading;
 mod reload;
@@ -40,6 +41,7 @@ use store::{Database, SqlCatalogue, SqlLedger};
 use watch::WatchHandle;
 
 use reload::Reloader;
+pub use journal::replay;
 pub use reload::Reread;
 
 /// Why an instance did not start.
@@ -200,6 +202,7 @@ impl Instance {
             clock,
             meter: meter.clone(),
             good_runs: places.state.join("good-runs.json"),
+            journal: journal::place(places, program),
             on_end: Box::new(move || end.notify_one()),
         })?;
         let commands = agent.commands.clone();
