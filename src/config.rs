@@ -242,7 +242,7 @@ const CORES_MAX: u32 = 4_096;
 /// Attempt folders ahead: more only cost inodes.
 const POOL_MAX: u32 = 4_096;
 /// Room for a journal, at least: one that ends before anything has happened is of no use.
-const JOURNAL_BYTES_MIN: Bytes = Bytes(1 << 20);
+const JOURNAL_BYTES_MIN: Bytes = Bytes(64 << 10);
 /// The layers of a configuration, laid over each other but not yet read.
 #[derive(Clone, Debug)]
 pub struct Layers {

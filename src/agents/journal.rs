@@ -63,7 +63,7 @@ pub struct JournalPlace {
 enum Page {
     /// What was stepped in a batch of inputs.
     Steps(Vec<Step>),
-    /// The agent ends in order, with this fingerprint.
+    /// The agent ends, with this fingerprint.
     Ended(u64),
 }
 

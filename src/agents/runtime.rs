@@ -578,7 +578,9 @@ impl Runtime {
             Effect::Archive(run) => self.past.archive(run),
             Effect::Recall(file) => self.past.look_up(file),
             Effect::Release => self.do_executor(ExecutorWork::Release),
-            Effect::Observe(observation) => observing::observe(&self.meter, &observation, self.clock.now()),
+            Effect::Observe(observation) => {
+                observing::observe(&self.meter, &observation, self.clock.now())
+            }
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),
             Effect::GoodRuns(text) => self.do_storage(StorageWork::GoodRuns(text)),
             Effect::CopySource(order) => self.give(Work::Source(SourceWork::Copy(order))),

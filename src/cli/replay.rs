@@ -84,7 +84,7 @@ fn tell(replayed: &Replayed, inputs_per_s: f64, desk: &mut Desk) -> Result<(), F
 /// How a journal ends, for people.
 fn ending(ending: &Ending) -> String {
     match ending {
-        Ending::Ordered => "the agent ended in order".to_owned(),
+        Ending::Ordered => "its last line is the end of the agent".to_owned(),
         Ending::Open => "the journal has no end: its agent was ended, still runs, or wrote no \
                          further"
             .to_owned(),

@@ -40,8 +40,8 @@ use storage::{PosixDisk, PosixStorage};
 use store::{Database, SqlCatalogue, SqlLedger};
 use watch::WatchHandle;
 
-use reload::Reloader;
 pub use journal::replay;
+use reload::Reloader;
 pub use reload::Reread;
 
 /// Why an instance did not start.

@@ -40,8 +40,8 @@ pub use backing::Backing;
 
 pub use chance::Decision;
 pub use detector::Cut;
-pub use told::{Life, Step, lives};
 pub use shrink::{Shrunk, Size, Small, replay, shrink};
+pub use told::{Life, Step, lives};
 
 use faults::Faults;
 use pipelines::definition::Definition;

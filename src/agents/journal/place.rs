@@ -195,7 +195,11 @@ fn parts_of(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        names.extend(name.to_str().filter(|name| named(name).is_some()).map(str::to_owned));
+        names.extend(
+            name.to_str()
+                .filter(|name| named(name).is_some())
+                .map(str::to_owned),
+        );
     }
     Ok(names)
 }

@@ -149,7 +149,9 @@ fn line_at_most(file: &mut BufReader<File>, bytes: u64) -> io::Result<Vec<u8>> {
 }
 
 fn heading_of(line: &[u8]) -> Result<(Heading, u64), String> {
-    let text = line.strip_suffix(b"\n").ok_or("its first line has no end")?;
+    let text = line
+        .strip_suffix(b"\n")
+        .ok_or("its first line has no end")?;
     match record_of(text, 0) {
         Ok((Record::Heading(heading), checksum)) => Ok((heading, checksum)),
         Ok(_) => Err("its first line is no heading".to_owned()),

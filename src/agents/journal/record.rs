@@ -36,7 +36,7 @@ pub enum Record {
     Restored(Box<Restored>),
     /// The engine was told something.
     Stepped(Box<Stepped>),
-    /// The agent ended in order, with this fingerprint of its engine.
+    /// The agent ended, with this fingerprint of its engine.
     Ended(u64),
 }
 
@@ -230,7 +230,9 @@ pub(crate) fn line_of(record: &Record, before: u64) -> Result<(String, u64), ser
 /// The record of a line without its end, and its checksum; or what is wrong with it.
 pub(crate) fn record_of(line: &[u8], before: u64) -> Result<(Record, u64), &'static str> {
     let (digits, rest) = line.split_at_checked(DIGITS).ok_or("it is too short")?;
-    let text = rest.strip_prefix(b" ").ok_or("it is no line of a journal")?;
+    let text = rest
+        .strip_prefix(b" ")
+        .ok_or("it is no line of a journal")?;
     let checksum = checksum(text, before);
     if digits != format!("{checksum:016x}").as_bytes() {
         return Err("its checksum is that of another line");

@@ -82,7 +82,7 @@ pub enum Refused {
 /// How a journal ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The agent ended in order.
+    /// With the end of the agent.
     Ordered,
     /// Behind its last whole line there is nothing: the process was ended, still runs, or its
     /// journal was switched off.
@@ -281,7 +281,7 @@ impl Player {
         })
     }
 
-    /// The agent ended in order, with this fingerprint.
+    /// The agent ended, with this fingerprint.
     fn compare_end(&mut self, then: u64) {
         self.has_ended = true;
         self.departure = self.compare_state(Some(then)).map(|differs| Departure {

@@ -100,7 +100,14 @@ fn inputs() -> Vec<Input> {
     });
     inputs.push(file(3));
     let batches = inputs.chunks(2);
-    batches.flat_map(|two| [two, &[Input::Tick]].concat()).collect()
+    batches
+        .flat_map(|two| [two, &[Input::Tick]].concat())
+        .collect()
+}
+
+/// A folder in memory: these tests write one file thousands of times.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").expect("there is a file system in memory")
 }
 
 /// An engine with a journal is told everything; gives what was said of the journal.
@@ -176,20 +183,23 @@ fn write_again(path: &Path, records: &[Record]) {
 
 #[test]
 fn what_was_told_is_told_again_and_is_equal() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let path = whole(folder.path());
     let replayed = again(&path).expect("it is a journal");
     assert!(replayed.is_equal(), "{replayed:?}");
     assert_eq!(replayed.ending, Ending::Ordered);
     assert_eq!((replayed.inputs, replayed.batches), (24, 8));
     assert!(replayed.effects > 20, "{replayed:?}");
-    assert!(replayed.fingerprints >= 2, "the first batch and the end: {replayed:?}");
+    assert!(
+        replayed.fingerprints >= 2,
+        "the first batch and the end: {replayed:?}"
+    );
     assert_eq!(replayed.heading.epoch, EPOCH);
 }
 
 #[test]
 fn a_journal_cut_anywhere_is_replayed_as_far_as_it_goes() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let path = whole(folder.path());
     let bytes = fs::read(&path).expect("it was written");
     let lines: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
@@ -215,7 +225,7 @@ fn a_journal_cut_anywhere_is_replayed_as_far_as_it_goes() {
 
 #[test]
 fn a_journal_changed_anywhere_is_never_taken_for_whole() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let path = whole(folder.path());
     let bytes = fs::read(&path).expect("it was written");
     for at in 0..bytes.len() {
@@ -233,13 +243,15 @@ fn a_journal_changed_anywhere_is_never_taken_for_whole() {
 
 #[test]
 fn garbage_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let path = folder.path().join("garbage");
     let mut state: u64 = 11;
     for length in 0..600 {
         let bytes: Vec<u8> = (0..length)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 // Letters and ends of lines more often than chance has them.
                 match state >> 60 {
                     0 => b'\n',
@@ -250,7 +262,10 @@ fn garbage_is_refused() {
             .collect();
         fs::write(&path, bytes).expect("the folder is ours");
         let refused = again(&path).expect_err("it is no journal");
-        assert!(refused.to_string().contains("name the first part"), "{refused}");
+        assert!(
+            refused.to_string().contains("name the first part"),
+            "{refused}"
+        );
     }
     let refused = again(&folder.path().join("none")).expect_err("nothing is there");
     assert!(matches!(refused, Refused::Unreadable { .. }), "{refused}");
@@ -258,7 +273,7 @@ fn garbage_is_refused() {
 
 #[test]
 fn an_input_that_is_missing_or_another_is_a_departure() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let path = whole(folder.path());
     let all = records(&path);
     // Line 4 is the second input: the second file. Without it the batch ends as input 2.
@@ -278,7 +293,12 @@ fn an_input_that_is_missing_or_another_is_a_departure() {
     let replayed = again(&path).expect("its lines are whole");
     let departure = replayed.departure.expect("it is another file");
     assert_eq!((departure.input, departure.batch), (2, 1));
-    assert!(departure.differs.contains("number 1 is the first that differs"), "{departure:?}");
+    assert!(
+        departure
+            .differs
+            .contains("number 1 is the first that differs"),
+        "{departure:?}"
+    );
     // The same effects and another state.
     let mut state = all.clone();
     let taken = state.iter_mut().find_map(|record| match record {
@@ -299,18 +319,24 @@ fn an_input_that_is_missing_or_another_is_a_departure() {
     write_again(&path, &cut);
     let departure = again(&path).expect("its lines are whole").departure;
     let differs = departure.expect("it comes to its end now").differs;
-    assert!(differs.contains("did not come to its end then"), "{differs}");
+    assert!(
+        differs.contains("did not come to its end then"),
+        "{differs}"
+    );
 }
 
 #[test]
 fn another_program_or_a_later_part_is_told_where_to_go() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let path = whole(folder.path());
     let resolve: Again<'_> = &|_, _| Err("nobody reads it".to_owned());
     let refused = replay(&path, &build("other"), resolve).expect_err("another program");
     let text = refused.to_string();
     assert!(matches!(refused, Refused::OtherBuild { .. }), "{text}");
-    assert!(text.contains("mine") && text.contains("replay it with that one"), "{text}");
+    assert!(
+        text.contains("mine") && text.contains("replay it with that one"),
+        "{text}"
+    );
     let refused = replay(&path, &build("mine"), resolve).expect_err("no configuration");
     assert!(refused.to_string().contains("nobody reads it"), "{refused}");
     let mut later = records(&path);
@@ -320,7 +346,10 @@ fn another_program_or_a_later_part_is_told_where_to_go() {
     heading.part = 2;
     write_again(&path, &later);
     let refused = again(&path).expect_err("a later part").to_string();
-    assert!(refused.contains("replay") && refused.contains(&name_of(EPOCH, 1)), "{refused}");
+    assert!(
+        refused.contains("replay") && refused.contains(&name_of(EPOCH, 1)),
+        "{refused}"
+    );
 }
 
 /// A journal in small parts, as far as there is room.
@@ -345,7 +374,7 @@ fn bytes_in(folder: &Path) -> BTreeMap<String, u64> {
 
 #[test]
 fn parts_follow_each_other_and_a_missing_one_is_damage() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let all = records(&whole(folder.path()));
     let parts = folder.path().join("parts");
     in_parts(&parts, 7, 1 << 20, &all).expect("there is room");
@@ -364,7 +393,7 @@ fn parts_follow_each_other_and_a_missing_one_is_damage() {
 
 #[test]
 fn the_oldest_epochs_make_room_and_no_more_is_kept_than_there_is_room_for() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let all = records(&whole(folder.path()));
     let parts = folder.path().join("parts");
     in_parts(&parts, 5, 1 << 20, &all).expect("there is room");
@@ -387,7 +416,10 @@ fn the_oldest_epochs_make_room_and_no_more_is_kept_than_there_is_room_for() {
     let full = in_parts(&parts, 9, one / 2, &all).expect_err("there is no room for all of it");
     assert!(matches!(full, Full::Room(_)), "{full}");
     let replayed = again(&parts.join(name_of(Epoch(9), 1))).expect("it is a journal");
-    assert!(replayed.is_equal() && replayed.inputs > 3 && replayed.inputs < 24, "{replayed:?}");
+    assert!(
+        replayed.is_equal() && replayed.inputs > 3 && replayed.inputs < 24,
+        "{replayed:?}"
+    );
     let kept: u64 = bytes_in(&parts).values().sum();
     assert!(kept <= one / 2 + "somebody's".len() as u64, "{kept}");
     // A store from a backup begins an epoch again.
@@ -398,7 +430,7 @@ fn the_oldest_epochs_make_room_and_no_more_is_kept_than_there_is_room_for() {
 
 #[test]
 fn a_journal_that_cannot_be_written_is_told_and_the_engine_goes_on() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     fs::write(folder.path().join("journal"), "a file").expect("the folder is ours");
     let said = told(place(folder.path()), |mut journaled| {
         // The thread may be slow to find out: it is told until it has.
@@ -410,14 +442,18 @@ fn a_journal_that_cannot_be_written_is_told_and_the_engine_goes_on() {
         assert_eq!(journaled.live().0, 3, "three runs are at work");
     });
     assert_eq!(said.len(), 1, "{said:?}");
-    for part in ["making the folder", "Work goes on without it", "A restart begins another"] {
+    for part in [
+        "making the folder",
+        "Work goes on without it",
+        "A restart begins another",
+    ] {
         assert!(said[0].contains(part), "lacks {part:?}: {}", said[0]);
     }
 }
 
 #[test]
 fn a_panic_leaves_the_inputs_that_led_to_it() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let said = told(place(folder.path()), |mut journaled| {
         let ends = move || {
             let mut effects = Vec::new();
