@@ -255,7 +255,10 @@ fn a_journal_has_room_or_is_off() {
     check("\"off\"", None);
     assert_eq!(read("", &[], &[]).unwrap().instance.journal, None);
     let said = room("\"63KiB\"").unwrap_err();
-    assert!(said.contains("T008") && said.contains("give it 64.0 KiB or more"), "{said}");
+    assert!(
+        said.contains("T008") && said.contains("give it 64.0 KiB or more"),
+        "{said}"
+    );
     assert!(room("true").unwrap_err().contains("T007"));
 }
 

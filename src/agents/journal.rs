@@ -96,9 +96,7 @@ impl Journaled {
     /// Restores an engine; its journal, if there shall be one, begins with what it gets.
     pub(crate) fn restore(
         place: Option<JournalPlace>,
-        setup: Setup,
-        next_id: Option<i64>,
-        rows: Rows,
+        (setup, next_id, rows): (Setup, Option<i64>, Rows),
         now: Moment,
         surroundings: &Surroundings,
     ) -> Result<(Self, Option<JoinHandle<()>>), AgentError> {

@@ -183,14 +183,8 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
 
     let pulse = watched()?;
     let now = clock.now();
-    let (engine, journal) = Journaled::restore(
-        parts.journal,
-        parts.setup,
-        parts.standing.next_id,
-        parts.rows,
-        now,
-        &surroundings,
-    )?;
+    let born = (parts.setup, parts.standing.next_id, parts.rows);
+    let (engine, journal) = Journaled::restore(parts.journal, born, now, &surroundings)?;
     pass(Point::EngineRestored);
     let runtime = Runtime {
         engine,

@@ -15,6 +15,7 @@ mod settings;
 mod windows;
 
 use crate::check::Checked;
+use crate::config::StreamConfig;
 use agents::clock::SystemClock;
 use agents::commands::Commands;
 use agents::message::Message;
@@ -156,10 +157,9 @@ impl Instance {
         let clock = SystemClock::start(standing.moment);
         let configuration = settings::configuration(&checked, program);
         let streams = config.streams.iter();
-        let completions =
-            streams.map(|stream| (stream.name.clone(), profiles::completion_of(stream)));
+        let complete = |of: &StreamConfig| (of.name.clone(), profiles::completion_of(of));
         let setup = Setup {
-            completions: completions.collect(),
+            completions: streams.clone().map(complete).collect(),
             agent: places.agent,
             epoch: standing.epoch,
             earlier: settings::earlier(&rows, &configuration.hash, program)?,
@@ -178,7 +178,6 @@ impl Instance {
         let identity = windows::Identity::of(&setup, clock);
         let ended = Arc::new(tokio::sync::Notify::new());
         let end = ended.clone();
-        let streams = config.streams.iter();
         let spools = streams.map(|stream| (stream.name.clone(), stream.folder.clone()));
         let files: Arc<dyn ReadBack> = Arc::new(reading::Folders {
             spools: spools.collect(),

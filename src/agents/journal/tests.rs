@@ -116,9 +116,7 @@ fn told(place: JournalPlace, ends: impl FnOnce(Journaled)) -> Vec<String> {
     let surroundings = Surroundings::new(sender, Arc::new(Still));
     let (journaled, thread) = Journaled::restore(
         Some(place),
-        setup(),
-        Some(1_000),
-        Rows::default(),
+        (setup(), Some(1_000), Rows::default()),
         Moment(1_000),
         &surroundings,
     )
