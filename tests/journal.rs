@@ -19,7 +19,8 @@ const DAQ: &str = "[executor.local]\ncores = 2\n\n\
 /// Runs of the simulated data; the last of them comes after the kill.
 const RUNS: [&str; 3] = ["900001", "900002", "900003"];
 
-fn house(name: &str, room: &str) -> House {
+/// A house with data of so many runs, and room for a journal.
+fn house(name: &str, runs: &str, room: &str) -> House {
     let mut house = House::new(name, DAQ);
     let setting = ("TIER0_CFG__instance__journal", room);
     house
@@ -28,7 +29,7 @@ fn house(name: &str, room: &str) -> House {
     let (data, truth) = (house.path("sim.csv"), house.path("truth.json"));
     let (data, truth) = (data.display().to_string(), truth.display().to_string());
     let mc = [
-        "program", "mc", "--out", &data, "--truth", &truth, "--runs", "3",
+        "program", "mc", "--out", &data, "--truth", &truth, "--runs", runs,
     ];
     let made = tier0(&mc);
     assert_eq!(made.code, 0, "{made:?}");
@@ -94,7 +95,7 @@ fn texts(journal: &str) -> Vec<&str> {
 
 #[test]
 fn each_life_of_a_killed_instance_is_told_again_and_gives_the_same() {
-    let mut house = house("killed", "64MiB");
+    let mut house = house("killed", "3", "64MiB");
     house.start();
     play_without(&house, &RUNS[1..]);
     house.until("work is under way", || {
@@ -164,7 +165,7 @@ fn what_was_changed_is_seen(path: &Path, inputs: u64) {
     assert_eq!(number(&document, "inputs"), inputs - 1);
     // A letter in its middle.
     let (middle, _) = whole
-        .match_indices("\"seen_at\":1")
+        .rmatch_indices("\"seen_at\":1")
         .nth(2)
         .expect("files were seen");
     let mut changed = whole.clone();
@@ -178,11 +179,11 @@ fn what_was_changed_is_seen(path: &Path, inputs: u64) {
     );
     // An input that never was, in lines that fit each other.
     let records = texts(&whole);
-    let seen = |record: &&str| record.contains("{\"Seen\":{\"File\":");
-    let gone = records
-        .iter()
-        .position(|record| seen(&record))
-        .expect("files were seen");
+    let new = format!("\"run\":{}", RUNS[2]);
+    let mut seen = records.iter();
+    let gone =
+        seen.position(|record| record.contains("{\"Seen\":{\"File\":") && record.contains(&new));
+    let gone = gone.expect("files of the last run were seen");
     let mut without = records.clone();
     without.remove(gone);
     fs::write(path, sealed(without)).expect("the folder is ours");
@@ -230,10 +231,10 @@ fn what_was_changed_is_seen(path: &Path, inputs: u64) {
 
 #[test]
 fn a_full_journal_ends_with_an_alarm_and_the_line_goes_on() {
-    let mut house = house("full", "64KiB");
+    let mut house = house("full", "8", "64KiB");
     house.start();
     play_without(&house, &[]);
-    house.until_finished(RUNS.len(), PATIENCE);
+    house.until_finished(8, PATIENCE);
     let alarms = house.list(&["alarm", "ls"]);
     let alarm = alarms
         .iter()
