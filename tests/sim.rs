@@ -15,7 +15,7 @@ use std::thread;
 
 const SEEDS: u64 = 40_000;
 /// Seeds whose engines are told everything once more.
-const REPLAYED: u64 = 300;
+const REPLAYED: u64 = 200;
 /// Names another number.
 const SEEDS_VARIABLE: &str = "TIER0_SIM_SEEDS";
 /// Seeds that a thread takes at a time.
