@@ -8,6 +8,7 @@
 
 use model::ids::AgentNumber;
 use model::names::PipelineName;
+use model::units::Bytes;
 use pipelines::assembly::Over;
 use pipelines::choice::Eras;
 use pipelines::diagnosis::{Diagnosis, Source};
@@ -137,6 +138,8 @@ pub struct InstanceConfig {
     pub work: PathBuf,
     /// Published files.
     pub storage: PathBuf,
+    /// Room for the journal (D5); none where there is none.
+    pub journal: Option<Bytes>,
 }
 
 /// Where an instance answers.
@@ -170,7 +173,10 @@ pub struct PipelinesConfig {
 
 /// Every section with its keys, as in `config/tier0.toml`.
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("instance", &["name", "agent", "state", "work", "storage"]),
+    (
+        "instance",
+        &["name", "agent", "state", "work", "storage", "journal"],
+    ),
     (
         "store",
         &["url", "password_file", "password_env", "archive_after"],
@@ -235,6 +241,8 @@ const TOP: &[&str] = &[
 const CORES_MAX: u32 = 4_096;
 /// Attempt folders ahead: more only cost inodes.
 const POOL_MAX: u32 = 4_096;
+/// Room for a journal, at least: one that ends before anything has happened is of no use.
+const JOURNAL_BYTES_MIN: Bytes = Bytes(64 << 10);
 /// The layers of a configuration, laid over each other but not yet read.
 #[derive(Clone, Debug)]
 pub struct Layers {
@@ -455,6 +463,7 @@ impl Layers {
             agent: AgentNumber(u16::try_from(agent).expect("an agent number has ten bits")),
             work: path("work").unwrap_or_else(|| state.join("work")),
             storage: path("storage").unwrap_or_else(|| state.join("storage")),
+            journal: get("journal").and_then(|node| read_journal(reader, node)),
             state,
         }
     }
@@ -568,6 +577,20 @@ fn refuse_unbuilt<'d>(reader: &Reader<'d>, root: &Keys<'d>) {
 /// Whether a setting is the word that switches it off.
 fn is_off(node: &Node) -> bool {
     matches!(&node.value, Value::Text(text) | Value::Untyped(text) if text == "off")
+}
+
+/// Room for the journal, if it is not switched off.
+fn read_journal<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Bytes> {
+    if is_off(node) {
+        return None;
+    }
+    let room = reader.bytes(node)?;
+    if room < JOURNAL_BYTES_MIN {
+        let message = format!("{room} are too little for a journal");
+        let hint = format!("give it {JOURNAL_BYTES_MIN} or more, or switch it \"off\"");
+        reader.mistake(node, "T008", message, &hint);
+    }
+    Some(room)
 }
 
 fn read_address(reader: &Reader<'_>, node: &Node, allow_remote: bool) -> Option<SocketAddr> {

@@ -244,6 +244,25 @@ fn mistakes_are_told_all_at_once_where_they_were_typed() {
 }
 
 #[test]
+fn a_journal_has_room_or_is_off() {
+    let room = |value: &str| read(&format!("[instance]\njournal = {value}\n"), &[], &[]);
+    let check = |value: &str, bytes: Option<u64>| {
+        let config = room(value).expect("it is legal");
+        assert_eq!(config.instance.journal, bytes.map(Bytes), "{value}");
+    };
+    check("\"1GiB\"", Some(1 << 30));
+    check("\"64KiB\"", Some(64 << 10));
+    check("\"off\"", None);
+    assert_eq!(read("", &[], &[]).unwrap().instance.journal, None);
+    let said = room("\"63KiB\"").unwrap_err();
+    assert!(
+        said.contains("T008") && said.contains("give it 64.0 KiB or more"),
+        "{said}"
+    );
+    assert!(room("true").unwrap_err().contains("T007"));
+}
+
+#[test]
 fn an_address_that_others_reach_must_be_meant() {
     let text = "[api]\nlisten = \"0.0.0.0:80\"\n";
     let said = read(text, &[], &[]).unwrap_err();

@@ -5,11 +5,17 @@
 //! prints its seed and the last events in words; `tier0 simulate --first-seed N --seeds 1` tells it
 //! again. `TIER0_SIM_SEEDS` asks for another number of seeds (a release: 1,000,000).
 
-use sim::{Options, Summary, TOGETHER, simulate, trace_hash};
+use agents::journal::{Restored, Told};
+use engine::{Configuration, Input};
+use model::configuration::ConfigurationText;
+use sim::{Life, Options, Summary, TOGETHER, lives, simulate, trace_hash};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 const SEEDS: u64 = 40_000;
+/// Seeds whose engines are told everything once more.
+const REPLAYED: u64 = 200;
 /// Names another number.
 const SEEDS_VARIABLE: &str = "TIER0_SIM_SEEDS";
 /// Seeds that a thread takes at a time.
@@ -337,4 +343,89 @@ fn the_same_seed_is_the_same_story() {
     distinct.sort_unstable();
     distinct.dedup();
     assert_eq!(distinct.len(), hashes.len(), "every seed is another world");
+}
+
+/// What was written, read again.
+fn through_json<T>(value: &T) -> T
+where
+    T: serde::Serialize + for<'d> serde::Deserialize<'d> + PartialEq + std::fmt::Debug,
+{
+    let text = serde_json::to_string(value).expect("it can be written");
+    let read = serde_json::from_str(&text).expect("it can be read");
+    assert_eq!(*value, read, "{text}");
+    read
+}
+
+/// All configurations that the engines of a seed were given.
+fn configurations(lives: &[Life]) -> BTreeMap<String, Configuration> {
+    let born = lives.iter().flat_map(|life| {
+        let earlier = life.setup.earlier.iter();
+        earlier.chain([&life.setup.configuration])
+    });
+    let mut known: BTreeMap<String, Configuration> = born
+        .map(|configuration| (configuration.hash.clone(), configuration.clone()))
+        .collect();
+    for step in lives.iter().flat_map(|life| &life.steps) {
+        if let Input::Reconfigured {
+            configuration: Ok(configuration),
+            ..
+        } = &step.input
+        {
+            known.insert(configuration.hash.clone(), (**configuration).clone());
+        }
+    }
+    known
+}
+
+/// Tells an engine all that another was told, in the words of the journal; how many inputs.
+fn replay(seed: u64) -> u64 {
+    let (lives, result) = lives(Options {
+        seeds: 1,
+        first_seed: seed,
+        steps: STEPS,
+    });
+    assert_eq!(result, Ok(()), "seed {seed}");
+    let known = configurations(&lives);
+    let resolve = |text: &ConfigurationText| {
+        let configuration = known.get(&text.hash).cloned();
+        configuration.ok_or_else(|| format!("nobody knows {}", text.hash))
+    };
+    let mut inputs = 0;
+    for (number, life) in lives.into_iter().enumerate() {
+        let restored = Restored::new(&life.setup, life.next_id, life.rows, life.began_at);
+        let engine = through_json(&restored).engine(&resolve);
+        let mut engine = engine.expect("its configurations are known");
+        let mut effects = Vec::new();
+        for (place, step) in life.steps.into_iter().enumerate() {
+            let told = through_json(&Told::of(step.input, step.at)).input(&resolve);
+            effects.clear();
+            engine.step(step.at, told.expect("as above"), &mut effects);
+            let place = format!("seed {seed}, life {number}, input {place}");
+            assert_eq!(effects, step.effects, "{place}");
+            assert_eq!(engine.fingerprint(), step.fingerprint, "{place}");
+            inputs += 1;
+        }
+    }
+    inputs
+}
+
+#[test]
+fn i13_a_replay_gives_the_same_effects_and_the_same_state_behind_every_input() {
+    let next = AtomicU64::new(0);
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    let inputs: u64 = thread::scope(|scope| {
+        let work = || {
+            let seeds = std::iter::from_fn(|| {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                (seed < REPLAYED).then_some(seed)
+            });
+            seeds.map(replay).sum::<u64>()
+        };
+        let started: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let told = started.into_iter().map(|thread| thread.join());
+        told.map(|told| told.expect("a departure names its place"))
+            .sum()
+    });
+    println!("{inputs} inputs of {REPLAYED} seeds were told again");
+    assert!(inputs > REPLAYED * 100, "{inputs} inputs are too few");
 }

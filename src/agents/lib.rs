@@ -12,7 +12,9 @@
 pub mod message;
 pub mod clock;
 pub mod commands;
+pub mod journal;
 mod batch;
+mod observing;
 mod writer;
 mod watchdog;
 pub mod surroundings;

@@ -6,7 +6,9 @@ pub use crate::ending::AgentError;
 use crate::batch::Batches;
 use crate::clock::{self, SystemClock};
 use crate::commands::Commands;
+use crate::journal::{JournalPlace, Journaled};
 use crate::message::Message;
+use crate::observing;
 use crate::past::{self, Past};
 use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork, offer};
 use crate::sourcing::{self, SourceWork};
@@ -14,13 +16,11 @@ use crate::surroundings::Surroundings;
 use crate::threads::{Performer, WORK_LANE, performer, spawn};
 use crate::watchdog::Pulse;
 use crate::writer::{Writer, Writing};
-use engine::{Effect, Engine, Input, Setup};
+use engine::{Effect, Input, Setup};
 use lanes::{Receiver, Refuse, Sender, Wait};
 use meter::Meter;
-use model::budget::Hop;
 use model::ids::{FileId, Token};
 use model::resource::Mode;
-use model::time::Moment;
 use model::trouble::DiskRole;
 use model::work::{AttemptNews, Location};
 use ports::clock::Clock;
@@ -87,6 +87,8 @@ pub struct Parts {
     pub meter: Arc<Meter>,
     /// The good-run list that people read.
     pub good_runs: PathBuf,
+    /// Where the journal is written, if there shall be one.
+    pub journal: Option<JournalPlace>,
     /// Called once when the engine has ended, for whatever reason.
     pub on_end: Box<dyn FnOnce() + Send>,
 }
@@ -181,7 +183,8 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
 
     let pulse = watched()?;
     let now = clock.now();
-    let engine = Engine::restore(parts.setup, parts.standing.next_id, parts.rows, now);
+    let born = (parts.setup, parts.standing.next_id, parts.rows);
+    let (engine, journal) = Journaled::restore(parts.journal, born, now, &surroundings)?;
     pass(Point::EngineRestored);
     let runtime = Runtime {
         engine,
@@ -214,7 +217,8 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         sources.1,
         writer_thread,
     ];
-    let performers = storage_threads.into_iter().chain(performers).collect();
+    let performers = storage_threads.into_iter().chain(performers);
+    let performers = performers.chain(journal).collect();
     let on_end = parts.on_end;
     let engine = spawn("engine", move || {
         let result = live(runtime, performers);
@@ -286,7 +290,7 @@ enum Work {
 }
 
 struct Runtime {
-    engine: Engine,
+    engine: Journaled,
     batches: Batches,
     lanes: Receiver<Message>,
     writer: Sender<Writing, Refuse>,
@@ -568,37 +572,14 @@ impl Runtime {
             Effect::Archive(run) => self.past.archive(run),
             Effect::Recall(file) => self.past.look_up(file),
             Effect::Release => self.do_executor(ExecutorWork::Release),
-            Effect::Observe(observation) => self.observe(&observation),
+            Effect::Observe(observation) => {
+                observing::observe(&self.meter, &observation, self.clock.now())
+            }
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),
             Effect::GoodRuns(text) => self.do_storage(StorageWork::GoodRuns(text)),
             Effect::CopySource(order) => self.give(Work::Source(SourceWork::Copy(order))),
             Effect::Unlink(order) => self.give(Work::Source(SourceWork::Unlink(order))),
             Effect::Record(_) | Effect::Store(_) | Effect::ReadBack(..) | Effect::Prepare(..) => {}
-        }
-    }
-
-    fn observe(&mut self, observation: &engine::Observation) {
-        let stamps = &observation.stamps;
-        let pipeline = &observation.task.pipeline;
-        let hop = |hop: Hop, from: Option<Moment>, to: Option<Moment>| {
-            if let (Some(from), Some(to)) = (from, to) {
-                self.meter.record(pipeline, hop, to.since(from));
-            }
-        };
-        hop(Hop::SeenToReady, Some(stamps.seen), Some(stamps.made));
-        hop(Hop::ReadyToSent, Some(stamps.made), stamps.sent);
-        hop(Hop::SentToStarted, stamps.sent, stamps.started);
-        hop(Hop::StartedToReported, stamps.started, stamps.reported);
-        hop(Hop::ReportedToDone, stamps.reported, stamps.done);
-        // Published means durable, which is now.
-        let now = self.clock.now();
-        hop(Hop::SeenToPublished, Some(stamps.seen), Some(now));
-        self.meter.count(meter::Counter::JobsDone, 1);
-        if observation
-            .budget
-            .is_some_and(|budget| now.since(stamps.seen) > budget)
-        {
-            self.meter.count(meter::Counter::BudgetsMissed, 1);
         }
     }
 

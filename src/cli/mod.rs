@@ -23,6 +23,7 @@ mod jobs;
 mod latency;
 mod manner;
 mod outcome;
+mod replay;
 mod runs;
 mod simulate;
 mod table;
@@ -129,6 +130,8 @@ pub enum Verb {
     Db(db::DbVerb),
     /// The engine in a simulated world, seed by seed
     Simulate(simulate::SimulateArgs),
+    /// Everything that an engine was told, once more, from its journal
+    Replay(replay::ReplayArgs),
     /// Play a data set into a spool folder as a data acquisition would
     Inject(inject::InjectArgs),
     /// Run one of the reference job programs
@@ -231,6 +234,7 @@ fn dispatch(verb: &Verb, desk: &mut Desk) -> Result<Exit, Failure> {
         Verb::Alarm(verb) => alarms::run(verb, desk),
         Verb::Db(verb) => db::run(verb, desk),
         Verb::Simulate(arguments) => simulate::run(arguments, desk),
+        Verb::Replay(arguments) => replay::run(arguments, desk),
         Verb::Inject(arguments) => inject::run(arguments, desk),
         Verb::Program(arguments) => Ok(inject::program(arguments)),
         Verb::Data(verb) => fetch::run(verb, desk),

@@ -12,9 +12,10 @@ use model::time::Moment;
 use model::trouble::Trouble;
 use model::units::Bytes;
 use model::work::{AttemptNews, CommitFailure, StoredOutput};
+use serde::{Deserialize, Serialize};
 
-/// One thing that has happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing that has happened. Written down only in the optional journal of an agent (D5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
     /// A watcher saw something.
     Seen(Seen),
@@ -66,7 +67,9 @@ pub enum Input {
     Recalled(Box<Recalled>),
     /// After a restart: these jobs' attempts ended with the older epoch.
     AttemptsLost(Vec<JobId>),
-    /// Somebody asked for the configuration to be read again.
+    /// Somebody asked for the configuration to be read again. What is linked cannot be written: the
+    /// journal writes the text that it was read from.
+    #[serde(skip)]
     Reconfigured {
         /// Whom to answer.
         ticket: u64,

@@ -119,7 +119,7 @@ pub struct RunEnd {
 /// What a stream profile says of its lumis and runs: what their files' names leave open, and when
 /// they may be called complete without anybody having said so. That is only where the profile names
 /// a time-out, and what then closes says that a time-out closed it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
     /// A lumi of a stream is complete when no file of it was seen for so long.
     pub lumi_timeout: Option<Span>,
@@ -135,7 +135,7 @@ pub struct Completion {
 }
 
 /// What a lumi is of which nothing came, once a time-out has ended its run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AbsentLumi {
     /// Missing: it keeps the run open until somebody declares it.
     #[default]

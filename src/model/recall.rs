@@ -4,9 +4,10 @@
 use crate::arrival::Arrival;
 use crate::file::File;
 use crate::run::Run;
+use serde::{Deserialize, Serialize};
 
 /// What the store knows of a file that was seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recalled {
     /// What was seen.
     pub arrival: Arrival,

@@ -15,9 +15,10 @@ use crate::run::Run;
 use crate::source::Source;
 use crate::usage::TaskUsage;
 use crate::witness::Witness;
+use serde::{Deserialize, Serialize};
 
 /// All rows of an agent that its engine works with. Each list is sorted by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     /// Configurations that runs were opened with, by hash.
     pub configurations: Vec<ConfigurationText>,

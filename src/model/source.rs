@@ -355,7 +355,7 @@ pub struct UnlinkOrder {
 }
 
 /// Why something was not done to a source or a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceTrouble {
     /// What was to be read is not there, and its folder is.
     Missing,
@@ -368,7 +368,7 @@ pub enum SourceTrouble {
 }
 
 /// What was tried, on what, why it failed; and what that means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFailure {
     /// What it means.
     pub trouble: SourceTrouble,
@@ -380,7 +380,7 @@ pub struct SourceFailure {
 pub type Found = Result<(Bytes, u32), SourceFailure>;
 
 /// What came of an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceNews {
     /// Of a copy to make: what was read of the original on the way.
     Copied(CopyPlace, Found),

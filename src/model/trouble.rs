@@ -57,13 +57,14 @@ impl DiskRole {
 pub const DISK: &str = "disk/";
 /// With what the keys of troubles begin: such an alarm is never older than the instance that
 /// raised it.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     DISK,
     "store/",
     "clock/",
     "spool/",
     "spool-flat/",
     "good-runs/",
+    "journal/",
     "storage/",
 ];
 

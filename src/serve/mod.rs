@@ -6,6 +6,7 @@
 //! spool folders.
 
 mod inventory;
+mod journal;
 mod profiles;
 mod reading;
 mod reload;
@@ -14,6 +15,7 @@ mod settings;
 mod windows;
 
 use crate::check::Checked;
+use crate::config::StreamConfig;
 use agents::clock::SystemClock;
 use agents::commands::Commands;
 use agents::message::Message;
@@ -39,6 +41,7 @@ use storage::{PosixDisk, PosixStorage};
 use store::{Database, SqlCatalogue, SqlLedger};
 use watch::WatchHandle;
 
+pub use journal::replay;
 use reload::Reloader;
 pub use reload::Reread;
 
@@ -154,10 +157,9 @@ impl Instance {
         let clock = SystemClock::start(standing.moment);
         let configuration = settings::configuration(&checked, program);
         let streams = config.streams.iter();
-        let completions =
-            streams.map(|stream| (stream.name.clone(), profiles::completion_of(stream)));
+        let complete = |of: &StreamConfig| (of.name.clone(), profiles::completion_of(of));
         let setup = Setup {
-            completions: completions.collect(),
+            completions: streams.clone().map(complete).collect(),
             agent: places.agent,
             epoch: standing.epoch,
             earlier: settings::earlier(&rows, &configuration.hash, program)?,
@@ -176,7 +178,6 @@ impl Instance {
         let identity = windows::Identity::of(&setup, clock);
         let ended = Arc::new(tokio::sync::Notify::new());
         let end = ended.clone();
-        let streams = config.streams.iter();
         let spools = streams.map(|stream| (stream.name.clone(), stream.folder.clone()));
         let files: Arc<dyn ReadBack> = Arc::new(reading::Folders {
             spools: spools.collect(),
@@ -200,6 +201,7 @@ impl Instance {
             clock,
             meter: meter.clone(),
             good_runs: places.state.join("good-runs.json"),
+            journal: journal::place(places, program),
             on_end: Box::new(move || end.notify_one()),
         })?;
         let commands = agent.commands.clone();

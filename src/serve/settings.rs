@@ -63,7 +63,7 @@ pub(super) fn earlier(
 }
 
 /// Reads a configuration again from what was typed then; runs know it by the hash it had then.
-fn again(row: &ConfigurationText, myself: &Path) -> Result<Configuration, String> {
+pub(super) fn again(row: &ConfigurationText, myself: &Path) -> Result<Configuration, String> {
     let typed = Typed::from_text(&row.text)?;
     let checked = recall(typed).map_err(|found| {
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();

@@ -28,7 +28,9 @@ impl World {
     pub(crate) fn step(&mut self, input: Input) -> Result<(), String> {
         self.steps += 1;
         let mut effects = std::mem::take(&mut self.effects);
+        let kept = self.told.is_some().then(|| input.clone());
         self.engine.step(self.now, input, &mut effects);
+        self.keep(kept, &effects);
         self.story.mix(self.now.0 as u64 ^ effects.len() as u64);
         self.story.mix(self.engine.next_id() as u64);
         for effect in effects.drain(..) {

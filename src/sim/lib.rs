@@ -33,6 +33,7 @@ mod store;
 mod story;
 mod tables;
 mod tale;
+mod told;
 mod world;
 
 pub use backing::Backing;
@@ -40,6 +41,7 @@ pub use backing::Backing;
 pub use chance::Decision;
 pub use detector::Cut;
 pub use shrink::{Shrunk, Size, Small, replay, shrink};
+pub use told::{Life, Step, lives};
 
 use faults::Faults;
 use pipelines::definition::Definition;
@@ -121,6 +123,8 @@ impl Summary {
     }
 }
 
+/// What the numbers are drawn from that say which faults a seed has.
+const FAULTS_KEY: u64 = 0x6661_756c_7473;
 /// Events of a seed that is told as it is: the last of them.
 const LAST_LINES: usize = 60;
 
@@ -241,7 +245,7 @@ pub fn trace(options: Options) -> Trace {
 
 /// One seed. A panic of the engine is a broken promise as well.
 fn run_seed(way: &Way<'_>, in_words: bool, backing: Option<Box<dyn Backing>>) -> Course {
-    let faults = Faults::draw(&mut Random::new(mix(way.seed ^ 0x6661_756c_7473)));
+    let faults = Faults::draw(&mut Random::new(mix(way.seed ^ FAULTS_KEY)));
     let mut world = World::new(way, &faults, in_words);
     world.backing = backing;
     let result = catch_unwind(AssertUnwindSafe(|| {

@@ -6,6 +6,7 @@
 use crate::detector::{Kind, scan_order};
 use crate::random::{mix, mix_text};
 use crate::store::{Batch, Committed, Trouble};
+use crate::told::Life;
 use crate::world::{Event, Forming, World};
 use engine::{Engine, Input};
 use model::arrival::Seen;
@@ -96,6 +97,9 @@ impl World {
         self.shadow = self.store.tables.clone();
         let rows = self.rows_after_restart()?;
         let next_id = self.store.next_id();
+        if let Some(lives) = &mut self.told {
+            lives.push(Life::begin(&self.setup, next_id, &rows, self.now));
+        }
         self.engine = Engine::restore(self.setup.clone(), next_id, rows, self.now);
         self.coverage.restarted(&self.engine);
         let out = self.engine.jobs_out();

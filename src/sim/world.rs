@@ -17,6 +17,7 @@ use crate::storage::Storage;
 use crate::store::{Batch, Store};
 use crate::story::{Story, short};
 use crate::tables::Tables;
+use crate::told::Life;
 use engine::{Effect, Engine, Input, ReleasePolicy, Setup};
 use model::arrival::{Arrival, Seen};
 use model::command::Reply;
@@ -165,6 +166,8 @@ pub(crate) struct World {
     pub(crate) reply: Option<Reply>,
     /// Jobs that somebody wanted after all.
     pub(crate) wanted: u32,
+    /// What its engines were told, if somebody wants to tell it again.
+    pub(crate) told: Option<Vec<Life>>,
 }
 
 impl World {
@@ -250,6 +253,7 @@ impl World {
             prompt_waits,
             reply: None,
             wanted: 0,
+            told: None,
         };
         for Sighting { at, seen, kind } in coming {
             world.at(at, Event::Seen(seen, kind));
