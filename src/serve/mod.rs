@@ -41,6 +41,7 @@ use watch::WatchHandle;
 
 use reload::Reloader;
 pub use reload::Reread;
+pub(crate) use settings::configuration;
 
 /// Why an instance did not start.
 #[derive(Debug, thiserror::Error)]
