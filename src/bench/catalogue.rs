@@ -12,7 +12,7 @@ use crate::config::Layers;
 use engine::{Effect, Engine, Input, Setup};
 use model::arrival::{Arrival, Counts, LumiEnd, RunEnd, Seen};
 use model::fact::Fact;
-use model::ids::{AgentNumber, FileId, JobId, LumiNumber, RunNumber, Token};
+use model::ids::{FileId, JobId, LumiNumber, RunNumber, Token};
 use model::job::{ExitClass, InputId};
 use model::lumi::Expected;
 use model::names::{DataLabel, FileName, ProfileName, StreamName};
@@ -66,11 +66,12 @@ pub(super) struct ReadBack {
 /// Makes the rows. Gives the names of the waiting files in the order in which their jobs are
 /// served.
 pub(super) fn make(rooms: &Rooms, wanted: Wanted) -> Result<Vec<String>, BenchError> {
-    let (ledger, standing) = open(rooms)?;
+    let checked = checked(rooms)?;
+    let (ledger, standing) = open(rooms, &checked)?;
     let setup = Setup {
         cores: u32::MAX,
         archive_after: wanted.archived.then_some(Span(0)),
-        ..setup(&checked(rooms)?, standing)
+        ..setup(&checked, standing)
     };
     let mut past = Maker::new(ledger, Engine::new(setup, standing.next_id), standing);
     let runs = wanted.past.div_ceil(RUN_FILES);
@@ -79,8 +80,8 @@ pub(super) fn make(rooms: &Rooms, wanted: Wanted) -> Result<Vec<String>, BenchEr
         past.run(RunNumber(run), (wanted.past - before).min(RUN_FILES))?;
     }
     drop(past);
-    let (ledger, standing) = open(rooms)?;
-    let (ledger, back) = read(ledger, &checked(rooms)?, standing)?;
+    let (ledger, standing) = open(rooms, &checked)?;
+    let (ledger, back) = read(ledger, &checked, standing)?;
     let mut maker = Maker::new(ledger, back.engine, standing);
     for first in (0..wanted.waiting).step_by(BATCH_FILES as usize) {
         let run = RunNumber(runs + 1 + first / RUN_FILES);
@@ -99,8 +100,9 @@ pub(super) fn make(rooms: &Rooms, wanted: Wanted) -> Result<Vec<String>, BenchEr
 
 /// Reads the rows back as a restart does.
 pub(super) fn look(rooms: &Rooms) -> Result<ReadBack, BenchError> {
-    let (ledger, standing) = open(rooms)?;
-    Ok(read(ledger, &checked(rooms)?, standing)?.1)
+    let checked = checked(rooms)?;
+    let (ledger, standing) = open(rooms, &checked)?;
+    Ok(read(ledger, &checked, standing)?.1)
 }
 
 fn read(
@@ -141,10 +143,10 @@ fn count(rows: &Rows) -> u64 {
     many.into_iter().chain(few).sum::<usize>() as u64
 }
 
-fn open(rooms: &Rooms) -> Result<(SqlLedger, Standing), BenchError> {
+fn open(rooms: &Rooms, checked: &Checked) -> Result<(SqlLedger, Standing), BenchError> {
     let state = rooms.room("state")?;
     let database = Database::in_folder(&state);
-    let mut ledger = SqlLedger::open(&database, &state, AgentNumber(1))?;
+    let mut ledger = SqlLedger::open(&database, &state, checked.config.instance.agent)?;
     let standing = ledger.raise_epoch()?;
     Ok((ledger, standing))
 }
@@ -162,7 +164,7 @@ fn checked(rooms: &Rooms) -> Result<Checked, BenchError> {
 fn setup(checked: &Checked, standing: Standing) -> Setup {
     Setup {
         completions: BTreeMap::new(),
-        agent: AgentNumber(1),
+        agent: checked.config.instance.agent,
         epoch: standing.epoch,
         configuration: crate::serve::configuration(checked, &checked.config.instance.state),
         earlier: Vec::new(),
