@@ -6,10 +6,10 @@
 //! jobs are served is compared in full with an engine that is restored here, and for the first
 //! starts with what the instance's programs stamp.
 
-use super::BenchError;
 use super::catalogue::{self, BUDGET, ReadBack, Wanted};
 use super::rooms::Rooms;
 use super::targets::Target;
+use super::{BenchError, machine};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -35,12 +35,22 @@ pub struct RecoverOptions {
     pub parent: PathBuf,
 }
 
+/// One start, and the raw limit just before it.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    /// From the start of the program to READY.
+    ready: Duration,
+    /// Processor time until then.
+    cpu_s: f64,
+    raw: Duration,
+    raw_cpu_s: f64,
+}
+
 /// Everything that was measured.
 #[derive(Clone, Debug)]
 pub struct Recovery {
     options: RecoverOptions,
-    /// Start to READY, and the raw limit before it, each time.
-    starts: Vec<(Duration, Duration)>,
+    starts: Vec<Start>,
     rows: u64,
     raw_rows: u64,
     raw_bytes: u64,
@@ -100,21 +110,28 @@ pub fn recover(
     let mut ours: Option<Target> = None;
     for number in 0..REPETITIONS {
         happens(&format!("start {} of {REPETITIONS}", number + 1));
-        let raw_began = Instant::now();
+        let myself = std::process::id();
+        let (began, cpu_before) = (Instant::now(), machine::own_cpu_s(myself));
         let (raw_rows, raw_bytes) = store::raw_limit::read_back(&rooms.path("state"))?;
-        let raw = raw_began.elapsed();
+        let (raw, raw_cpu_s) = (began.elapsed(), machine::own_cpu_s(myself) - cpu_before);
         (recovery.raw_rows, recovery.raw_bytes) = (raw_rows, raw_bytes);
-        match &mut ours {
-            None => {
-                let ours = ours.insert(Target::ours(&rooms)?);
-                recovery.displaced_starts = displaced_starts(ours, &before)?;
+        let ours = match &mut ours {
+            None => ours.insert(Target::ours(&rooms)?),
+            Some(ours) => {
+                ours.crash_and_restart(&rooms)?;
+                ours
             }
-            Some(ours) => ours.crash_and_restart(&rooms)?,
-        }
-        if let Some(ours) = &ours {
-            recovery.starts.push((ours.started_in, raw));
-            let peak = ours.memory_bytes("VmHWM");
-            recovery.peak_rss_bytes = recovery.peak_rss_bytes.max(peak);
+        };
+        recovery.starts.push(Start {
+            ready: ours.started_in,
+            cpu_s: ours.cpu_s(),
+            raw,
+            raw_cpu_s,
+        });
+        let peak = ours.memory_bytes("VmHWM");
+        recovery.peak_rss_bytes = recovery.peak_rss_bytes.max(peak);
+        if number == 0 {
+            recovery.displaced_starts = displaced_starts(ours, &before)?;
         }
     }
     drop(ours);
@@ -147,44 +164,74 @@ impl Recovery {
         self.displaced == 0 && self.displaced_starts == 0
     }
 
-    fn median(&self, pick: impl Fn(&(Duration, Duration)) -> f64) -> f64 {
+    fn median(&self, pick: impl Fn(&Start) -> f64) -> f64 {
         let mut values: Vec<f64> = self.starts.iter().map(pick).collect();
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(0.0)
     }
 
-    fn ready_s(&self) -> f64 {
-        self.median(|(ready, _)| ready.as_secs_f64())
-    }
-
-    fn raw_s(&self) -> f64 {
-        self.median(|(_, raw)| raw.as_secs_f64())
-    }
-
-    fn ratio(&self) -> f64 {
-        self.median(|(ready, raw)| ready.as_secs_f64() / raw.as_secs_f64())
+    fn figures(&self) -> [(&'static str, &'static str, f64); 8] {
+        let ratio = |start: &Start| start.ready.as_secs_f64() / start.raw.as_secs_f64();
+        let ratio_cpu = |start: &Start| start.cpu_s / start.raw_cpu_s;
+        [
+            (
+                "ready_s",
+                "start to READY",
+                self.median(|s| s.ready.as_secs_f64()),
+            ),
+            (
+                "raw_s",
+                "rows read by a plain loop",
+                self.median(|s| s.raw.as_secs_f64()),
+            ),
+            (
+                "ratio_ready",
+                "ratio, within a repetition",
+                self.median(ratio),
+            ),
+            ("cpu_s", "processor time to READY", self.median(|s| s.cpu_s)),
+            (
+                "raw_cpu_s",
+                "processor time of the plain loop",
+                self.median(|s| s.raw_cpu_s),
+            ),
+            (
+                "ratio_cpu",
+                "ratio, within a repetition",
+                self.median(ratio_cpu),
+            ),
+            (
+                "read_s",
+                "of a start: rows read",
+                self.reading.as_secs_f64(),
+            ),
+            (
+                "restore_s",
+                "of a start: engine restored",
+                self.restoring.as_secs_f64(),
+            ),
+        ]
     }
 
     /// The document for scripts.
     pub fn document(&self) -> Value {
-        json!({
+        let mut document = json!({
             "files": self.options.files,
             "jobs": self.options.jobs,
             "archived": !self.options.finished,
             "repetitions": self.starts.len(),
-            "ready_s": self.ready_s(),
-            "raw_s": self.raw_s(),
-            "ratio_ready": self.ratio(),
             "rows": self.rows,
             "raw_rows": self.raw_rows,
             "raw_bytes": self.raw_bytes,
-            "read_s": self.reading.as_secs_f64(),
-            "restore_s": self.restoring.as_secs_f64(),
             "peak_rss_bytes": self.peak_rss_bytes,
             "displaced": self.displaced,
             "displaced_starts": self.displaced_starts,
             "store_bytes": self.store_bytes,
-        })
+        });
+        for (field, _, value) in self.figures() {
+            document[field] = json!(value);
+        }
+        document
     }
 
     /// The lines for people.
@@ -204,23 +251,12 @@ impl Recovery {
             self.made_in.as_secs_f64(),
             self.starts.len(),
         );
-        let mut row = |name: &str, value: f64, unit: &str| {
-            let _ = writeln!(text, "{name:<34}{value:>10.3} {unit}");
-        };
-        row("start to READY", self.ready_s(), "s");
-        row("rows read by a plain loop", self.raw_s(), "s");
-        row("ratio, each within a repetition", self.ratio(), "");
-        row(
-            "of a start: rows read and decoded",
-            self.reading.as_secs_f64(),
-            "s",
-        );
-        row(
-            "of a start: engine restored",
-            self.restoring.as_secs_f64(),
-            "s",
-        );
-        row("peak memory", self.peak_rss_bytes as f64 / 1e6, "MB");
+        for (field, name, value) in self.figures() {
+            let unit = if field.starts_with("ratio") { "" } else { " s" };
+            let _ = writeln!(text, "{name:<34}{value:>10.3}{unit}");
+        }
+        let peak = self.peak_rss_bytes as f64 / 1e6;
+        let _ = writeln!(text, "{:<34}{peak:>10.1} MB", "peak memory");
         let _ = writeln!(
             text,
             "\n{} rows of {:.0} MB by the plain loop, {} by the restart; jobs in another place of \
