@@ -1,9 +1,10 @@
 //! `tier0 bench`: a real instance against its raw limit, in one run, interleaved.
 //!
-//! In: how many files, how fast, or how many on record. Out: figures of ours and of the raw limits, and their ratios: a
-//! ratio holds on any machine, a time only on the one it was taken on. What is measured is what
-//! others see: a file is renamed, a program stamps the moment at which its own main begins. Must
-//! never print what it did not measure, nor leave a process behind.
+//! In: how many files, how fast, or how many on record. Out: figures of ours and of the raw limits,
+//! and their ratios: a ratio holds on any machine, a time only on the one it was taken on. What is
+//! measured is what others see: a file is renamed, a program stamps the moment at which its own
+//! main begins, an instance says READY. Must never print what it did not measure, nor leave a
+//! process behind.
 
 mod arrival;
 mod catalogue;
