@@ -39,10 +39,10 @@ use std::time::{Duration, Instant};
 /// Messages taken in one go: bounds the time between two commits' hand-over.
 const TAKE_MAX: usize = 2_048;
 /// Files and records that may wait for the engine; a watcher waits when it is full, and the folder
-/// is the buffer.
+/// is the buffer. Room is taken in advance, here and below.
 const SEEN_LANE: usize = 4_096;
-/// News and answers of performers that may wait for the engine.
-const ANSWER_LANE: usize = 16_384;
+/// News and answers of performers that may wait for the engine: twice what it takes in one go.
+const ANSWER_LANE: usize = 4_096;
 const COMMAND_LANE: usize = 1_024;
 /// When a performer's lane is full, how soon to try again.
 const WORK_RETRY: Duration = Duration::from_millis(1);

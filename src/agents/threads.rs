@@ -6,8 +6,9 @@ use crate::message::Message;
 use lanes::{Refuse, Sender, Wait};
 use std::thread::JoinHandle;
 
-/// Work that may wait in a performer's lane; what does not fit waits in the loop.
-pub(crate) const WORK_LANE: usize = 16_384;
+/// Work that may wait in a performer's lane; what does not fit waits in the loop, which tries again
+/// every millisecond. Room is taken in advance: 0.3 MB for so many attempts.
+pub(crate) const WORK_LANE: usize = 1_024;
 
 /// The lane of a performer, and what joins its thread.
 pub(crate) type Performer<T> = (Sender<T, Refuse>, JoinHandle<()>);

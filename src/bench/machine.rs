@@ -17,8 +17,13 @@ pub(super) fn now_ns() -> i64 {
 
 /// Processor time of a process, of its children that it has waited for, and of all below it.
 pub(super) fn cpu_s(pid: u32) -> f64 {
-    let own = fs::read_to_string(format!("/proc/{pid}/stat")).map_or(0.0, |text| ticks(&text));
-    own / TICKS_PER_S + children(pid).into_iter().map(cpu_s).sum::<f64>()
+    own_cpu_s(pid) + children(pid).into_iter().map(cpu_s).sum::<f64>()
+}
+
+/// Processor time of a process and of its children that it has waited for.
+pub(super) fn own_cpu_s(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(0.0, |text| ticks(&text)) / TICKS_PER_S
 }
 
 /// Fields 14 to 17: user and system time, own and of children waited for. The name, field 2, may

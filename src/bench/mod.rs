@@ -1,20 +1,24 @@
 //! `tier0 bench`: a real instance against its raw limit, in one run, interleaved.
 //!
-//! In: how many files, how fast. Out: figures of ours and of the raw limits, and their ratios: a
-//! ratio holds on any machine, a time only on the one it was taken on. What is measured is what
-//! others see: a file is renamed, a program stamps the moment at which its own main begins. Must
-//! never print what it did not measure, nor leave a process behind.
+//! In: how many files, how fast, or how many on record. Out: figures of ours and of the raw limits,
+//! and their ratios: a ratio holds on any machine, a time only on the one it was taken on. What is
+//! measured is what others see: a file is renamed, a program stamps the moment at which its own
+//! main begins, an instance says READY. Must never print what it did not measure, nor leave a
+//! process behind.
 
 mod arrival;
+mod catalogue;
 mod crash;
 mod figures;
 mod machine;
+mod recover;
 mod rooms;
 mod stamps;
 mod targets;
 
 pub use arrival::{ArrivalOptions, arrival};
 pub use figures::Summary;
+pub use recover::{RecoverOptions, Recovery, recover};
 
 use std::path::PathBuf;
 
@@ -62,6 +66,9 @@ pub enum BenchError {
         /// How long nothing came.
         waited_s: u64,
     },
+    /// The configuration of the bench, which is not the caller's.
+    #[error("the bench's own configuration is refused: {0}; this is a bug of tier0")]
+    Configuration(String),
     /// The instance's database.
     #[error(transparent)]
     Store(#[from] ports::store::StoreError),

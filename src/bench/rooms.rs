@@ -11,7 +11,8 @@ use std::process::Command;
 const RAW_C: &str = include_str!("../../benches/raw/raw.c");
 const STAMP_C: &str = include_str!("../../benches/raw/stamp.c");
 
-/// Cores that the instance believes in: starts shall wait for the machine, not for slots.
+/// Cores that the instance believes in, unless said otherwise: starts shall wait for the machine,
+/// not for slots.
 const CORES: u32 = 8;
 
 /// The folder of a bench.
@@ -41,11 +42,15 @@ impl Rooms {
             raw,
             program,
         };
-        rooms.write("site.toml", SITE)?;
-        fs::create_dir_all(rooms.path("pipelines"))
-            .map_err(on("making the folder", rooms.path("pipelines")))?;
-        rooms.write("pipelines/bench.toml", &rooms.pipeline())?;
+        rooms.room("pipelines")?;
+        rooms.configure(CORES, "")?;
         Ok(rooms)
+    }
+
+    /// Writes the instance's configuration; `more` are lines of its pipeline's head.
+    pub(super) fn configure(&self, cores: u32, more: &str) -> Result<(), BenchError> {
+        self.write("site.toml", &SITE.replace("CORES", &cores.to_string()))?;
+        self.write("pipelines/bench.toml", &self.pipeline(more))
     }
 
     /// A place in the folder.
@@ -60,15 +65,20 @@ impl Rooms {
         Ok(path)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<(), BenchError> {
-        let path = self.path(name);
-        fs::write(&path, text.replace("CORES", &CORES.to_string())).map_err(on("writing", path))
+    /// The size of a file in it; 0 if there is none.
+    pub(super) fn bytes(&self, name: &str) -> u64 {
+        fs::metadata(self.path(name)).map_or(0, |found| found.len())
     }
 
-    fn pipeline(&self) -> String {
+    fn write(&self, name: &str, text: &str) -> Result<(), BenchError> {
+        let path = self.path(name);
+        fs::write(&path, text).map_err(on("writing", path))
+    }
+
+    fn pipeline(&self, more: &str) -> String {
         let program = toml::Value::from(self.program.display().to_string());
         let stamps = toml::Value::from(self.path("stamps-ours").display().to_string());
-        format!("{PIPELINE}program = [{program}, {stamps}]\n")
+        format!("{PIPELINE}{more}{TASK}program = [{program}, {stamps}]\n")
     }
 
     /// Removes the folder; what cannot be removed is only litter in a folder for such.
@@ -106,7 +116,9 @@ class = \"live\"
 trigger = { stream = \"Bench\" }
 run_types = [\"test\"]
 processing = \"Bench-v1\"
+";
 
+const TASK: &str = "
 [[task]]
 name = \"each\"
 input = \"trigger\"

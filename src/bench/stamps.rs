@@ -60,6 +60,13 @@ impl Stamps {
         self.starts.get(name).map(|(at, _)| *at)
     }
 
+    /// Names in the order of their first starts.
+    pub(super) fn in_order(&self) -> Vec<String> {
+        let mut starts: Vec<_> = self.starts.iter().collect();
+        starts.sort_by_key(|(_, (at, _))| *at);
+        starts.into_iter().map(|(name, _)| name.clone()).collect()
+    }
+
     /// How often a program was started for a file.
     pub(super) fn count(&self, name: &str) -> u32 {
         self.starts.get(name).map_or(0, |(_, count)| *count)
@@ -86,6 +93,7 @@ mod tests {
             (2, 1, 0)
         );
         assert_eq!(stamps.files(), 2);
+        assert_eq!(stamps.in_order(), ["b", "a"]);
         assert_eq!(stamps.read, "20 a\n5 b\nnonsense\nx y\n7 a\n".len() as u64);
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Target {
     pub(super) spool: PathBuf,
     pub(super) stamps: Stamps,
     child: Child,
+    /// How long its last start took.
+    pub(super) started_in: Duration,
 }
 
 /// Which raw limit.
@@ -41,11 +43,13 @@ impl Target {
     pub(super) fn ours(rooms: &Rooms) -> Result<Self, BenchError> {
         let spool = rooms.room("spool-ours")?;
         let stamps = Stamps::of(rooms.path("stamps-ours"));
+        let (child, started_in) = serve(rooms)?;
         Ok(Self {
             name: "ours",
             spool,
             stamps,
-            child: serve(rooms)?,
+            child,
+            started_in,
         })
     }
 
@@ -58,6 +62,7 @@ impl Target {
         let spool = rooms.room(&format!("spool-{name}"))?;
         let stamps = rooms.path(&format!("stamps-{name}"));
         let work = rooms.room(&format!("work-{name}"))?;
+        let began = Instant::now();
         let mut child = Command::new(&rooms.raw)
             .args([
                 spool.as_path(),
@@ -78,6 +83,7 @@ impl Target {
             spool,
             stamps: Stamps::of(stamps),
             child,
+            started_in: began.elapsed(),
         };
         match heard {
             Ok(_) if line == "ready\n" => Ok(target),
@@ -154,7 +160,7 @@ impl Target {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
-        self.child = serve(rooms)?;
+        (self.child, self.started_in) = serve(rooms)?;
         Ok(())
     }
 }
@@ -171,8 +177,8 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Starts `tier0 serve` and waits until it has looked at its folder.
-fn serve(rooms: &Rooms) -> Result<Child, BenchError> {
+/// Starts `tier0 serve` and waits until it has looked at its folder; says how long that took.
+fn serve(rooms: &Rooms) -> Result<(Child, Duration), BenchError> {
     let program = std::env::current_exe().map_err(on("finding", "this program"))?;
     let log = rooms.path("serve.log");
     let talk = File::create(&log).map_err(on("making", &log))?;
@@ -183,6 +189,7 @@ fn serve(rooms: &Rooms) -> Result<Child, BenchError> {
             command.env_remove(name);
         }
     }
+    let began = Instant::now();
     let mut child = command
         .arg("--config")
         .arg(rooms.path("site.toml"))
@@ -193,11 +200,11 @@ fn serve(rooms: &Rooms) -> Result<Child, BenchError> {
         .stderr(talk)
         .spawn()
         .map_err(on("starting", &program))?;
-    let until = Instant::now() + PATIENCE;
+    let until = began + PATIENCE;
     loop {
         let said = fs::read_to_string(&log).unwrap_or_default();
         if said.contains("READY") {
-            return Ok(child);
+            return Ok((child, began.elapsed()));
         }
         let ended = child.try_wait().ok().flatten();
         if ended.is_some() || Instant::now() > until {

@@ -20,9 +20,22 @@ use model::run::RunState;
 use model::time::Moment;
 use model::usage::TaskUsage;
 use model::witness::{End, Instance, Says, Source};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-type ConsumedSet = BTreeSet<(TaskPath, InputId)>;
+/// Inputs by the task that has consumed them, in order.
+type ConsumedInputs<'r> = BTreeMap<&'r TaskPath, Vec<InputId>>;
+
+/// Nothing is cloned and tasks are compared with their neighbours' first, because there are as many
+/// rows as files; they come sorted by task.
+fn consumed_inputs(rows: &[Consumed]) -> ConsumedInputs<'_> {
+    let mut by_task: ConsumedInputs<'_> = BTreeMap::new();
+    for rows in rows.chunk_by(|a, b| a.task == b.task) {
+        let inputs = by_task.entry(&rows[0].task).or_default();
+        inputs.extend(rows.iter().map(|row| row.input));
+    }
+    by_task.values_mut().for_each(|inputs| inputs.sort());
+    by_task
+}
 
 impl Engine {
     /// An engine that knows what the rows say. Attempts under way are still under way: whoever
@@ -232,11 +245,11 @@ impl Engine {
 
     /// Input that came and was not consumed.
     fn restore_windows(&mut self, consumed: &[Consumed]) {
-        let consumed: ConsumedSet = consumed
-            .iter()
-            .map(|row| (row.task.clone(), row.input))
-            .collect();
-        let is_free = |path: &TaskPath, input: InputId| !consumed.contains(&(path.clone(), input));
+        let consumed = consumed_inputs(consumed);
+        let is_free = |path: &TaskPath, input: InputId| {
+            let inputs = consumed.get(path);
+            inputs.is_none_or(|inputs| inputs.binary_search(&input).is_err())
+        };
         for file in self.files.values().filter(|file| !file.arrival.empty) {
             let work = self.runs.get_mut(&file.arrival.run);
             let Some(work) = work.filter(|work| file.part <= work.run.part) else {

@@ -4,6 +4,7 @@ use crate::Engine;
 use model::ids::{JobId, LumiNumber, RunNumber, Token};
 use model::lumi::LumiState;
 use model::names::StreamName;
+use model::time::Moment;
 
 impl Engine {
     /// Jobs that an executor may hold now.
@@ -24,6 +25,12 @@ impl Engine {
     /// Ready jobs that wait for a core.
     pub fn queue_length(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Ready jobs that wait for a core, in the order in which they would get one now.
+    pub fn queue_order(&self, now: Moment) -> Vec<JobId> {
+        let mut queue = self.queue.clone();
+        std::iter::from_fn(|| queue.pop(now)).collect()
     }
 
     /// Cores in use.

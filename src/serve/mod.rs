@@ -44,6 +44,7 @@ use watch::WatchHandle;
 pub use journal::replay;
 use reload::Reloader;
 pub use reload::Reread;
+pub(crate) use settings::configuration;
 
 /// Why an instance did not start.
 #[derive(Debug, thiserror::Error)]

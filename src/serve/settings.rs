@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The configuration as the engine uses it. `myself` is the path of this binary.
-pub(super) fn configuration(checked: &Checked, myself: &Path) -> Configuration {
+pub(crate) fn configuration(checked: &Checked, myself: &Path) -> Configuration {
     let mut definitions = checked.pipelines.definitions.clone();
     definitions.for_each_mut(|definition| {
         for task in definition.tasks.iter_mut().map(Arc::make_mut) {
