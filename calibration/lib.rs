@@ -7,12 +7,15 @@
 //! same. Nothing here reads a clock or a file, starts a thread or knows who calls it.
 
 pub mod beamspot;
+pub mod chamber;
 pub mod conditions;
 pub mod fit_error;
 pub mod gate;
 pub mod matrix;
+pub mod millepede;
 pub mod peak_model;
 pub mod profile;
+pub mod random;
 pub mod scale;
 pub mod voigt;
 
