@@ -17,6 +17,8 @@ pub mod peak_model;
 pub mod profile;
 pub mod random;
 pub mod scale;
+pub mod vertex_likelihood;
+pub mod vertex_moments;
 pub mod voigt;
 
 pub use fit_error::FitError;
