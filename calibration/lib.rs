@@ -1,6 +1,7 @@
 //! When conditions are good enough, and what they are.
 //!
-//! In come sufficient statistics of a run (tracks or their normal equations, mass histograms);
+//! In come sufficient statistics of a run (tracks or their normal equations, vertices, Mille
+//! records, mass histograms);
 //! out go constants with errors, and the decision whether they open a new IOV. The fits are
 //! ordinary floating point and run inside job programs; the decisions ([`gate`],
 //! [`conditions`]) are integer arithmetic only, so that every engine on every machine decides the

@@ -8,7 +8,7 @@
 use crate::FitError;
 use serde::{Deserialize, Serialize};
 
-/// Positions further from the mean than this many standard deviations are clipped.
+/// Positions further from the mean than this many standard deviations are usually clipped.
 pub const CLIP_SIGMAS: f64 = 4.0;
 /// What was being fitted, for errors.
 const WHAT: &str = "the beam spot from vertices";
@@ -33,8 +33,8 @@ pub struct Moments {
 }
 
 impl Moments {
-    fn holds(&self, value_cm: f64) -> bool {
-        (value_cm - self.mean_cm).abs() < CLIP_SIGMAS * self.sigma_cm
+    fn holds(&self, value_cm: f64, clip_sigmas: f64) -> bool {
+        (value_cm - self.mean_cm).abs() < clip_sigmas * self.sigma_cm
     }
 }
 
@@ -66,8 +66,9 @@ pub struct LuminousRegion {
     pub n_vertices: u64,
 }
 
-/// Mean and width of `values_cm`, clipped at [`CLIP_SIGMAS`] until nothing more falls out.
-pub fn clipped(values_cm: &[f64]) -> Result<Moments, FitError> {
+/// Mean and width of `values_cm`, clipped at so many standard deviations until nothing more falls
+/// out.
+pub fn clipped(values_cm: &[f64], clip_sigmas: f64) -> Result<Moments, FitError> {
     let offered = values_cm.len() as u64;
     let mut kept: Vec<f64> = values_cm
         .iter()
@@ -100,7 +101,7 @@ pub fn clipped(values_cm: &[f64]) -> Result<Moments, FitError> {
                 used: n,
             });
         }
-        kept.retain(|value| moments.holds(*value));
+        kept.retain(|value| moments.holds(*value, clip_sigmas));
         // Each round takes away at least one, so this ends.
         if kept.len() as u64 == n {
             return Ok(moments);
@@ -108,15 +109,17 @@ pub fn clipped(values_cm: &[f64]) -> Result<Moments, FitError> {
     }
 }
 
-/// The luminous region of vertices at (x, y, z), cm.
-pub fn fit(vertices_cm: &[[f64; 3]]) -> Result<LuminousRegion, FitError> {
+/// The luminous region of vertices at (x, y, z), cm, clipped at so many standard deviations.
+pub fn fit(vertices_cm: &[[f64; 3]], clip_sigmas: f64) -> Result<LuminousRegion, FitError> {
     let coordinate = |axis: usize| {
         let values: Vec<f64> = vertices_cm.iter().map(|vertex| vertex[axis]).collect();
-        clipped(&values)
+        clipped(&values, clip_sigmas)
     };
     let (x, y, z) = (coordinate(0)?, coordinate(1)?, coordinate(2)?);
-    let inside =
-        |vertex: &&[f64; 3]| x.holds(vertex[0]) && y.holds(vertex[1]) && z.holds(vertex[2]);
+    let inside = |vertex: &&[f64; 3]| {
+        let holds = |moments: &Moments, axis: usize| moments.holds(vertex[axis], clip_sigmas);
+        holds(&x, 0) && holds(&y, 1) && holds(&z, 2)
+    };
     let joint: Vec<&[f64; 3]> = vertices_cm.iter().filter(inside).collect();
     let line = |axis: usize| {
         let points: Vec<(f64, f64)> = joint
@@ -189,7 +192,7 @@ mod tests {
     fn over_many_samples_the_truth_is_within_the_errors() {
         let mut pulls = Vec::new();
         for seed in 0..100 {
-            let found = fit(&vertices(seed, 600)).unwrap();
+            let found = fit(&vertices(seed, 600), CLIP_SIGMAS).unwrap();
             assert!(
                 found.x.n > 570 && found.x.n < 600,
                 "far vertices are clipped: {found:?}"
@@ -211,10 +214,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_fitted_is_refused() {
-        assert!(matches!(fit(&[]), Err(FitError::TooFew { used: 0, .. })));
+        assert!(matches!(
+            fit(&[], CLIP_SIGMAS),
+            Err(FitError::TooFew { used: 0, .. })
+        ));
         let bad = [[f64::NAN, 0.0, 0.0], [0.1, 0.0, 1.0], [0.2, 0.0, 2.0]];
         assert!(matches!(
-            fit(&bad),
+            fit(&bad, CLIP_SIGMAS),
             Err(FitError::TooFew {
                 used: 2,
                 offered: 3,
@@ -223,7 +229,7 @@ mod tests {
         ));
         let same = [[0.1, 0.1, 0.1]; 9];
         assert!(matches!(
-            fit(&same),
+            fit(&same, CLIP_SIGMAS),
             Err(FitError::Degenerate { used: 9, .. })
         ));
     }

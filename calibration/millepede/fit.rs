@@ -31,8 +31,30 @@ pub struct Input<'a> {
     pub weight: f64,
 }
 
-/// Fits all parameters of `inputs` as `steering` says, in the calling thread.
+/// Fits all parameters of `inputs`, or of their first records if a most is set, as `steering` says,
+/// in the calling thread.
 pub fn fit(steering: &Steering, inputs: &[Input<'_>]) -> Result<Fit, MillepedeError> {
+    let Some(most) = steering.records_max else {
+        return fit_all(steering, inputs);
+    };
+    let (mut kept, mut left): (Vec<(Records, f64)>, usize) = (Vec::new(), most);
+    for input in inputs {
+        let mut records = input.records.clone();
+        records.truncate(left);
+        left -= records.len();
+        kept.push((records, input.weight));
+    }
+    let inputs: Vec<Input> = kept
+        .iter()
+        .map(|(records, weight)| Input {
+            records,
+            weight: *weight,
+        })
+        .collect();
+    fit_all(steering, &inputs)
+}
+
+fn fit_all(steering: &Steering, inputs: &[Input<'_>]) -> Result<Fit, MillepedeError> {
     let mut entries = Entries::default();
     for input in inputs {
         entries.add(input.records);

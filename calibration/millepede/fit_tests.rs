@@ -542,6 +542,26 @@ fn presigmas_fix_hold_and_regularise() {
 }
 
 #[test]
+fn the_first_records_are_those_of_a_shorter_file() {
+    let (whole, half) = (small(30), small(20));
+    let (mut steering, _) = small_steering();
+    let expect = fit_one(&steering, &half).unwrap();
+    steering.records_max = Some(20);
+    assert_eq!(fit_one(&steering, &whole).unwrap(), expect);
+    let inputs = [
+        Input {
+            records: &half,
+            weight: 1.0,
+        },
+        Input {
+            records: &whole,
+            weight: 1.0,
+        },
+    ];
+    assert_eq!(fit(&steering, &inputs).unwrap(), expect);
+}
+
+#[test]
 fn parameters_with_few_entries_stay_fixed() {
     let records = small(30);
     let (mut steering, _) = small_steering();

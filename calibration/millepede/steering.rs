@@ -143,7 +143,7 @@ pub struct Steering {
     pub error_scales: (f64, f64),
     /// Constraints in which nothing can move are left out.
     pub skip_empty_constraints: bool,
-    /// Records to be used of all files together.
+    /// The most records to be used of all files together; [`super::fit()`] keeps it.
     pub records_max: Option<usize>,
     /// Stop after the first step, converged or not (keyword `subito`).
     pub subito: bool,

@@ -242,11 +242,20 @@ fn subtract_local_part(matrix: &mut [f64], weight: f64, work: &mut Work) {
     for (place, number) in work.used.iter().enumerate() {
         let product = &mut work.product[..=place];
         product.fill(0.0);
-        for row in work.mixed.chunks_exact(width) {
-            let factor = weight * row[place];
-            if factor != 0.0 {
-                for (element, other) in product.iter_mut().zip(row) {
-                    *element += factor * other;
+        // Two rows at a time: most tracks have an even number of parameters, and each sweep costs.
+        for rows in work.mixed.chunks(2 * width) {
+            let (one, other) = rows.split_at(width);
+            let factor = weight * one[place];
+            if other.is_empty() {
+                for (element, one) in product.iter_mut().zip(one) {
+                    *element += factor * one;
+                }
+                continue;
+            }
+            let other_factor = weight * other[place];
+            if factor != 0.0 || other_factor != 0.0 {
+                for ((element, one), other) in product.iter_mut().zip(one).zip(other) {
+                    *element += factor * one + other_factor * other;
                 }
             }
         }

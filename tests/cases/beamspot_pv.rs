@@ -3,7 +3,7 @@
 use crate::judging::{
     Comparison, Data, Item, count, leading_number, members, needs_data, number, raised, text,
 };
-use calibration::vertex_moments::{LuminousRegion, Moments, Slope, fit};
+use calibration::vertex_moments::{CLIP_SIGMAS, LuminousRegion, Moments, Slope, fit};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use serde_json::Value;
@@ -22,7 +22,15 @@ pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
             .map(|(id, _)| needs_data(*id, file))
             .collect();
     };
-    let vertices = read(&path);
+    let is_root = path
+        .extension()
+        .is_some_and(|extension| extension == "root");
+    let vertices = if is_root {
+        read_root(&path)
+    } else {
+        read_parquet(&path)
+    };
+    let clip = clip_sigmas(&case["method"]);
     // "1e-6 relative", or a number.
     let tolerance = leading_number(&case["tolerance"]);
     let item = |(id, expect): (&str, &Value)| {
@@ -31,12 +39,22 @@ pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
             .filter(|vertex| belongs(id, vertex))
             .map(|vertex| vertex.2)
             .collect();
-        match fit(&chosen) {
+        match fit(&chosen, clip) {
             Ok(region) => compare(id, &region, expect, tolerance),
             Err(error) => raised(id, error),
         }
     };
     expected.into_iter().map(item).collect()
+}
+
+/// The number before `*sd` in the words of the method.
+fn clip_sigmas(method: &Value) -> f64 {
+    let before = method.as_str().and_then(|words| words.split_once("*sd"));
+    let digits =
+        before.and_then(|(words, _)| words.rsplit(|c: char| !"0123456789.".contains(c)).next());
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(CLIP_SIGMAS)
 }
 
 /// Whether a vertex is of `run:lumi`; `all` stands for any.
@@ -75,7 +93,7 @@ fn moments(comparison: &mut Comparison, axis: &str, got: &Moments, expect: &Valu
 }
 
 /// The vertices of a Parquet file with the columns of NanoAOD.
-fn read(path: &Path) -> Vec<Vertex> {
+fn read_parquet(path: &Path) -> Vec<Vertex> {
     let file = File::open(path).expect("the data file can be opened");
     let reader = SerializedFileReader::new(file).expect("the data file is Parquet");
     let rows = reader.get_row_iter(None).expect("the data file has rows");
@@ -104,4 +122,36 @@ fn column(row: &Row, name: &str) -> f64 {
         Some(Field::ULong(value)) => *value as f64,
         other => panic!("column {name} should hold a number and is {other:?}"),
     }
+}
+
+/// The vertices of a NanoAOD file.
+fn read_root(path: &Path) -> Vec<Vertex> {
+    let mut file = oxyroot::RootFile::open(path).expect("the data file is a ROOT file");
+    let tree = file
+        .get_tree("Events")
+        .expect("NanoAOD has a tree of events");
+    let branch = |name: &str| {
+        tree.branch(name)
+            .unwrap_or_else(|| panic!("no branch {name}"))
+    };
+    let whole = |name: &str| -> Vec<u32> {
+        branch(name)
+            .as_iter::<u32>()
+            .expect("a branch of whole numbers")
+            .collect()
+    };
+    let axis = |name: &str| -> Vec<f32> {
+        branch(name)
+            .as_iter::<f32>()
+            .expect("a branch of numbers")
+            .collect()
+    };
+    let (run, lumi) = (whole("run"), whole("luminosityBlock"));
+    let (x, y, z) = (axis("PV_x"), axis("PV_y"), axis("PV_z"));
+    (0..run.len())
+        .map(|row| {
+            let position = [x[row], y[row], z[row]].map(f64::from);
+            (u64::from(run[row]), u64::from(lumi[row]), position)
+        })
+        .collect()
 }
