@@ -2,9 +2,9 @@
 //!
 //! In come a problem and the sums of each pass; out comes the next pass, or the parameters with
 //! their errors. The records themselves are read by the caller, so that programs may spread a pass
-//! over as many threads or jobs as they have: [`Iteration`] asks for a [`Pass`], the parts' [`Sums`]
-//! are merged, [`Iteration::take`] says what is next. [`fit`] is all of that in one call. A fit that
-//! does not settle is an error, never a result.
+//! over as many threads or jobs as they have: [`Iteration`] asks for a [`Pass`], the [`Sums`] of
+//! the parts are merged, and [`Iteration::take`] says what is next. [`fit`] is all of that in one
+//! call. A fit that does not settle is an error, never a result.
 
 use super::cut::Cut;
 use super::problem::{Bound, Entries, Problem};
@@ -128,13 +128,13 @@ impl<'p> Iteration<'p> {
 
     /// Takes the sums over all records of the pass that was asked for last.
     pub fn take(&mut self, mut sums: Sums) -> Result<Next, MillepedeError> {
-        self.check_rejects(&sums)?;
+        check_rejects(&sums)?;
         self.add_priors(&mut sums);
         if self.iterations == 0 {
             self.first_chi_square = sums.chi_square;
         }
         if self.problem.steering.subito && self.iterations > 0 {
-            return self.done(&sums, 0.0);
+            return Ok(self.done(&sums, 0.0));
         }
         if let Some(matrix) = sums.matrix.take() {
             let matrix = unpacked(&matrix, self.problem.free.len());
@@ -163,7 +163,7 @@ impl<'p> Iteration<'p> {
         let settled = expected.abs() <= steering.delta.max(SMALLEST_CHANGE)
             && rests.amax() <= self.tolerance();
         if settled && self.iterations > 0 && self.pass.cut.is_last(steering) {
-            return self.done(&sums, expected);
+            return Ok(self.done(&sums, expected));
         }
         self.next(&sums, expected)
     }
@@ -201,27 +201,6 @@ impl<'p> Iteration<'p> {
         self.pass.cut = cut;
         self.pass.local_passes = steering.downweighting.max(1);
         Ok(self.ask(with_matrix))
-    }
-
-    fn check_rejects(&self, sums: &Sums) -> Result<(), MillepedeError> {
-        let rejects = sums.rejects;
-        if 3 * rejects.total() <= sums.records {
-            return Ok(());
-        }
-        let Rejects {
-            rank,
-            no_freedom,
-            huge,
-            large,
-        } = rejects;
-        Err(MillepedeError::TooManyRejects {
-            rejected: rejects.total(),
-            records: sums.records,
-            detail: format!(
-                "{rank} without full rank, {no_freedom} without degrees of freedom, {huge} beyond \
-                 the huge cut, {large} beyond the cut"
-            ),
-        })
     }
 
     /// Adds what presigmas and the steering's own measurements say.
@@ -301,7 +280,7 @@ impl<'p> Iteration<'p> {
     }
 
     /// The result after a last step that was expected to lower the objective by `expected`.
-    fn done(&mut self, sums: &Sums, expected: f64) -> Result<Next, MillepedeError> {
+    fn done(&self, sums: &Sums, expected: f64) -> Next {
         let problem = self.problem;
         let variances = self
             .solver
@@ -334,7 +313,7 @@ impl<'p> Iteration<'p> {
                 },
             );
         }
-        Ok(Next::Done(Box::new(Fit {
+        Next::Done(Box::new(Fit {
             parameters,
             method: problem.steering.method,
             downweighted: problem.steering.downweighting > 0,
@@ -348,6 +327,28 @@ impl<'p> Iteration<'p> {
             chi_square_start: self.first_chi_square,
             chi_square: sums.chi_square - expected,
             ndf: sums.ndf as i64 - free as i64,
-        })))
+        }))
     }
+}
+
+/// More rejects than a third are no sample any more (pede).
+fn check_rejects(sums: &Sums) -> Result<(), MillepedeError> {
+    let rejects = sums.rejects;
+    if 3 * rejects.total() <= sums.records {
+        return Ok(());
+    }
+    let Rejects {
+        rank,
+        no_freedom,
+        huge,
+        large,
+    } = rejects;
+    Err(MillepedeError::TooManyRejects {
+        rejected: rejects.total(),
+        records: sums.records,
+        detail: format!(
+            "{rank} without full rank, {no_freedom} without degrees of freedom, {huge} beyond \
+             the huge cut, {large} beyond the cut"
+        ),
+    })
 }

@@ -196,7 +196,7 @@ mod tests {
         let (matrix, right) = (fit.clone(), fit.right.clone());
         assert!(fit.decompose());
         fit.solve();
-        for row in 0..fit.len() {
+        for (row, right) in right.iter().enumerate() {
             let element = |column: usize| {
                 let (low, high) = (row.min(column), row.max(column));
                 if low < matrix.first[high] {
@@ -206,11 +206,7 @@ mod tests {
                 }
             };
             let product: f64 = (0..fit.len()).map(|k| element(k) * fit.right[k]).sum();
-            assert!(
-                (product - right[row]).abs() < 1e-10,
-                "{row}: {product} {}",
-                right[row]
-            );
+            assert!((product - right).abs() < 1e-10, "{row}: {product} {right}");
         }
     }
 

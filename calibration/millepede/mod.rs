@@ -52,3 +52,6 @@ pub use sums::{Pass, Rejects, Sums};
 #[cfg(test)]
 #[path = "fit_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod refusal_tests;

@@ -155,7 +155,8 @@ fn files_that_are_something_else_are_refused() {
 
 #[test]
 fn words_that_make_no_measurement_are_refused() {
-    let table: [(&[(f64, i32)], usize, &str); 8] = [
+    type Row = (&'static [(f64, i32)], usize, &'static str);
+    let table: [Row; 8] = [
         (&[(1.0, 3)], 1, "should be a measured value"),
         (&[(1.0, 0), (1.0, 1)], 1, "without its error"),
         (
