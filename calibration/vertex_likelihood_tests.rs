@@ -85,27 +85,31 @@ fn over_200_samples_pulls_have_mean_zero_and_width_one() {
 
 #[test]
 fn derivatives_are_those_of_the_function() {
-    let vertices: Vec<Scaled> = sample(3, 50)
-        .iter()
-        .map(|vertex| Scaled::new(vertex, 1.1).unwrap())
-        .collect();
-    let mut at = TRUTH;
-    at[0] += 0.0003;
-    at[4] *= 1.1;
-    let found = evaluate(&vertices, &at).unwrap();
-    for k in 0..PARAMETERS {
-        let width = 1e-4 * (2.0 / found.information[k][k]).sqrt();
-        let function = |by: f64| {
-            let mut moved = at;
-            moved[k] += by;
-            evaluate(&vertices, &moved).unwrap().function
-        };
-        let slope = (function(width) - function(-width)) / (2.0 * width);
-        let scale = found.information[k][k].sqrt();
-        assert!(
-            (slope - found.gradient[k]).abs() < 1e-4 * scale,
-            "{k}: {slope}"
-        );
+    let mut near = TRUTH;
+    near[0] += 0.0003;
+    near[4] *= 1.1;
+    // A beam as wide as it is long, where every term counts.
+    let wide = [0.1, -0.2, 0.3, 1.2, 0.9, 2.0, 0.3, -0.2, 0.4];
+    for (at, scale) in [(near, 1.1), (wide, 500.0)] {
+        let vertices: Vec<Scaled> = sample(3, 50)
+            .iter()
+            .map(|vertex| Scaled::new(vertex, scale).unwrap())
+            .collect();
+        let found = evaluate(&vertices, &at).unwrap();
+        for k in 0..PARAMETERS {
+            let width = 1e-4 * (2.0 / found.information[k][k]).sqrt();
+            let function = |by: f64| {
+                let mut moved = at;
+                moved[k] += by;
+                evaluate(&vertices, &moved).unwrap().function
+            };
+            let slope = (function(width) - function(-width)) / (2.0 * width);
+            let size = found.information[k][k].sqrt();
+            assert!(
+                (slope - found.gradient[k]).abs() < 1e-4 * size,
+                "{k}: {slope}"
+            );
+        }
     }
 }
 

@@ -277,6 +277,10 @@ fn it_is_the_fit_of_all_parameters_at_once() {
             fit.chi_square
         );
         assert_eq!(fit.ndf, 25 * (7 - 3) - 6 + 2);
+        assert_eq!(
+            fit.iterations, 2,
+            "one step, and one that finds nothing left"
+        );
         let sum: f64 = fit
             .parameters
             .values()
@@ -443,6 +447,19 @@ fn outliers_are_cut_and_weighted_down() {
     let mut steering = chamber::steering();
     steering.downweighting = 4;
     let weighted = fit_one(&steering, &records).unwrap();
+    let huber = fit_one(
+        &Steering {
+            downweighting: 3,
+            ..steering.clone()
+        },
+        &records,
+    )
+    .unwrap();
+    assert!(
+        pulls(&huber, &truth) < 0.6 * pulls(&plain, &truth),
+        "{}",
+        pulls(&huber, &truth)
+    );
     steering.downweight_fraction_max = 0.3;
     let share_cut = fit_one(&steering, &records).unwrap();
     assert!(

@@ -1,5 +1,5 @@
-//! Tests of what a Millepede fit refuses: each error is raised by the input it is for, and says what
-//! to do next.
+//! Tests of what a Millepede fit refuses: each error is raised by the input it is for, and says
+//! what to do next.
 
 use super::tests::{fit_one, small, small_steering};
 use super::*;
