@@ -54,4 +54,17 @@ pub enum FitError {
         /// Steps of the last attempt.
         steps: u32,
     },
+    /// The likelihood has no minimum within its parameters' range.
+    #[error(
+        "fitting {what}: {used} entries gave no minimum in {steps} steps; check their errors, which \
+         may hide a width, or accumulate more data"
+    )]
+    NotSettled {
+        /// What was being fitted.
+        what: &'static str,
+        /// Steps of the last attempt.
+        steps: u32,
+        /// Entries used.
+        used: u64,
+    },
 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use crate::event::{Layout, RowError};
 use crate::format::{Container, Header, Label, RawEvent, checksum};
-use crate::random::uniform_of;
 use crate::sidecar;
 use crate::source::{self, DataSet, SourceError};
+use calibration::random::uniform_of;
 
 /// What to play, where and how.
 #[derive(Clone, Debug)]

@@ -22,7 +22,6 @@ mod outputs;
 pub mod product;
 mod prompt;
 mod quality;
-mod random;
 mod root_file;
 mod sidecar;
 pub mod source;

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{MUON_MASS_GEV, Muon, mass_gev};
-use crate::random::Random;
 use crate::source::SIMULATED_RUN_MIN;
+use calibration::random::Random;
 
 /// Mass and width of the Z boson in GeV (PDG 2024).
 const Z_MASS_GEV: f64 = 91.1880;

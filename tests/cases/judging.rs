@@ -87,13 +87,29 @@ pub(crate) fn raised(id: impl Into<String>, error: impl std::fmt::Display) -> It
     }
 }
 
-/// The folder of the data files, if there is one.
-pub(crate) struct Data(pub(crate) Option<PathBuf>);
+/// Where the files are that a case names.
+pub(crate) struct Data {
+    /// The folder of the data files, if there is one.
+    pub(crate) folder: Option<PathBuf>,
+    /// The folder of the case at hand, for what is kept with it.
+    pub(crate) of_case: PathBuf,
+}
 
 impl Data {
+    /// The path of a data file, or nothing when it is not here.
+    pub(crate) fn path(&self, file: &str) -> Option<PathBuf> {
+        let path = self.folder.as_ref()?.join(file);
+        path.is_file().then_some(path)
+    }
+
     /// The bytes of a file, or nothing when it is not here.
     pub(crate) fn bytes(&self, file: &str) -> Option<Vec<u8>> {
-        std::fs::read(self.0.as_ref()?.join(file)).ok()
+        std::fs::read(self.path(file)?).ok()
+    }
+
+    /// The bytes of a file that is kept with the case, or nothing when it is not there.
+    pub(crate) fn beside(&self, file: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.of_case.join(file)).ok()
     }
 
     /// The text of a file, or nothing when it is not here.
@@ -146,6 +162,20 @@ pub(crate) fn number(value: &Value) -> f64 {
     value
         .as_f64()
         .unwrap_or_else(|| panic!("the case should hold a number, not {value}"))
+}
+
+/// A number of a case, or the number that a text of it begins with ("1e-6 relative").
+pub(crate) fn leading_number(value: &Value) -> f64 {
+    let word = value
+        .as_str()
+        .and_then(|text| text.split_whitespace().next());
+    word.map_or_else(
+        || number(value),
+        |word| {
+            word.parse()
+                .unwrap_or_else(|_| panic!("the case should begin {value} with a number"))
+        },
+    )
 }
 
 /// A count of a case.

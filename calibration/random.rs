@@ -7,7 +7,7 @@
 //! machine.
 
 /// One step of SplitMix64: a good 64-bit mix of `state` after its increment.
-pub(crate) fn split_mix(state: &mut u64) -> u64 {
+pub fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,7 +17,7 @@ pub(crate) fn split_mix(state: &mut u64) -> u64 {
 
 /// A uniform number in [0, 1) that depends only on the words given: the same event is kept or
 /// dropped whatever else is in the data set.
-pub(crate) fn uniform_of(words: &[u64]) -> f64 {
+pub fn uniform_of(words: &[u64]) -> f64 {
     let mut mixed = 0;
     for word in words {
         let mut state = mixed ^ *word;
@@ -33,13 +33,13 @@ fn unit(bits: u64) -> f64 {
 
 /// The generator.
 #[derive(Clone, Debug)]
-pub(crate) struct Random {
+pub struct Random {
     state: [u64; 4],
 }
 
 impl Random {
     /// A generator for this seed. Any seed is fine, zero too.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let mut filler = seed;
         Self {
             state: std::array::from_fn(|_| split_mix(&mut filler)),
@@ -47,7 +47,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub(crate) fn bits(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         let s = &mut self.state;
         let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
         let t = s[1] << 17;
@@ -61,34 +61,34 @@ impl Random {
     }
 
     /// Uniform in [0, 1).
-    pub(crate) fn uniform(&mut self) -> f64 {
+    pub fn uniform(&mut self) -> f64 {
         unit(self.bits())
     }
 
     /// Uniform in [low, high).
-    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.uniform()
     }
 
     /// An integer in 0..n for n well below 2^53 (the bias is below n / 2^53).
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         (self.uniform() * n as f64) as u64
     }
 
     /// True with this probability.
-    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+    pub fn chance(&mut self, probability: f64) -> bool {
         self.uniform() < probability
     }
 
     /// Normal deviate of mean 0 and width 1 (Box and Muller, Ann. Math. Stat. 29, 1958; the second
     /// deviate is not kept, so that each call uses exactly two numbers).
-    pub(crate) fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
     /// Exponential deviate of mean 1.
-    pub(crate) fn exponential(&mut self) -> f64 {
+    pub fn exponential(&mut self) -> f64 {
         -(1.0 - self.uniform()).ln()
     }
 }
