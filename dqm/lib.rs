@@ -15,5 +15,6 @@ pub mod histogram2d;
 pub mod lumis;
 pub mod profile;
 pub mod quality;
+pub mod root;
 pub mod uhi;
 pub mod verdict;
