@@ -52,10 +52,12 @@ fn piece(seed: u32, entries: u32, centre: f64) -> Elements {
     let mut mass = Histogram::new("mass", "Dimuon mass", "GeV", of_mass).expect(POSSIBLE);
     let mut weighted =
         Histogram::new("weighted", "With weights", "", axis(40, -4.0, 4.0)).expect(POSSIBLE);
+    let mut counted =
+        Histogram::new("counted", "Without weights", "", axis(40, -4.0, 4.0)).expect(POSSIBLE);
     let empty = Histogram::new("empty", "", "", axis(10, 0.0, 1.0)).expect(POSSIBLE);
     let axes = [axis(24, -3.0, 3.0), axis(12, -3.0, 3.0)];
     let mut map = Histogram2d::new("map", "A map", ["cm", "rad"], axes).expect(POSSIBLE);
-    let mut heavy = Histogram2d::new("heavy", "A map", ["cm", ""], axes).expect(POSSIBLE);
+    let mut heavy = Histogram2d::new("heavy", "A map", ["cm", "rad"], axes).expect(POSSIBLE);
     let mut profile = booked_profile("profile", ErrorOption::Mean, None);
     let mut spread = booked_profile("spread", ErrorOption::Spread, Some([-2.0, 20.0]));
     for _ in 0..entries {
@@ -63,6 +65,7 @@ fn piece(seed: u32, entries: u32, centre: f64) -> Elements {
         let weight = 0.5 + numbers.next() / 3.0;
         mass.fill(91.2 + 4.0 * x).expect(POSSIBLE);
         weighted.fill_weighted(x, weight).expect(POSSIBLE);
+        counted.fill(y).expect(POSSIBLE);
         map.fill(x, y).expect(POSSIBLE);
         heavy.fill_weighted(x, y, weight).expect(POSSIBLE);
         profile.fill(x, 10.0 + x * x + y).expect(POSSIBLE);
@@ -73,6 +76,10 @@ fn piece(seed: u32, entries: u32, centre: f64) -> Elements {
         (
             "Muons/Tracks/weighted".to_owned(),
             Element::Histogram(weighted),
+        ),
+        (
+            "Muons/Tracks/counted".to_owned(),
+            Element::Histogram(counted),
         ),
         ("Muons/Tracks/empty".to_owned(), Element::Histogram(empty)),
         ("Muons/Tracks/map".to_owned(), Element::Histogram2d(map)),
@@ -87,6 +94,35 @@ fn piece(seed: u32, entries: u32, centre: f64) -> Elements {
     ])
 }
 
+fn chi2_shown(chi2: &quality::Chi2) -> Value {
+    json!({
+        "chi2": chi2.chi2,
+        "ndof": chi2.ndof,
+        "p": chi2.probability(),
+        "igood": u8::from(chi2.sparse) + 2 * u8::from(chi2.reference_sparse),
+    })
+}
+
+/// Histograms of counts against histograms of weights.
+fn mixed(a: &Elements) -> Value {
+    const POSSIBLE: &str = "both are booked alike and hold entries";
+    let mut found = serde_json::Map::new();
+    for paths in [
+        ["Muons/Tracks/counted", "Muons/Tracks/weighted"],
+        ["Muons/Tracks/map", "Muons/Tracks/heavy"],
+    ] {
+        let chi2 = match paths.map(|path| &a[path]) {
+            [Element::Histogram(a), Element::Histogram(b)] => quality::chi2_test(a, b),
+            [Element::Histogram2d(a), Element::Histogram2d(b)] => quality::chi2_test_2d(a, b),
+            _ => continue,
+        };
+        let mut values = chi2_shown(&chi2.expect(POSSIBLE));
+        values["paths"] = json!(paths);
+        found.insert(paths[0].to_owned(), values);
+    }
+    Value::Object(found)
+}
+
 /// Chi-square and Kolmogorov of the histograms, by path.
 fn compared(a: &Elements, b: &Elements) -> Value {
     let mut found = serde_json::Map::new();
@@ -96,18 +132,13 @@ fn compared(a: &Elements, b: &Elements) -> Value {
                 let chi2 = quality::chi2_test(a, b).expect("both hold entries");
                 let distance =
                     quality::comp2ref_kolmogorov(a, b, false).expect("both hold entries");
-                json!({
-                    "chi2": chi2.chi2, "ndof": chi2.ndof, "p": chi2.probability(),
-                    "igood": u8::from(chi2.sparse) + 2 * u8::from(chi2.reference_sparse),
-                    "ks": distance.probability, "ks_distance": distance.distance,
-                })
+                let mut values = chi2_shown(&chi2);
+                values["ks"] = json!(distance.probability);
+                values["ks_distance"] = json!(distance.distance);
+                values
             }
             (Element::Histogram2d(a), Element::Histogram2d(b)) => {
-                let chi2 = quality::chi2_test_2d(a, b).expect("both hold entries");
-                json!({
-                    "chi2": chi2.chi2, "ndof": chi2.ndof, "p": chi2.probability(),
-                    "igood": u8::from(chi2.sparse) + 2 * u8::from(chi2.reference_sparse),
-                })
+                chi2_shown(&quality::chi2_test_2d(a, b).expect("both hold entries"))
             }
             _ => continue,
         };
@@ -156,6 +187,6 @@ fn main() {
         let objects = Value::Object(objects).to_string();
         write(folder, &format!("{name}.objects.json"), objects.as_bytes());
     }
-    let tests = json!({"run": RUN, "a_with_b": compared(&a, &b)});
+    let tests = json!({"run": RUN, "a_with_b": compared(&a, &b), "mixed": mixed(&a)});
     write(folder, "tests.json", tests.to_string().as_bytes());
 }

@@ -83,6 +83,7 @@ fn agreement(
         sparse: false,
         reference_sparse: false,
     };
+    let (mut our_count, mut their_count) = (ours.sum, theirs.sum);
     for (a, b) in ours.cells.iter().zip(&theirs.cells) {
         if a.0 == 0.0 && b.0 == 0.0 {
             continue;
@@ -92,12 +93,14 @@ fn agreement(
             (false, false) => unweighted(&mut found, (a.0, ours.sum), (b.0, theirs.sum)),
             (true, true) => weighted(&mut found, (*a, ours.sum), (*b, theirs.sum)),
             (false, true) => {
-                let [sparse, theirs_sparse] = mixed(&mut found.chi2, (a.0, ours.sum), *b, theirs);
+                let [sparse, theirs_sparse] =
+                    mixed(&mut found.chi2, (a.0, &mut our_count), *b, theirs);
                 found.sparse |= sparse;
                 found.reference_sparse |= theirs_sparse;
             }
             (true, false) => {
-                let [theirs_sparse, sparse] = mixed(&mut found.chi2, (b.0, theirs.sum), *a, ours);
+                let [theirs_sparse, sparse] =
+                    mixed(&mut found.chi2, (b.0, &mut their_count), *a, ours);
                 found.sparse |= sparse;
                 found.reference_sparse |= theirs_sparse;
             }
@@ -127,10 +130,11 @@ fn weighted(found: &mut Chi2, ((a, var_a), all_a): Weighted, ((b, var_b), all_b)
     found.reference_sparse |= var_b > 0.0 && b * b / var_b < Sample::EFFECTIVE;
 }
 
-/// A count and a sum of weights: both against the most likely common share of the cell.
+/// A count and a sum of weights: both against the most likely common share of the cell. `all_n` is
+/// the sum of counts, to which ROOT adds for good what it adds to a cell that has no share.
 fn mixed(
     chi2: &mut f64,
-    (n, mut all_n): (f64, f64),
+    (n, all_n): (f64, &mut f64),
     (w, variance): (f64, f64),
     weights: &Sample<'_>,
 ) -> [bool; 2] {
@@ -153,15 +157,15 @@ fn mixed(
             (first * first + 4.0 * all_w * all_w * count * variance).sqrt(),
         )
     };
-    let (mut first, mut second) = root(count, all_n);
+    let (mut first, mut second) = root(count, *all_n);
     // Without a share there is no expectation; one more count gives it one.
     while first + second == 0.0 {
         count += 1.0;
-        all_n += 1.0;
-        (first, second) = root(count, all_n);
+        *all_n += 1.0;
+        (first, second) = root(count, *all_n);
     }
     let share = (first + second) / (2.0 * all_w * all_w);
-    let (expected_n, expected_w) = (share * all_n, share * all_w);
+    let (expected_n, expected_w) = (share * *all_n, share * all_w);
     *chi2 += (count - expected_n).powi(2) / expected_n;
     if variance > 0.0 {
         *chi2 += (w - expected_w).powi(2) / variance;
