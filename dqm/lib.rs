@@ -16,5 +16,6 @@ pub mod lumis;
 pub mod profile;
 pub mod quality;
 pub mod root;
+pub mod summary;
 pub mod uhi;
 pub mod verdict;

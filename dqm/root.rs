@@ -35,3 +35,7 @@ pub enum RootError {
         bytes: usize,
     },
 }
+
+#[cfg(test)]
+#[path = "root/root_tests.rs"]
+mod tests;

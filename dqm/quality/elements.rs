@@ -149,3 +149,7 @@ pub(super) fn all_equal(ours: &[f64], theirs: &[f64]) -> Measured {
         bad_bins,
     }
 }
+
+#[cfg(test)]
+#[path = "elements_tests.rs"]
+mod tests;
