@@ -140,7 +140,7 @@ impl Bins {
 
     /// Whether both together still count exactly.
     pub(crate) fn fits(&self, other: &Self) -> Result<(), String> {
-        let entries = self.entries.saturating_add(other.entries);
+        let entries = self.entries + other.entries;
         if entries > MAX_ENTRIES {
             return Err(format!(
                 "{entries} entries, at most {MAX_ENTRIES} are counted"

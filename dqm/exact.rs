@@ -12,7 +12,7 @@
 pub const MAX_MAGNITUDE: f64 = 1e60;
 
 /// More entries than this would not fit the sums of squares, which have 128 bits.
-pub const MAX_ENTRIES: u64 = 1 << 42;
+pub const MAX_ENTRIES: u64 = 1 << 41;
 
 /// The exact sum of finite numbers, as numbers that do not overlap.
 #[derive(Clone, Debug, Default)]
@@ -158,8 +158,9 @@ pub(crate) struct Coordinates {
 }
 
 impl Coordinates {
-    /// Half of what 128 bits hold; the other half is for [`MAX_ENTRIES`] that are counted.
-    const FULL: u128 = 1 << 126;
+    /// Bits of steps that are read or merged. Entries that are counted need as many at most, so
+    /// that the sum of two is no more than 127 bits.
+    const BITS: u32 = 125;
 
     /// The sum in the unit of the axis.
     pub(crate) fn total(&self, steps: Steps) -> ExactSum {
@@ -178,7 +179,7 @@ impl Coordinates {
         let mut sum = Self::default();
         for part in parts {
             let in_steps = part * steps.steps_a_unit;
-            if in_steps.fract() == 0.0 && in_steps.abs() < 2.0_f64.powi(125) {
+            if in_steps.fract() == 0.0 && in_steps.abs() < 2.0_f64.powi(Self::BITS as i32 - 2) {
                 sum.steps += in_steps as i128;
             } else {
                 sum.rest.add(*part);
@@ -188,8 +189,8 @@ impl Coordinates {
     }
 
     fn merge(&mut self, other: &Self, steps: Steps) {
-        let sum = self.steps.saturating_add(other.steps);
-        if sum.unsigned_abs() < Self::FULL {
+        let sum = self.steps + other.steps;
+        if matches!(sum >> Self::BITS, 0 | -1) {
             self.steps = sum;
         } else {
             // Only sums of a file are that large; entries that are counted have room.
@@ -203,40 +204,48 @@ impl Coordinates {
             self.rest.merge(&other.rest);
         }
     }
-
-    fn same(&self, other: &Self, steps: Steps) -> bool {
-        (self.steps == other.steps && self.rest == other.rest)
-            || self.total(steps) == other.total(steps)
-    }
 }
 
-/// The sums of a histogram over its entries between the edges, each with the unit of its steps.
+/// The sums of a histogram over its entries between the edges, each with the unit of its steps. The
+/// first is that of weights.
 #[derive(Clone, Debug)]
 pub(crate) struct Sums<const N: usize> {
-    pub(crate) each: [Coordinates; N],
+    /// Entries of weight 1, which are not in the first sum.
+    ones: u64,
+    each: [Coordinates; N],
     steps: [Steps; N],
 }
 
 impl<const N: usize> Sums<N> {
     pub(crate) fn new(steps: [Steps; N]) -> Self {
         let each = std::array::from_fn(|_| Coordinates::default());
-        Self { each, steps }
+        Self {
+            ones: 0,
+            each,
+            steps,
+        }
     }
 
     /// Sums read from somewhere, as lists of numbers.
     pub(crate) fn of(parts: &[Vec<f64>; N], steps: [Steps; N]) -> Self {
         let each = std::array::from_fn(|n| Coordinates::of(&parts[n], steps[n]));
-        Self { each, steps }
+        Self {
+            ones: 0,
+            each,
+            steps,
+        }
     }
 
     pub(crate) fn steps(&self) -> [Steps; N] {
         self.steps
     }
 
-    /// Adds whole steps, those of an entry of weight 1.
+    /// Adds an entry of weight 1: the steps of the sums behind the first.
     #[inline]
-    pub(crate) fn count(&mut self, steps: [i128; N]) {
-        for (sum, added) in self.each.iter_mut().zip(steps) {
+    pub(crate) fn count<const M: usize>(&mut self, steps: [i128; M]) {
+        const { assert!(M + 1 == N) };
+        self.ones += 1;
+        for (sum, added) in self.each[1..].iter_mut().zip(steps) {
             sum.steps += added;
         }
     }
@@ -249,6 +258,7 @@ impl<const N: usize> Sums<N> {
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
+        self.ones += other.ones;
         for ((ours, theirs), steps) in self.each.iter_mut().zip(&other.each).zip(self.steps) {
             ours.merge(theirs, steps);
         }
@@ -261,14 +271,18 @@ impl<const N: usize> Sums<N> {
 
     /// One of them, exact.
     pub(crate) fn total(&self, which: usize) -> ExactSum {
-        self.each[which].total(self.steps[which])
+        let mut total = self.each[which].total(self.steps[which]);
+        if which == 0 {
+            // Entries are fewer than 2^53.
+            total.add(self.ones as f64);
+        }
+        total
     }
 }
 
 impl<const N: usize> PartialEq for Sums<N> {
     fn eq(&self, other: &Self) -> bool {
-        let mut pairs = self.each.iter().zip(&other.each).zip(self.steps);
-        self.steps == other.steps && pairs.all(|((ours, theirs), steps)| ours.same(theirs, steps))
+        self.steps == other.steps && (0..N).all(|which| self.total(which) == other.total(which))
     }
 }
 
@@ -315,9 +329,7 @@ mod tests {
             rest: ExactSum::default(),
         };
         assert_eq!(sum.total(squares).value(), 16_384.0 * MAX_ENTRIES as f64);
-        assert!(sum.same(
-            &Coordinates::of(&sum.total(squares).canonical(), squares),
-            squares
-        ));
+        let again = Coordinates::of(&sum.total(squares).canonical(), squares);
+        assert_eq!(again.total(squares), sum.total(squares));
     }
 }

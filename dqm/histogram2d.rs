@@ -144,7 +144,7 @@ impl Histogram2d {
         if self.axes[0].holds(x_bin) && self.axes[1].holds(y_bin) {
             let steps = self.sums.steps();
             let (x, y) = (i128::from(steps[1].of(x)), i128::from(steps[3].of(y)));
-            self.sums.count([1, x, x * x, y, y * y, x * y]);
+            self.sums.count([x, x * x, y, y * y, x * y]);
         }
         Ok(())
     }

@@ -114,7 +114,7 @@ impl Profile {
             self.bins.add_one(bin);
             if axis.holds(bin) {
                 let steps = i128::from(self.sums.steps()[1].of(x));
-                self.sums.count([1, steps, steps * steps]);
+                self.sums.count([steps, steps * steps]);
             }
         } else {
             self.bins.add(bin, weight);
