@@ -54,7 +54,9 @@ fn fill(elements: &mut Elements, (x, y, weight): Entry) {
 
 fn of(entries: &[Entry]) -> Elements {
     let mut elements = booked();
-    entries.iter().for_each(|entry| fill(&mut elements, *entry));
+    for entry in entries {
+        fill(&mut elements, *entry);
+    }
     elements
 }
 

@@ -97,7 +97,9 @@ impl ExactSum {
     /// The sum of a list.
     pub fn of(parts: &[f64]) -> Self {
         let mut sum = Self::default();
-        parts.iter().for_each(|part| sum.add(*part));
+        for part in parts {
+            sum.add(*part);
+        }
         sum
     }
 }

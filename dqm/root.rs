@@ -9,6 +9,7 @@ mod bytes;
 mod file;
 mod infos;
 mod json;
+mod members;
 mod objects;
 
 pub use file::file;

@@ -414,10 +414,6 @@ fn from_uhi(path: &str, uhi: Uhi) -> Result<Element, UhiError> {
 }
 
 /// Contents and variances of a storage; `flat` puts an array into the order of the cells.
-#[expect(
-    clippy::type_complexity,
-    reason = "contents, and variances where there are any"
-)]
 fn cells_of(
     storage: Storage,
     flat: impl Fn(Array<f64>) -> Option<Vec<f64>>,

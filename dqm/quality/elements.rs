@@ -1,6 +1,6 @@
-//! Quality tests of monitor elements of any kind. In come a test and an element, with a reference of
-//! the same kind where the test compares; out comes what it measured, or that it makes no sense of
-//! such an element.
+//! Quality tests of monitor elements of any kind. In come a test and an element, with a reference
+//! of the same kind where the test compares; out comes what it measured, or that it makes no sense
+//! of such an element.
 
 use super::{
     CannotRun, Measured, QualityTest, check_variance, chi2_test_2d, compare_last_filled_bin_2d,

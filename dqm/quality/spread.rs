@@ -240,8 +240,8 @@ fn nothing_filled(name: &str, entries: u64) -> CannotRun {
     }
 }
 
-/// The root of the variance of contents. With a limit 1 up to it and the limit over the root beyond;
-/// without one the root itself, as upstream computes it, which is no number between 0 and 1.
+/// The root of the variance of contents. With a limit 1 up to it and the limit over the root
+/// beyond; without one the root itself, as upstream has it, which is no number between 0 and 1.
 pub fn check_variance(
     name: &str,
     entries: u64,

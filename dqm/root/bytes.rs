@@ -1,7 +1,8 @@
 //! Objects as bytes of ROOT's own form: big-endian, each class with the count of its bytes and its
 //! version. In come members, out come bytes that a `TBufferFile` reads.
 
-use super::objects::{Members, Object, Place};
+use super::members::{Members, Place};
+use super::objects::Object;
 use std::collections::BTreeMap;
 
 /// Marks a count of bytes.
@@ -160,9 +161,9 @@ impl Members for Bytes {
 
     fn array(&mut self, _: &str, values: &[f64]) {
         self.u32(values.len() as u32);
-        values
-            .iter()
-            .for_each(|value| self.raw(&value.to_be_bytes()));
+        for value in values {
+            self.raw(&value.to_be_bytes());
+        }
     }
 
     fn null(&mut self, _: &str) {

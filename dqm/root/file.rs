@@ -185,9 +185,9 @@ fn key(
     bytes.u16(1);
     bytes.u32(seek as u32);
     bytes.u32(parent as u32);
-    [class, name, title]
-        .iter()
-        .for_each(|word| bytes.string(word));
+    for word in [class, name, title] {
+        bytes.string(word);
+    }
     bytes.into_bytes()
 }
 

@@ -2,7 +2,8 @@
 //! element, out comes its text; members stand in the order of their classes because ROOT minds.
 
 use super::file::object_of;
-use super::objects::{Members, Object, Place};
+use super::members::{Members, Place};
+use super::objects::Object;
 use crate::element::Element;
 use serde_json::{Value, json};
 use std::fmt::Write;

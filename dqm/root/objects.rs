@@ -6,52 +6,20 @@ use crate::histogram::{Axis, Histogram, Moments};
 use crate::histogram2d::{Histogram2d, Moments2d};
 use crate::profile::{ErrorOption, Profile};
 
+use super::members::{Members, Place};
+
 /// `kMustCleanup`: the object is told when what it refers to goes. ROOT sets it for histograms.
 const MUST_CLEANUP: u32 = 1 << 3;
 
-/// Takes the members of an object, one after the other.
-pub(super) trait Members {
-    /// Members of a base class or of an object held by value, with the version of its class.
-    fn part(
-        &mut self,
-        place: Place<'_>,
-        class: &'static str,
-        version: u16,
-        fill: &dyn Fn(&mut dyn Members),
-    );
-    /// `TObject`: no identifier, and these bits.
-    fn object(&mut self, bits: u32);
-    fn short(&mut self, name: &str, value: i16);
-    fn int(&mut self, name: &str, value: i32);
-    fn float(&mut self, name: &str, value: f32);
-    fn double(&mut self, name: &str, value: f64);
-    fn flag(&mut self, name: &str, value: bool);
-    fn text(&mut self, name: &str, value: &str);
-    /// A `TArrayD`.
-    fn array(&mut self, name: &str, values: &[f64]);
-    /// A pointer to nothing.
-    fn null(&mut self, name: &str);
-    /// A pointer, never to nothing, to an empty `TList`.
-    fn empty_list(&mut self, name: &str);
-    /// A pointer to no numbers, which has a length elsewhere.
-    fn no_numbers(&mut self, name: &str);
-}
-
-/// Where the members of a class stand.
-#[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
-    /// Before those of the class that is derived from it.
-    Base,
-    /// In an object of its own, by this name.
-    Member(&'a str),
-}
+/// Gives members to whoever takes them.
+type Fill<'a> = dyn Fn(&mut dyn Members) + 'a;
 
 /// An object with members.
 pub(super) struct Object<'a> {
     pub(super) class: &'static str,
     pub(super) version: u16,
     pub(super) title: &'a str,
-    pub(super) fill: Box<dyn Fn(&mut dyn Members) + 'a>,
+    pub(super) fill: Box<Fill<'a>>,
 }
 
 fn base(to: &mut dyn Members, class: &'static str, version: u16, fill: &dyn Fn(&mut dyn Members)) {

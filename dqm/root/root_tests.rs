@@ -1,5 +1,5 @@
-//! Files and JSON are what outside tools have read: parts of them are repeated here byte for byte as
-//! ROOT 6.40 wrote them for the same entries, and what cannot be written is refused.
+//! Files and JSON are what outside tools have read: parts of them are repeated here byte for byte
+//! as ROOT 6.40 wrote them for the same entries, and what cannot be written is refused.
 
 use super::*;
 use crate::element::{Element, Elements};
@@ -32,7 +32,7 @@ fn word(bytes: &[u8], place: usize) -> usize {
 #[test]
 fn an_object_is_the_bytes_that_root_writes() {
     let bytes = file("x.root", 1, &elements(&["T/h"])).unwrap();
-    // From the name of the axis on: 510 divisions, colours, font 42, offsets, three bins from 0 to 3.
+    // From the name of the axis on: 510 divisions, colours, font, offsets, three bins from 0 to 3.
     let axis = concat!(
         "0578617869730040000024000400",
         "0001fe00010001002a3ba3d70a3d0f5c293cf5c28f3f8000003d0f5c290001002a00000003",
@@ -100,6 +100,23 @@ fn a_file_is_keys_from_its_beginning_to_its_end() {
     }
     assert_eq!((place, keys.last()), (end, Some(&free)));
     assert!(keys.contains(&infos));
+    // Each folder tells how long its list is and where: 26 bytes into its record, 10 into it.
+    let folders = keys
+        .iter()
+        .filter(|key| bytes[**key + 26..].starts_with(b"\x0aTDirectory"));
+    let records = folders.filter(|key| word(&bytes, **key + 6) == 60);
+    let lists = records.map(|key| {
+        let record = key + usize::from(u16::from_be_bytes([bytes[key + 14], bytes[key + 15]]));
+        (word(&bytes, record + 26), word(&bytes, record + 10))
+    });
+    let lists: Vec<(usize, usize)> = lists.collect();
+    assert_eq!(lists.len(), 9);
+    for (list, length) in lists {
+        assert!(
+            keys.contains(&list) && word(&bytes, list) == length,
+            "{list}"
+        );
+    }
     // Ten folders, each with its list: the root, five for T, four more for U. Three objects, the
     // descriptions, the free list.
     assert_eq!(keys.len(), 2 * 10 + 3 + 2);

@@ -1,6 +1,6 @@
 //! What rounding would lose of the sums of a record: `name=number,number;...`, each list the
-//! canonical one of an exact sum. In come elements or the text, out come the text or the sums. A sum
-//! that is a single number stands in the record already and is not listed.
+//! canonical one of an exact sum. In come elements or the text, out come the text or the sums. A
+//! sum that is a single number stands in the record already and is not listed.
 
 use crate::bins::Bins;
 use crate::exact::{ExactSum, Sums};

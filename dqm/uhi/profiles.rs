@@ -1,5 +1,6 @@
-//! Profiles as UHI JSON: storage `mean` while every weight is 1, else `weighted_mean`. The sums behind
-//! means and variances travel in `exact`; of a profile of another tool they are made from these.
+//! Profiles as UHI JSON: storage `mean` while every weight is 1, else `weighted_mean`. The sums
+//! behind means and variances travel in `exact`; of a profile of another tool they are made from
+//! these.
 
 use super::exactly::Exact;
 use super::{Metadata, Storage, Uhi, UhiAxis, UhiError};
