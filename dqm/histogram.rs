@@ -1,7 +1,11 @@
 //! A one-dimensional histogram with equal bins, its statistics and its merging.
 //!
-//! In come values and weights; out come contents with under- and overflow. Bounded in size, and
-//! never in doubt: what is not a number, or does not belong together, is refused with a reason.
+//! In come values and weights; out come contents with under- and overflow. Histograms merge to the
+//! same bits in any order and from any split ([`crate::exact`]). Bounded in size, and never in
+//! doubt: what is not a number, or does not belong together, is refused with a reason.
+
+use crate::bins::Bins;
+use crate::exact::{MAX_MAGNITUDE, Steps, Sums};
 
 /// More bins than this are a mistake, not a histogram.
 pub const MAX_BINS: usize = 100_000;
@@ -12,7 +16,7 @@ pub enum HistogramError {
     /// The axis makes no sense.
     #[error(
         "histogram {name}: an axis of {bins} bins from {low} to {high} is not possible; \
-         use 1 to {MAX_BINS} bins and two finite edges in ascending order"
+         use 1 to {MAX_BINS} bins and two edges in ascending order, at most {MAX_MAGNITUDE:e}"
     )]
     Axis {
         /// Name of the histogram.
@@ -24,10 +28,10 @@ pub enum HistogramError {
         /// Upper edge asked for.
         high: f64,
     },
-    /// A value or weight is not a number.
+    /// A value or weight is not a number, or too large to be summed.
     #[error(
         "histogram {name}: value {value} with weight {weight} cannot be filled; \
-         leave such entries out and count them apart"
+         leave out what is no number or above {MAX_MAGNITUDE:e}, and count it apart"
     )]
     NotANumber {
         /// Name of the histogram.
@@ -83,7 +87,8 @@ impl Axis {
     }
 
     /// The bin of `value`: 0 is the underflow, `bins + 1` the overflow.
-    fn bin_of(&self, value: f64) -> usize {
+    #[inline]
+    pub(crate) fn bin_of(&self, value: f64) -> usize {
         if value < self.low {
             0
         } else if value >= self.high {
@@ -92,6 +97,38 @@ impl Axis {
             let place = (value - self.low) / (self.high - self.low) * self.bins as f64;
             (place as usize).min(self.bins - 1) + 1
         }
+    }
+
+    /// Whether a bin lies between the edges.
+    #[inline]
+    pub(crate) fn holds(&self, bin: usize) -> bool {
+        bin.wrapping_sub(1) < self.bins
+    }
+
+    /// The steps in which coordinates between the edges are summed.
+    pub(crate) fn steps(&self) -> Steps {
+        Steps::up_to(self.low.abs().max(self.high.abs()))
+    }
+
+    /// Refuses an axis that makes no sense.
+    pub(crate) fn checked(self, name: &str) -> Result<Self, HistogramError> {
+        let Self { bins, low, high } = self;
+        let finite = low.abs() <= MAX_MAGNITUDE && high.abs() <= MAX_MAGNITUDE;
+        if (1..=MAX_BINS).contains(&bins) && finite && low < high {
+            return Ok(self);
+        }
+        let name = name.to_owned();
+        Err(HistogramError::Axis {
+            name,
+            bins,
+            low,
+            high,
+        })
+    }
+
+    pub(crate) fn shown(&self, unit: &str) -> String {
+        let Self { bins, low, high } = self;
+        format!("{bins} bins from {low} to {high} [{unit}]")
     }
 }
 
@@ -113,40 +150,32 @@ pub struct Histogram {
     title: String,
     unit: String,
     axis: Axis,
-    contents: Vec<f64>,
-    /// Sums of squared weights; absent while every weight is 1, when they equal the contents.
-    variances: Option<Vec<f64>>,
-    entries: u64,
-    moments: Moments,
+    /// Steps of the axis, in which values are summed.
+    steps: Steps,
+    /// Weight, weight times value, weight times value squared, of entries between the edges.
+    sums: Sums<3>,
+    bins: Bins,
 }
 
 impl Histogram {
     /// An empty histogram. `unit` is that of the abscissa, empty for a pure number.
     pub fn new(name: &str, title: &str, unit: &str, axis: Axis) -> Result<Self, HistogramError> {
-        let Axis { bins, low, high } = axis;
-        let possible = (1..=MAX_BINS).contains(&bins) && low.is_finite() && high.is_finite();
-        if !possible || low >= high {
-            return Err(HistogramError::Axis {
-                name: name.to_owned(),
-                bins,
-                low,
-                high,
-            });
-        }
+        let axis = axis.checked(name)?;
+        let steps = axis.steps();
         Ok(Self {
             name: name.to_owned(),
             title: title.to_owned(),
             unit: unit.to_owned(),
             axis,
-            contents: vec![0.0; bins + 2],
-            variances: None,
-            entries: 0,
-            moments: Moments::default(),
+            steps,
+            sums: Sums::new([Steps::ONES, steps, steps.times(steps)]),
+            bins: Bins::new(axis.bins + 2),
         })
     }
 
     /// This empty histogram with contents made elsewhere (under- and overflow included), with
-    /// variances if they were weighted. The moments are those of the bin centres unless given.
+    /// variances if they were weighted; contents that are not whole numbers were. The moments are
+    /// those of the bin centres unless given.
     pub fn with_contents(
         self,
         contents: Vec<f64>,
@@ -154,123 +183,129 @@ impl Histogram {
         entries: Option<u64>,
         moments: Option<Moments>,
     ) -> Result<Self, HistogramError> {
-        let refuse = |why: String| HistogramError::Contents {
-            name: self.name.clone(),
-            why,
-        };
-        let expected = self.axis.bins + 2;
-        for values in [Some(&contents), variances.as_ref()].into_iter().flatten() {
-            if values.len() != expected {
-                return Err(refuse(format!(
-                    "{} values for {expected} bins",
-                    values.len()
-                )));
-            }
-            if let Some(bin) = values.iter().position(|value| !value.is_finite()) {
-                return Err(refuse(format!("bin {bin} is {}", values[bin])));
-            }
+        let bins = Bins::made_of(contents, variances, entries, self.axis.bins + 2);
+        let bins = bins.map_err(|why| self.refuse(why))?;
+        let Moments { weight, x, x2 } =
+            moments.unwrap_or_else(|| self.moments_of_centres(bins.contents()));
+        if ![weight, x, x2].iter().all(|moment| moment.is_finite()) {
+            return Err(self.refuse(format!("moments {weight}, {x}, {x2}")));
         }
-        let negative = variances
-            .as_ref()
-            .unwrap_or(&contents)
-            .iter()
-            .position(|v| *v < 0.0);
-        if let Some(bin) = negative {
-            return Err(refuse(format!("bin {bin} has a negative variance")));
-        }
-        let entries = entries.unwrap_or_else(|| contents.iter().sum::<f64>().round() as u64);
-        let moments = moments.unwrap_or_else(|| self.moments_of_centres(&contents));
-        Ok(Self {
-            contents,
-            variances,
-            entries,
-            moments,
-            ..self
-        })
+        let sums = [vec![weight], vec![x], vec![x2]];
+        Ok(self.with_sums(bins, &sums))
+    }
+
+    /// This empty histogram with cells and the three sums as lists of numbers.
+    pub(crate) fn with_sums(self, bins: Bins, sums: &[Vec<f64>; 3]) -> Self {
+        let sums = Sums::of(sums, self.sums.steps());
+        Self { sums, bins, ..self }
+    }
+
+    fn refuse(&self, why: String) -> HistogramError {
+        let name = self.name.clone();
+        HistogramError::Contents { name, why }
     }
 
     fn moments_of_centres(&self, contents: &[f64]) -> Moments {
         let mut moments = Moments::default();
         for (bin, content) in contents.iter().enumerate().skip(1).take(self.axis.bins) {
-            moments.add(self.axis.centre(bin), *content);
+            let centre = self.axis.centre(bin);
+            moments.weight += content;
+            moments.x += content * centre;
+            moments.x2 += content * centre * centre;
         }
         moments
     }
 
-    /// Adds an entry of weight 1.
+    /// Adds an entry of weight 1. Infinite values go to the under- or overflow; what is not a
+    /// number is refused.
+    #[inline]
     pub fn fill(&mut self, value: f64) -> Result<(), HistogramError> {
-        self.fill_weighted(value, 1.0)
+        let Axis { bins, low, high } = self.axis;
+        // Jobs spend their time here, hence the way of an entry between the edges comes first.
+        if value >= low && value < high {
+            let steps = i128::from(self.steps.of(value));
+            self.sums.count([steps, steps * steps]);
+            let place = (value - low) / (high - low) * bins as f64;
+            // Bins fit into 32 bits, whose conversion is the cheapest.
+            self.bins.add_one((place as u32 as usize).min(bins - 1) + 1);
+            return Ok(());
+        }
+        self.fill_outside(value)
     }
 
-    /// Adds an entry. Infinite values go to the under- or overflow; what is not a number is
-    /// refused.
+    fn fill_outside(&mut self, value: f64) -> Result<(), HistogramError> {
+        if value.is_nan() {
+            return Err(self.not_a_number(value, 1.0));
+        }
+        self.bins.add_one(self.axis.bin_of(value));
+        Ok(())
+    }
+
+    /// Adds an entry of any weight.
     pub fn fill_weighted(&mut self, value: f64, weight: f64) -> Result<(), HistogramError> {
-        if value.is_nan() || !weight.is_finite() {
-            let name = self.name.clone();
-            return Err(HistogramError::NotANumber {
-                name,
-                value,
-                weight,
-            });
+        if weight == 1.0 {
+            return self.fill(value);
+        }
+        if value.is_nan() || weight.is_nan() || weight.abs() > MAX_MAGNITUDE {
+            return Err(self.not_a_number(value, weight));
         }
         let bin = self.axis.bin_of(value);
-        if weight != 1.0 && self.variances.is_none() {
-            self.variances = Some(self.contents.clone());
-        }
-        self.contents[bin] += weight;
-        if let Some(variances) = &mut self.variances {
-            variances[bin] += weight * weight;
-        }
-        self.entries += 1;
-        if (1..=self.axis.bins).contains(&bin) {
-            self.moments.add(value, weight);
+        self.bins.add(bin, weight);
+        if self.axis.holds(bin) {
+            self.sums
+                .add([weight, weight * value, weight * value * value]);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn not_a_number(&self, value: f64, weight: f64) -> HistogramError {
+        let name = self.name.clone();
+        HistogramError::NotANumber {
+            name,
+            value,
+            weight,
+        }
     }
 
     /// Adds the entries of `other`, which must be booked alike.
     pub fn merge(&mut self, other: &Self) -> Result<(), HistogramError> {
         self.must_be_like(other)?;
-        if let (None, Some(_)) = (&self.variances, &other.variances) {
-            self.variances = Some(self.contents.clone());
-        }
-        if let Some(variances) = &mut self.variances {
-            let added = other.variances.as_ref().unwrap_or(&other.contents);
-            variances
-                .iter_mut()
-                .zip(added)
-                .for_each(|(ours, theirs)| *ours += theirs);
-        }
-        self.contents
-            .iter_mut()
-            .zip(&other.contents)
-            .for_each(|(ours, theirs)| *ours += theirs);
-        self.entries += other.entries;
-        self.moments.weight += other.moments.weight;
-        self.moments.x += other.moments.x;
-        self.moments.x2 += other.moments.x2;
+        self.bins
+            .fits(&other.bins)
+            .map_err(|why| self.refuse(why))?;
+        self.bins.merge(&other.bins);
+        self.sums.merge(&other.sums);
         Ok(())
     }
 
     /// Refuses a histogram with another axis or unit.
     pub fn must_be_like(&self, other: &Self) -> Result<(), HistogramError> {
-        if self.axis == other.axis && self.unit == other.unit {
+        // Units are words of a few letters: cheaper compared here than by a call.
+        let same_unit = self.unit.len() == other.unit.len()
+            && self
+                .unit
+                .bytes()
+                .zip(other.unit.bytes())
+                .all(|(a, b)| a == b);
+        if self.axis == other.axis && same_unit {
             return Ok(());
         }
+        Err(self.mismatch(other))
+    }
+
+    #[cold]
+    fn mismatch(&self, other: &Self) -> HistogramError {
         let (ours, theirs) = (self.booking(), other.booking());
-        Err(HistogramError::Mismatch {
-            name: self.name.clone(),
-            ours,
-            theirs,
-        })
+        let name = self.name.clone();
+        HistogramError::Mismatch { name, ours, theirs }
     }
 
-    fn booking(&self) -> String {
-        let Axis { bins, low, high } = self.axis;
-        format!("{bins} bins from {low} to {high} [{}]", self.unit)
+    pub(crate) fn booking(&self) -> String {
+        self.axis.shown(&self.unit)
     }
 
-    /// Its name, a path such as `muons/mass`.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -280,7 +315,7 @@ impl Histogram {
         &self.title
     }
 
-    /// The unit of the abscissa.
+    /// The unit of the abscissa, empty for a pure number.
     pub fn unit(&self) -> &str {
         &self.unit
     }
@@ -292,32 +327,41 @@ impl Histogram {
 
     /// Contents, underflow first and overflow last.
     pub fn contents(&self) -> &[f64] {
-        &self.contents
+        self.bins.contents()
     }
 
     /// Contents between the edges; the first is bin 1.
     pub fn inside(&self) -> &[f64] {
-        &self.contents[1..=self.axis.bins]
+        &self.contents()[1..=self.axis.bins]
     }
 
     /// Squared errors, underflow first and overflow last.
     pub fn variances(&self) -> &[f64] {
-        self.variances.as_ref().unwrap_or(&self.contents)
+        self.bins.variances()
     }
 
     /// Whether some weight was not 1.
     pub fn is_weighted(&self) -> bool {
-        self.variances.is_some()
+        self.bins.is_weighted()
     }
 
     /// Entries filled, flow bins included, whatever their weights.
     pub fn entries(&self) -> u64 {
-        self.entries
+        self.bins.entries()
     }
 
     /// The sums that mean and width come from.
     pub fn moments(&self) -> Moments {
-        self.moments
+        let [weight, x, x2] = self.sums.values();
+        Moments { weight, x, x2 }
+    }
+
+    pub(crate) fn bins(&self) -> &Bins {
+        &self.bins
+    }
+
+    pub(crate) fn sums(&self) -> &Sums<3> {
+        &self.sums
     }
 
     /// Effective entries between the edges: (sum of weights)^2 / sum of squared weights.
@@ -333,30 +377,20 @@ impl Histogram {
 
     /// Mean of the entries between the edges; none when their weights add up to nothing.
     pub fn mean(&self) -> Option<f64> {
-        (self.moments.weight > 0.0).then(|| self.moments.x / self.moments.weight)
+        let Moments { weight, x, .. } = self.moments();
+        (weight > 0.0).then(|| x / weight)
     }
 
     /// Standard deviation of the entries between the edges (divided by n, as ROOT does).
     pub fn rms(&self) -> Option<f64> {
         let mean = self.mean()?;
-        Some(
-            (self.moments.x2 / self.moments.weight - mean * mean)
-                .max(0.0)
-                .sqrt(),
-        )
+        let Moments { weight, x2, .. } = self.moments();
+        Some((x2 / weight - mean * mean).max(0.0).sqrt())
     }
 
     /// Error of the mean.
     pub fn mean_error(&self) -> Option<f64> {
         Some(self.rms()? / self.effective_entries().sqrt())
-    }
-}
-
-impl Moments {
-    fn add(&mut self, value: f64, weight: f64) {
-        self.weight += weight;
-        self.x += weight * value;
-        self.x2 += weight * value * value;
     }
 }
 

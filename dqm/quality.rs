@@ -1,21 +1,29 @@
-//! Quality tests of one histogram, alone or against a reference.
+//! Quality tests of one monitor element, alone or against a reference.
 //!
-//! In come a test with its parameters and histograms; out comes a number between 0 (surely bad) and
+//! In come a test with its parameters and elements; out comes a number between 0 (surely bad) and
 //! 1 (nothing to object), or the reason why the test cannot run. Definitions after CMS
 //! `DQMServices/Core/src/QTest.cc`. Where the code there is not the textbook's, both are offered
 //! and the one "as coded" is named so. Which number is an error is decided by [`crate::verdict`].
 
 mod channels;
 mod chi2;
+mod chi2_test;
 mod contents;
+mod elements;
 mod kolmogorov;
+mod spread;
 
-pub use channels::{dead_channel, noisy_channel};
+pub use channels::{dead_channel, dead_channel_2d, noisy_channel, noisy_channel_2d};
 pub use chi2::{Chi2, chi2_test_unweighted, comp2ref_chi2};
+pub use chi2_test::{chi2_test, chi2_test_2d};
 pub use contents::{
     Expectation, comp2ref_equal, contents_x_range, contents_y_range, mean_within_expected,
 };
 pub use kolmogorov::{Kolmogorov, comp2ref_kolmogorov};
+pub use spread::{
+    ContentExpectation, LastBinCuts, MedianCuts, check_variance, compare_last_filled_bin,
+    compare_last_filled_bin_2d, compare_to_median, contents_within_expected, means_within_expected,
+};
 
 use crate::histogram::{Histogram, HistogramError};
 use serde::{Deserialize, Serialize};
@@ -25,7 +33,7 @@ use serde::{Deserialize, Serialize};
 pub struct Measured {
     /// 0 to 1.
     pub value: f64,
-    /// Bins to look at, 1 being the first, 0 the underflow.
+    /// Bins to look at, 1 being the first, 0 the underflow; of two coordinates the places of cells.
     pub bad_bins: Vec<usize>,
     /// The statistic behind the value, for people.
     pub detail: String,
@@ -54,6 +62,24 @@ pub enum CannotRun {
         /// What the test needs.
         needed: u64,
     },
+    /// The test makes no sense of such an element.
+    #[error("{test} of {histogram}: there is no such test of this kind of element; drop it")]
+    Unsuited {
+        /// Name of the test.
+        test: &'static str,
+        /// Name of the element.
+        histogram: String,
+    },
+    /// The parameters of the test make no sense.
+    #[error("{test} of {histogram}: {why}; correct the definition of the test")]
+    Parameters {
+        /// Name of the test.
+        test: &'static str,
+        /// Name of the element.
+        histogram: String,
+        /// What is wrong with them.
+        why: String,
+    },
     /// The reference is booked differently.
     #[error(transparent)]
     Mismatch(#[from] HistogramError),
@@ -73,6 +99,14 @@ pub enum QualityTest {
     },
     /// ROOT's `Chi2Test` of two unweighted histograms.
     Chi2TestUnweighted,
+    /// ROOT's `Chi2Test`, weights regarded where there are any.
+    Chi2Test,
+    /// The same in two coordinates.
+    #[serde(rename = "comp2ref_2d_chi2")]
+    Comp2ref2dChi2 {
+        /// With fewer entries the test does not run.
+        min_entries: u64,
+    },
     /// The Kolmogorov probability.
     Comp2refKolmogorov {
         /// Under- and overflow take part, as upstream computes it; else ROOT's default.
@@ -113,6 +147,17 @@ pub enum QualityTest {
         /// With fewer entries the test does not run.
         min_entries: u64,
     },
+    /// The share of cells, or bins of a profile, that are as expected.
+    ContentsWithinExpected(ContentExpectation),
+    /// The share of cells that agree with the median of their row.
+    CompareToMedian(MedianCuts),
+    /// The content of the last filled bin in a range.
+    CompareLastFilledBin(LastBinCuts),
+    /// The root of the variance of contents.
+    CheckVariance {
+        /// Up to this it is good; without one the root itself is the value, as upstream has it.
+        limit: Option<f64>,
+    },
 }
 
 impl QualityTest {
@@ -128,22 +173,91 @@ impl QualityTest {
             Self::DeadChannel { .. } => "dead_channel",
             Self::NoisyChannel { .. } => "noisy_channel",
             Self::MeanWithinExpected { .. } => "mean_within_expected",
+            Self::Chi2Test => "chi2_test",
+            Self::Comp2ref2dChi2 { .. } => "comp2ref_2d_chi2",
+            Self::ContentsWithinExpected(_) => "contents_within_expected",
+            Self::CompareToMedian(_) => "compare_to_median",
+            Self::CompareLastFilledBin(_) => "compare_last_filled_bin",
+            Self::CheckVariance { .. } => "check_variance",
         }
     }
 
-    /// Runs the test on `histogram`, against `reference` where it compares.
+    fn no_reference(&self, histogram: &str) -> CannotRun {
+        let (test, histogram) = (self.name(), histogram.to_owned());
+        CannotRun::NoReference { test, histogram }
+    }
+
+    fn unsuited(&self, histogram: &str) -> CannotRun {
+        let (test, histogram) = (self.name(), histogram.to_owned());
+        CannotRun::Unsuited { test, histogram }
+    }
+
+    fn enough(&self, histogram: &str, entries: u64, needed: u64) -> Result<(), CannotRun> {
+        if entries >= needed {
+            return Ok(());
+        }
+        let (test, histogram) = (self.name(), histogram.to_owned());
+        Err(CannotRun::TooFewEntries {
+            test,
+            histogram,
+            entries,
+            needed,
+        })
+    }
+
+    /// Refuses parameters that are not numbers, and ranges that hold nothing.
+    fn sensible(&self, histogram: &str) -> Result<(), CannotRun> {
+        let pairs = |ranges: &[Option<[f64; 2]>]| ranges.iter().flatten().copied().collect();
+        let (numbers, ranges): (Vec<f64>, Vec<[f64; 2]>) = match *self {
+            Self::Comp2refEqual
+            | Self::Comp2refChi2 { .. }
+            | Self::Chi2TestUnweighted
+            | Self::Chi2Test
+            | Self::Comp2ref2dChi2 { .. }
+            | Self::Comp2refKolmogorov { .. } => return Ok(()),
+            Self::ContentsXRange { low, high } | Self::ContentsYRange { low, high, .. } => {
+                (vec![], vec![[low, high]])
+            }
+            Self::DeadChannel { threshold } => (vec![threshold], vec![]),
+            Self::NoisyChannel { tolerance, .. } => (vec![tolerance], vec![]),
+            Self::MeanWithinExpected { expected, .. } => match expected {
+                Expectation::Range { low, high } => (vec![], vec![[low, high]]),
+                Expectation::Sigma { mean, sigma } => (vec![mean], vec![[0.0, sigma]]),
+                Expectation::Rms { mean } => (vec![mean], vec![]),
+            },
+            Self::ContentsWithinExpected(it) => (
+                it.tolerance.into_iter().collect(),
+                pairs(&[it.mean, it.rms]),
+            ),
+            Self::CompareToMedian(it) => (vec![it.min_statistic], vec![it.relative, it.median]),
+            Self::CompareLastFilledBin(it) => (vec![it.above], vec![[it.low, it.high]]),
+            Self::CheckVariance { limit } => (vec![], pairs(&[limit.map(|limit| [0.0, limit])])),
+        };
+        let bad = ranges
+            .iter()
+            .find(|[low, high]| low.partial_cmp(high).is_none_or(|o| o.is_gt()));
+        let why = match bad {
+            Some(range) => format!("the range {range:?} holds nothing"),
+            None if numbers.iter().any(|number| number.is_nan()) => "NaN is no cut".to_owned(),
+            None => return Ok(()),
+        };
+        let (test, histogram) = (self.name(), histogram.to_owned());
+        Err(CannotRun::Parameters {
+            test,
+            histogram,
+            why,
+        })
+    }
+
+    /// Runs the test on a histogram of one coordinate, against `reference` where it compares.
     pub fn run(
         &self,
         histogram: &Histogram,
         reference: Option<&Histogram>,
     ) -> Result<Measured, CannotRun> {
-        let needed = || {
-            let histogram = histogram.name().to_owned();
-            reference.ok_or(CannotRun::NoReference {
-                test: self.name(),
-                histogram,
-            })
-        };
+        let name = histogram.name();
+        self.sensible(name)?;
+        let needed = || reference.ok_or_else(|| self.no_reference(name));
         match self {
             Self::Comp2refEqual => comp2ref_equal(histogram, needed()?),
             Self::Comp2refChi2 { as_coded } => {
@@ -177,6 +291,17 @@ impl QualityTest {
                 expected,
                 min_entries,
             } => mean_within_expected(histogram, expected, *min_entries),
+            Self::Chi2Test => {
+                let chi2 = chi2_test(histogram, needed()?)?;
+                Ok(chi2.measured(chi2.probability()))
+            }
+            Self::CompareLastFilledBin(cuts) => compare_last_filled_bin(histogram, cuts),
+            Self::CheckVariance { limit } => {
+                check_variance(name, histogram.entries(), histogram.inside(), *limit)
+            }
+            Self::Comp2ref2dChi2 { .. }
+            | Self::ContentsWithinExpected(_)
+            | Self::CompareToMedian(_) => Err(self.unsuited(name)),
         }
     }
 }

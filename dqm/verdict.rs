@@ -97,7 +97,11 @@ impl TestResult {
                 (Status::InsufficientStatistics, 0, cause.to_string())
             }
             Err(cause @ CannotRun::NoReference { .. }) => (Status::DidNotRun, 0, cause.to_string()),
-            Err(cause @ CannotRun::Mismatch(_)) => (Status::Invalid, 0, cause.to_string()),
+            Err(
+                cause @ (CannotRun::Mismatch(_)
+                | CannotRun::Unsuited { .. }
+                | CannotRun::Parameters { .. }),
+            ) => (Status::Invalid, 0, cause.to_string()),
         };
         let (name, histogram) = (name.to_owned(), histogram.to_owned());
         Self {

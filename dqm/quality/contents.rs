@@ -1,6 +1,7 @@
 //! Tests of contents and mean. In comes a histogram, for equality also a reference; out comes the
 //! share of what is as it should be, or a probability.
 
+use super::elements::all_equal;
 use super::{CannotRun, Measured, share_of_good};
 use crate::chance::chi2_probability;
 use crate::histogram::Histogram;
@@ -9,19 +10,7 @@ use serde::{Deserialize, Serialize};
 /// 1 when all bins equal the reference's, flow bins included; else 0 with the bins that differ.
 pub fn comp2ref_equal(histogram: &Histogram, reference: &Histogram) -> Result<Measured, CannotRun> {
     histogram.must_be_like(reference)?;
-    let pairs = histogram.contents().iter().zip(reference.contents());
-    let bad_bins: Vec<usize> = pairs
-        .enumerate()
-        .filter(|(_, (a, b))| a != b)
-        .map(|(bin, _)| bin)
-        .collect();
-    let value = f64::from(u8::from(bad_bins.is_empty()));
-    let detail = format!("{} bins differ", bad_bins.len());
-    Ok(Measured {
-        value,
-        bad_bins,
-        detail,
-    })
+    Ok(all_equal(histogram.contents(), reference.contents()))
 }
 
 /// The share of all entries, flow bins counted, whose bin centre lies in [low, high]. An empty
