@@ -23,6 +23,7 @@ mod jobs;
 mod latency;
 mod manner;
 mod outcome;
+mod pictures;
 mod runs;
 mod simulate;
 mod table;
@@ -115,7 +116,7 @@ pub enum Verb {
     /// Conditions: tags, intervals, decisions, constants
     #[command(subcommand)]
     Calib(calib::CalibVerb),
-    /// Data quality: verdicts, good-run list
+    /// Data quality: verdicts, histograms, good-run list
     #[command(subcommand)]
     Dqm(dqm::DqmVerb),
     /// Alarms that stand

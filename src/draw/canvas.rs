@@ -54,6 +54,24 @@ impl Picture {
         format!("{}\n", self.write("picture", &style))
     }
 
+    /// Pictures in one, from the top; none of none.
+    pub fn below_each_other(pictures: Vec<Self>) -> Option<Self> {
+        let mut pictures = pictures.into_iter();
+        let mut all = pictures.next()?;
+        for picture in pictures {
+            all.title = format!("{}; {}", all.title, picture.title);
+            all.description = format!("{}; {}", all.description, picture.description);
+            let moved = number(all.height);
+            all.body = format!(
+                "{}<g transform=\"translate(0 {moved})\">{}</g>",
+                all.body, picture.body
+            );
+            all.height += picture.height;
+            all.width = all.width.max(picture.width);
+        }
+        Some(all)
+    }
+
     fn write(&self, id: &str, style: &str) -> String {
         let (id, width, height) = (escape(id), number(self.width), number(self.height));
         format!(
@@ -305,6 +323,23 @@ mod tests {
             let titles = found.iter().filter(|element| element.name == "title");
             assert_eq!(titles.count(), 2, "of the picture and of the box");
         }
+    }
+
+    #[test]
+    fn pictures_stand_below_each_other() {
+        let picture = |width: f64, title: &str| {
+            let mut canvas = Canvas::new(width, 50.0);
+            canvas.dot("pt", (1.0, 1.0), 2.0);
+            canvas.done(title, "REAL", "")
+        };
+        let all = Picture::below_each_other(vec![picture(10.0, "a"), picture(30.0, "b")]).unwrap();
+        let text = all.standalone();
+        let found = elements(&text).expect("well-formed");
+        assert_eq!(found[0].attributes["viewBox"], "0 0 30 100");
+        assert_eq!(found[1].text, "REAL: a; REAL: b");
+        let moved = found.iter().find(|e| e.name == "g").unwrap();
+        assert_eq!(moved.attributes["transform"], "translate(0 50)");
+        assert_eq!(Picture::below_each_other(Vec::new()), None);
     }
 
     #[test]
