@@ -54,8 +54,9 @@ pub struct Peak {
 }
 
 impl Peak {
-    /// The fitted curve, for pictures: masses in GeV over the window of `model`, `per_bin` to a bin,
-    /// each with the entries that a bin around it should have. `model` is the one that was fitted.
+    /// The fitted curve, for pictures: masses in GeV over the window of `model`, `per_bin` to a
+    /// bin, each with the entries that a bin around it should have. `model` is the one that was
+    /// fitted.
     pub fn curve(&self, model: &PeakModel, per_bin: usize) -> Vec<(f64, f64)> {
         let faddeeva = Faddeeva::new();
         let parameters: Vec<f64> = self.parameters.iter().map(|p| p.value).collect();

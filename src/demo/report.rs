@@ -34,6 +34,7 @@ color:var(--tag)}.sim{background:var(--sim);border-radius:0}\
 code{background:var(--code);padding:0 .3em;overflow-wrap:anywhere}\
 .gallery{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26em),1fr));\
 gap:1em;grid-auto-flow:dense}\
+.pairs{grid-template-columns:repeat(auto-fit,minmax(min(100%,34em),1fr))}\
 figure{margin:0;min-width:0;break-inside:avoid}\
 @media (min-width:60em){figure.double{grid-column:span 2}}\
 figure svg{display:block;width:100%;height:auto;border:1px solid var(--line)}\
@@ -185,9 +186,9 @@ fn write_beside(out: &mut String, summary: &Summary) -> std::fmt::Result {
     }
     write!(
         out,
-        "<p>Left recorded, right simulated; two pictures each, with scales of their own. The \
-         simulation is thin: a Z with resolution, a falling background, a beam spot. Nothing is \
-         tuned to the data, and nothing is added up across the two.</p><div class=\"gallery\">"
+        "<p>Of each pair the first is recorded, the second simulated: two pictures with scales of \
+         their own. The simulation is thin: a Z with resolution, a falling background, a beam \
+         spot. Nothing is added up across the two.</p><div class=\"gallery pairs\">"
     )?;
     for (n, figure) in pairs.iter().flatten().enumerate() {
         write_figure(out, figure, &format!("beside-{n}"))?;

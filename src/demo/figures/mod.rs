@@ -128,3 +128,78 @@ fn fitted(histogram: &dqm::histogram::Histogram) -> Option<(PeakModel, Peak)> {
     let counts: Vec<u64> = window.iter().map(|content| *content as u64).collect();
     Some((model, fit(&model, &counts).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dqm::histogram::{Axis, Histogram};
+
+    fn masses(bins: usize, pairs: u32) -> Histogram {
+        let axis = Axis {
+            bins,
+            low: 60.0,
+            high: 120.0,
+        };
+        let mut histogram = Histogram::new("dimuon_mass_gev", "", "GeV", axis).unwrap();
+        for pair in 0..pairs {
+            // Quantiles of a Lorentzian around 90.8 GeV.
+            let at = (f64::from(pair) + 0.5) / f64::from(pairs) - 0.5;
+            histogram
+                .fill(90.8 + 1.8 * (std::f64::consts::PI * at).tan())
+                .unwrap();
+        }
+        histogram
+    }
+
+    #[test]
+    fn a_mass_is_fitted_in_the_window_of_its_model() {
+        let check = |pairs: u32, model: PeakModel| {
+            let histogram = masses(120, pairs);
+            let (used, peak) = fitted(&histogram).expect("a peak");
+            assert_eq!(used, model);
+            assert!((peak.mass_gev - 90.8).abs() < 0.05, "{peak:?}");
+            let inside = |bin: usize| {
+                let (low, high) = model.range_gev;
+                (low..high).contains(&histogram.axis().centre(bin))
+            };
+            let window = (1..=120).filter(|bin| inside(*bin));
+            let n: f64 = window.map(|bin| histogram.contents()[bin]).sum();
+            assert_eq!(peak.n_in_window, n as u64);
+        };
+        check(500, PeakModel::Z_SMALL_SAMPLE);
+        check(5_000, PeakModel::Z);
+        assert!(fitted(&masses(100, 500)).is_none(), "other bins");
+        assert!(fitted(&masses(120, 0)).is_none(), "nothing in it");
+    }
+
+    #[test]
+    fn real_and_simulated_stand_beside_each_other_and_never_in_one() {
+        let act = |number: u8, label: &str, pairs: u32| {
+            let sum = Summed {
+                histogram: masses(120, pairs),
+                sources: vec![format!("act{number}/a.json")],
+            };
+            ActSummary {
+                act: number,
+                label: label.to_owned(),
+                monitors: [(SHOWN_BESIDE[0], sum)].into(),
+                ..ActSummary::default()
+            }
+        };
+        let acts = [
+            act(1, "REAL, CMS 2010", 400),
+            act(2, "SIMULATED, truth known", 700),
+            act(4, "REAL, CMS 2011", 900),
+        ];
+        let pairs = beside(&acts);
+        assert_eq!(pairs.len(), 1, "nobody has residuals");
+        let entries = pairs[0].each_ref().map(|figure| {
+            let prompt = &figure.data["histograms"]["prompt"];
+            (figure.data["act"].clone(), prompt["entries"].clone())
+        });
+        assert_eq!(entries, [(4.into(), 900.into()), (2.into(), 700.into())]);
+        assert!(pairs[0][0].caption.contains(NO_MEASUREMENT));
+        assert!(!pairs[0][1].caption.contains(NO_MEASUREMENT));
+        assert!(beside(&acts[..1]).is_empty(), "nothing to stand beside");
+    }
+}
