@@ -27,7 +27,7 @@ p,figcaption{overflow-wrap:anywhere}\
 table{border-collapse:collapse;margin:.8em 0;font-size:.93em}\
 th,td{padding:.2em .7em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\
 td:first-child,th:first-child,td.t,th.t{text-align:left}\
-td.t:last-child{white-space:normal;min-width:30em}\
+td.t:last-child{white-space:normal;min-width:20em}\
 .not{color:var(--quiet)}\
 .tag{display:inline-block;padding:0 .6em;border-radius:1em;background:var(--real);\
 color:var(--tag)}.sim{background:var(--sim);border-radius:0}\
@@ -287,6 +287,7 @@ fn write_truth(out: &mut String, act: &ActSummary) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
+    use super::super::summary::Totals;
     use super::*;
     use crate::draw::HistogramPicture;
     use serde_json::json;
@@ -304,7 +305,7 @@ mod tests {
             act: number,
             label: label.to_owned(),
             status: "done".to_owned(),
-            totals: Some(Default::default()),
+            totals: Some(Totals::default()),
             figures: vec![Figure {
                 kind: "mass",
                 picture: picture.draw(),

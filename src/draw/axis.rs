@@ -130,7 +130,7 @@ impl Frame {
                 (self.right, self.bottom),
             ],
         );
-        let middle = (self.top + self.bottom) / 2.0;
+        let middle = f64::midpoint(self.top, self.bottom);
         canvas.turned((14.0, middle), Anchor::Middle, -90.0, y_name);
     }
 

@@ -192,7 +192,7 @@ fn draw_layer(canvas: &mut Canvas, layer: &Layer, x: &Scale, y: &Scale) {
             if *content <= 0.0 || !content.is_finite() {
                 continue;
             }
-            let at = (x.place(edges[0]) + x.place(edges[1])) / 2.0;
+            let at = f64::midpoint(x.place(edges[0]), x.place(edges[1]));
             let (low, high) = (
                 y.place_inside(content - error),
                 y.place_inside(content + error),

@@ -210,8 +210,8 @@ mod tests {
         let text = timeline.draw().standalone();
         let found = elements(&text).expect("well-formed");
         let bar = |class: &str| {
-            let bars = found.iter().filter(|element| element.is("rect", class));
-            let last = bars.last().expect("a bar");
+            let mut bars = found.iter().filter(|element| element.is("rect", class));
+            let last = bars.next_back().expect("a bar");
             (last.number("x"), last.number("width"))
         };
         // The frame is from 26.6 to 624.
