@@ -164,8 +164,17 @@ impl PeakModel {
         parameters: &[f64],
         bin: usize,
     ) -> (f64, [f64; MAX_PARAMETERS]) {
+        self.expected_at(faddeeva, parameters, self.centre_gev(bin))
+    }
+
+    /// The same of a bin of that width around any mass in GeV: the curve through the bins.
+    pub(crate) fn expected_at(
+        &self,
+        faddeeva: &Faddeeva,
+        parameters: &[f64],
+        mass: f64,
+    ) -> (f64, [f64; MAX_PARAMETERS]) {
         let width = self.bin_width_gev();
-        let mass = self.centre_gev(bin);
         let line = faddeeva.voigt(
             mass - parameters[MASS],
             parameters[SIGMA],

@@ -53,6 +53,22 @@ pub struct Peak {
     pub parameters: Vec<Parameter>,
 }
 
+impl Peak {
+    /// The fitted curve, for pictures: masses in GeV over the window of `model`, `per_bin` to a
+    /// bin, each with the entries that a bin around it should have. `model` is the one that was
+    /// fitted.
+    pub fn curve(&self, model: &PeakModel, per_bin: usize) -> Vec<(f64, f64)> {
+        let faddeeva = Faddeeva::new();
+        let parameters: Vec<f64> = self.parameters.iter().map(|p| p.value).collect();
+        let (low, high) = model.range_gev;
+        let steps = model.bins * per_bin.max(1);
+        (0..=steps)
+            .map(|n| low + (high - low) * n as f64 / steps as f64)
+            .map(|mass| (mass, model.expected_at(&faddeeva, &parameters, mass).0))
+            .collect()
+    }
+}
+
 /// A momentum scale: pt(corrected) = k pt.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scale {
@@ -361,6 +377,19 @@ mod tests {
             peak.mass_err_gev > 0.05 && peak.mass_err_gev < 0.5,
             "{peak:?}"
         );
+    }
+
+    #[test]
+    fn the_curve_goes_through_the_bins() {
+        let model = PeakModel::Z_SMALL_SAMPLE;
+        let peak = fit(&model, &made(&model, &[1e6, 90.776, 1.3, 100.0])).unwrap();
+        // Every second point is the centre of a bin: together they are the histogram.
+        let curve = peak.curve(&model, 2);
+        assert_eq!((curve.len(), curve[0].0, curve[120].0), (121, 75.0, 105.0));
+        let sum: f64 = curve.iter().skip(1).step_by(2).map(|point| point.1).sum();
+        assert!((sum / peak.n_in_window as f64 - 1.0).abs() < 1e-6, "{sum}");
+        let top = curve.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        assert!((top.0 - 90.776).abs() < 0.25, "{top:?}");
     }
 
     #[test]

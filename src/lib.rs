@@ -22,5 +22,6 @@ pub mod cli;
 pub mod data;
 pub mod digest;
 pub mod regression;
+pub mod draw;
 pub mod demo;
 pub mod bench;

@@ -299,6 +299,32 @@ fn a_test_run_is_worked_on_but_never_published_or_certified() {
     let golden: Value = serde_json::from_str(&golden.out).expect("the list is JSON");
     assert!(golden.get("100001").is_none(), "{golden}");
     assert_eq!(golden["100002"], json!([[1, 3]]), "{golden}");
+    let svg = house.path("pt.svg").display().to_string();
+    house
+        .tier0(&["dqm", "show", "100002", "muon_pt_gev", "--svg", &svg])
+        .says(0, &[]);
+    let svg = std::fs::read_to_string(svg).expect("the picture is there");
+    assert!(
+        svg.starts_with("<svg ") && svg.contains("run 100002"),
+        "{svg}"
+    );
+    let element = house.ask(&["dqm", "show", "100002", "muon_pt_gev"]);
+    assert_eq!(
+        text(&element, "path"),
+        "parts/prompt/histograms/muon_pt_gev"
+    );
+    assert_eq!(
+        element["lumis"],
+        json!([[1, 3]]),
+        "the merged one, not a part"
+    );
+    // Nothing of a test run is published.
+    let refused = house.tier0(&["dqm", "show", "100001", "muon_pt_gev"]);
+    refused.says(1, &["run 100001 has no published histogram muon_pt_gev"]);
+    let trend = house.tier0(&["calib", "show", "scale", "--svg", "-"]);
+    trend.says(0, &[]);
+    assert!(trend.out.starts_with("<svg "), "{}", trend.out);
+
     let verdicts = house.list(&["dqm", "show", "100001"]);
     let refused = text(&verdicts[0], "refused");
     assert!(refused.contains("test"), "{refused}");

@@ -12,6 +12,7 @@
 
 mod commands;
 mod datasets;
+mod elements;
 mod files;
 mod gates;
 mod job_verbs;
@@ -28,6 +29,7 @@ pub use server::{Listen, Reach, ServeError, ServerHandle, serve};
 
 use model::alarm::Alarm;
 use model::command::{Order, Reply};
+use model::names::FileName;
 use model::time::Moment;
 use model::wait::{Object, Why};
 use ports::catalogue::Catalogue;
@@ -47,6 +49,15 @@ pub struct ApiParts {
     pub status: Arc<dyn StatusSource>,
     /// Reads files back.
     pub files: Arc<dyn ReadBack>,
+    /// Reads published documents.
+    pub documents: Arc<dyn DocumentSource>,
+}
+
+/// Where published documents are read.
+pub trait DocumentSource: Send + Sync {
+    /// The text of an output that has at most so many bytes, or what was tried, why it failed and
+    /// what to do. May take as long as reading does; never follows a link.
+    fn document(&self, name: &FileName, bytes_max: u64) -> Result<String, String>;
 }
 
 /// Where commands are handed to the engine.

@@ -129,6 +129,14 @@ pub(crate) struct OneRun {
     pub(crate) run: Option<u32>,
 }
 
+/// A histogram of a run.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfElement {
+    pub(crate) run: u32,
+    pub(crate) name: String,
+}
+
 /// One tag, one run, or none said.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

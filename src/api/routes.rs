@@ -2,7 +2,7 @@
 
 use crate::guard::{Guarded, guard};
 use crate::problem::{Outcome, Trouble};
-use crate::{ApiParts, commands, datasets, files, gates, job_verbs, reads};
+use crate::{ApiParts, commands, datasets, elements, files, gates, job_verbs, reads};
 use axum::Json;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -41,6 +41,7 @@ const INDEX: &[&str] = &[
     "GET /api/v1/payloads/{hash}",
     "GET /api/v1/calibrations?tag&run",
     "GET /api/v1/dqm?run",
+    "GET /api/v1/dqm/objects?run&name",
     "GET /api/v1/good-runs?label",
     "GET /api/v1/datasets?run&after&limit",
     "GET /api/v1/datasets/{dataset}",
@@ -82,6 +83,7 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/payloads/{hash}", get(reads::payload))
         .route("/calibrations", get(reads::calibrations))
         .route("/dqm", get(reads::dqm))
+        .route("/dqm/objects", get(elements::object))
         .route("/good-runs", get(reads::good_runs))
         .route("/datasets", get(datasets::datasets))
         .route("/datasets/{dataset}", get(datasets::dataset))

@@ -3,11 +3,12 @@
 //! In: the verb's arguments. Out: tables or documents. Must never round a constant: what programs
 //! read is printed as it is.
 
-use super::Desk;
 use super::client::{rows, shape};
 use super::outcome::{Exit, Failure};
 use super::table::{Table, or_dash, to_second};
+use super::{Desk, pictures};
 use clap::Subcommand;
+use std::path::PathBuf;
 use view::conditions::{DecisionView, IovView, PayloadView, TagView};
 use view::gate::GateView;
 
@@ -16,6 +17,7 @@ Examples:
   tier0 calib tags
   tier0 calib iovs beamspot
   tier0 calib show beamspot
+  tier0 calib show beamspot --svg beamspot.svg
   tier0 calib get 8c1f...
   tier0 calib hold prompt.reco --reason \"pixel swap\"
   tier0 calib accept prompt.reco --run 165617";
@@ -40,13 +42,20 @@ pub enum CalibVerb {
     },
     /// Show what was decided on a tag, run by run, with what was measured; without a tag, what
     /// every task's release waits for
-    #[command(after_help = "Examples:\n  tier0 calib show beamspot --json\n  tier0 calib show")]
+    #[command(
+        after_help = "Examples:\n  tier0 calib show beamspot --json\n  tier0 calib show\n  \
+                            tier0 calib show beamspot --svg beamspot.svg"
+    )]
     Show {
         /// The tag
         tag: Option<String>,
         /// Only on this run
         #[arg(long)]
         run: Option<u32>,
+        /// Draw what was measured against the runs, with the intervals of validity, as SVG into
+        /// this file; - is stdout
+        #[arg(long, value_name = "FILE", requires = "tag", conflicts_with = "run")]
+        svg: Option<PathBuf>,
     },
     /// Print a constant as programs read it
     #[command(
@@ -84,13 +93,28 @@ pub struct Ruling {
 pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     let client = desk.client()?;
     let of = |run: &Option<u32>| run.map(|run| run.to_string());
+    if let CalibVerb::Show {
+        tag: Some(tag),
+        svg: Some(svg),
+        ..
+    } = verb
+    {
+        if desk.common.json {
+            return Err(Failure::Usage(pictures::NO_JSON.to_owned()));
+        }
+        let of_tag = [("tag", Some(tag.clone()))];
+        let decisions: Vec<DecisionView> = rows(client.get("calibrations", &of_tag)?)?;
+        let iovs: Vec<IovView> = rows(client.get("iovs", &of_tag)?)?;
+        pictures::put(&pictures::trend(tag, &decisions, &iovs)?, svg, desk)?;
+        return Ok(Exit::Fine);
+    }
     let answer = match verb {
         CalibVerb::Tags => client.get("tags", &[])?,
         CalibVerb::Iovs { tag, run } => {
             client.get("iovs", &[("tag", tag.clone()), ("run", of(run))])?
         }
         CalibVerb::Show { tag: None, .. } => client.get("gates", &[])?,
-        CalibVerb::Show { tag, run } => {
+        CalibVerb::Show { tag, run, .. } => {
             client.get("calibrations", &[("tag", tag.clone()), ("run", of(run))])?
         }
         CalibVerb::Hold(ruling) => return rule("hold", ruling, desk),

@@ -1,24 +1,33 @@
-//! `tier0 dqm`: verdicts and the good-run list.
+//! `tier0 dqm`: verdicts, published histograms and the good-run list.
 //!
-//! In: the verb's arguments. Out: tables or documents; the good-run list in the CMS JSON format, as
-//! other programs read it. Must never put real and simulated runs into one list.
+//! In: the verb's arguments. Out: tables, documents or pictures; the good-run list in the CMS JSON
+//! format, as other programs read it. Must never put real and simulated runs into one list.
 
-use super::Desk;
-use super::client::rows;
+use super::client::{Client, rows, shape};
 use super::outcome::{Exit, Failure};
-use super::table::{Table, lumis, or_dash};
+use super::table::{Table, facts, lumis, or_dash};
+use super::{Desk, pictures};
 use clap::Subcommand;
-use view::quality::QualityView;
+use std::path::{Path, PathBuf};
+use view::quality::{MonitorElementView, QualityView};
 
 /// What can be done with data quality.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  tier0 dqm show\n  tier0 dqm show 148031\n  tier0 dqm golden")]
 pub enum DqmVerb {
-    /// Show verdicts; of one run with every test
-    #[command(after_help = "Examples:\n  tier0 dqm show\n  tier0 dqm show 148031 --json")]
+    /// Show verdicts; of one run with every test; of one histogram what is in it, or its picture
+    #[command(after_help = SHOW_EXAMPLES)]
     Show {
         /// Only of this run
         run: Option<u32>,
+        /// A histogram of the run's published documents, by its path or the end of it
+        element: Option<String>,
+        /// Draw it as SVG into this file; - is stdout
+        #[arg(long, value_name = "FILE", requires = "element")]
+        svg: Option<PathBuf>,
+        /// Draw the same histogram of this run with it, scaled to as much content
+        #[arg(long, value_name = "RUN", requires = "svg")]
+        reference: Option<u32>,
     },
     /// Print the good-run list (CMS JSON format)
     #[command(after_help = "Examples:\n  tier0 dqm golden > good-runs.json")]
@@ -29,10 +38,24 @@ pub enum DqmVerb {
     },
 }
 
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  tier0 dqm show
+  tier0 dqm show 148031 --json
+  tier0 dqm show 148031 dimuon_mass_gev
+  tier0 dqm show 148031 dimuon_mass_gev --svg mass.svg
+  tier0 dqm show 148031 muon_eta --reference 148029 --svg - > eta.svg";
+
 pub(super) fn run(verb: &DqmVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     let client = desk.client()?;
     match verb {
-        DqmVerb::Show { run } => {
+        DqmVerb::Show {
+            run: Some(run),
+            element: Some(element),
+            svg,
+            reference,
+        } => show_element(&client, (*run, *reference), element, svg.as_deref(), desk),
+        DqmVerb::Show { run, .. } => {
             let answer = client.get("dqm", &[("run", run.map(|run| run.to_string()))])?;
             if desk.common.json {
                 return desk.document(&answer);
@@ -51,6 +74,69 @@ pub(super) fn run(verb: &DqmVerb, desk: &mut Desk) -> Result<Exit, Failure> {
             Ok(Exit::Fine)
         }
     }
+}
+
+/// One histogram: its document, its picture, or what is in it.
+fn show_element(
+    client: &Client,
+    (run, reference): (u32, Option<u32>),
+    element: &str,
+    svg: Option<&Path>,
+    desk: &mut Desk,
+) -> Result<Exit, Failure> {
+    if svg.is_some() && desk.common.json {
+        return Err(Failure::Usage(pictures::NO_JSON.to_owned()));
+    }
+    let get = |run: u32| {
+        let asked = [
+            ("run", Some(run.to_string())),
+            ("name", Some(element.to_owned())),
+        ];
+        client.get("dqm/objects", &asked)
+    };
+    let answer = get(run)?;
+    let Some(svg) = svg else {
+        if desk.common.json {
+            return desk.document(&answer);
+        }
+        return tell_element(&shape(answer)?, desk);
+    };
+    let reference: Option<MonitorElementView> = match reference {
+        Some(run) => Some(shape(get(run)?)?),
+        None => None,
+    };
+    let picture = pictures::element(&shape(answer)?, reference.as_ref())?;
+    pictures::put(&picture, svg, desk)?;
+    Ok(Exit::Fine)
+}
+
+fn tell_element(element: &MonitorElementView, desk: &mut Desk) -> Result<Exit, Failure> {
+    let histogram = pictures::histogram(element)?;
+    let (axis, contents) = (histogram.axis(), histogram.contents());
+    let unit = histogram.unit();
+    let with_unit = |value: Option<f64>| value.map(|value| format!("{value} {unit}"));
+    let told = [
+        ("histogram", element.path.clone()),
+        ("title", histogram.title().to_owned()),
+        ("run", format!("{} ({})", element.run, element.label)),
+        ("lumis", lumis(&element.lumis)),
+        ("dataset", element.dataset.clone()),
+        ("file", element.file.clone()),
+        ("entries", histogram.entries().to_string()),
+        ("mean", or_dash(with_unit(histogram.mean()))),
+        ("rms", or_dash(with_unit(histogram.rms()))),
+        (
+            "axis",
+            format!(
+                "{} bins from {} to {} {unit}",
+                axis.bins, axis.low, axis.high
+            ),
+        ),
+        ("below", contents[0].to_string()),
+        ("above", contents[axis.bins + 1].to_string()),
+    ];
+    facts(desk.out, &told)?;
+    Ok(Exit::Fine)
 }
 
 fn list(verdicts: &[QualityView], desk: &mut Desk) -> Result<(), Failure> {

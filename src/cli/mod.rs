@@ -23,6 +23,7 @@ mod jobs;
 mod latency;
 mod manner;
 mod outcome;
+mod pictures;
 mod replay;
 mod runs;
 mod simulate;
@@ -116,7 +117,7 @@ pub enum Verb {
     /// Conditions: tags, intervals, decisions, constants
     #[command(subcommand)]
     Calib(calib::CalibVerb),
-    /// Data quality: verdicts, good-run list
+    /// Data quality: verdicts, histograms, good-run list
     #[command(subcommand)]
     Dqm(dqm::DqmVerb),
     /// Alarms that stand

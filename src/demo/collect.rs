@@ -1,10 +1,11 @@
 //! Collects an act's summary from the instance's own catalogue and published files.
 
 use super::summary::{ActSummary, ConstantSummary, RunSummary, TestSummary, Totals};
-use super::{Play, export, physics, telescope};
+use super::{Play, export, figures, physics, telescope};
 use crate::digest::digest;
-use model::conditions::{GateDecision, Iov};
+use model::conditions::{ConditionsPayload, GateDecision, Iov};
 use model::dataset::Output;
+use model::file::File;
 use model::job::Job;
 use model::quality::RunQuality;
 use model::run::Run;
@@ -12,6 +13,7 @@ use model::witness::{Says, Witness};
 use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::store::StoreError;
 use programs::inject::Played;
+use programs::product::CorrectedTrack;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -32,9 +34,11 @@ pub(super) struct From<'a> {
 struct Rows {
     runs: Vec<(Run, RunCounts)>,
     jobs: Vec<Job>,
+    files: Vec<File>,
     outputs: Vec<Output>,
     decisions: Vec<GateDecision>,
     iovs: Vec<Iov>,
+    payloads: Vec<ConditionsPayload>,
     quality: Vec<RunQuality>,
 }
 
@@ -63,12 +67,19 @@ fn rows(catalogue: &SqlCatalogue) -> Result<Rows, StoreError> {
         let counts = catalogue.run_counts(run.number)?;
         counted.push((run, counts));
     }
+    let iovs = catalogue.iovs()?;
+    let mut payloads = Vec::new();
+    for iov in &iovs {
+        payloads.extend(catalogue.payload(&iov.hash)?);
+    }
     Ok(Rows {
         runs: counted,
+        files: all(|page| catalogue.files(None, page), |file| file.id.0)?,
         jobs: all(|page| catalogue.jobs(None, None, page), |job| job.id.0)?,
         outputs: all(|page| catalogue.outputs(None, page), |output| output.id.0)?,
         decisions: catalogue.decisions()?,
-        iovs: catalogue.iovs()?,
+        iovs,
+        payloads,
         quality: catalogue.quality()?,
     })
 }
@@ -119,7 +130,9 @@ pub(super) fn act(play: &Play, from: &From<'_>) -> Result<ActSummary, String> {
         wall_s: Some(from.wall_s),
         ..ActSummary::default()
     };
-    add_physics(&mut summary, &rows, play, from)?;
+    let tracks = physics::tracks(&rows.outputs, from.storage)?;
+    add_physics(&mut summary, &rows, &tracks, play, from)?;
+    add_figures(&mut summary, &rows, &tracks, play, from)?;
     export::write(
         &play.folder,
         from.storage,
@@ -130,9 +143,42 @@ pub(super) fn act(play: &Play, from: &From<'_>) -> Result<ActSummary, String> {
     Ok(summary)
 }
 
+/// Pictures of what was found, and the histograms that other acts' are shown beside.
+fn add_figures(
+    summary: &mut ActSummary,
+    rows: &Rows,
+    tracks: &[CorrectedTrack],
+    play: &Play,
+    from: &From<'_>,
+) -> Result<(), String> {
+    let whole = play.folder.parent().unwrap_or(&play.folder);
+    let documents = figures::Documents::read(&rows.outputs, from.storage, whole)?;
+    let material = figures::Material {
+        summary,
+        documents: &documents,
+        outputs: &rows.outputs,
+        jobs: &rows.jobs,
+        files: &rows.files,
+        decisions: &rows.decisions,
+        iovs: &rows.iovs,
+        payloads: &rows.payloads,
+        quality: &rows.quality,
+        tracks,
+    };
+    let made = figures::of_act(&material);
+    summary.figures = made;
+    for name in figures::SHOWN_BESIDE {
+        if let Some(sum) = documents.prompt(name) {
+            summary.monitors.insert(name, sum);
+        }
+    }
+    Ok(())
+}
+
 fn add_physics(
     summary: &mut ActSummary,
     rows: &Rows,
+    tracks: &[CorrectedTrack],
     play: &Play,
     from: &From<'_>,
 ) -> Result<(), String> {
@@ -142,8 +188,7 @@ fn add_physics(
             .iter()
             .filter(move |iov| iov.tag.as_str().trim_end_matches("/SIM") == tag)
     };
-    let tracks = physics::tracks(&rows.outputs, from.storage)?;
-    if let Some((spot, residual)) = physics::beamspot(&tracks, of_tag("beamspot").count() as u64) {
+    if let Some((spot, residual)) = physics::beamspot(tracks, of_tag("beamspot").count() as u64) {
         summary.beamspot = Some(spot);
         summary.residual = Some(residual);
     }

@@ -8,6 +8,7 @@
 mod act;
 mod collect;
 mod export;
+mod figures;
 mod physics;
 mod report;
 mod summary;
@@ -122,8 +123,28 @@ pub fn run(options: &DemoOptions, happens: &mut dyn FnMut(&str)) -> Result<Summa
         }
     }
     let summary = Summary::of(acts);
-    report::write(&summary, &options.folder.join("report.html"))?;
+    let asked = |programme: &&Programme| summary.acts.iter().any(|act| act.act == programme.number);
+    let not_asked: Vec<ActSummary> = PROGRAMME
+        .iter()
+        .filter(|programme| !asked(programme))
+        .map(|programme| {
+            ActSummary::not_run(programme.number, programme.label, not_asked_for(programme))
+        })
+        .collect();
+    report::write(&summary, &not_asked, &options.folder.join("report.html"))?;
     Ok(summary)
+}
+
+/// Why an act is not in the report that nobody asked for, and how to get it.
+fn not_asked_for(programme: &Programme) -> String {
+    let data = match programme.how_to_get {
+        "" => "its data are made".to_owned(),
+        how => how.to_owned(),
+    };
+    format!(
+        "not asked for; `tier0 demo --acts {}` plays it ({data})",
+        programme.number
+    )
 }
 
 /// Marks a folder as one that the demo made and may replace.

@@ -1,5 +1,6 @@
 //! What the demo tells at the end: one document (contracts, section 9), and the same for people.
 
+use super::figures::{Figure, NO_MEASUREMENT, Summed};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -66,6 +67,12 @@ pub struct ActSummary {
     /// Wall time of the act.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_s: Option<f64>,
+    /// Pictures for the report.
+    #[serde(skip)]
+    pub(super) figures: Vec<Figure>,
+    /// Histograms that are shown beside those of another act.
+    #[serde(skip)]
+    pub(super) monitors: BTreeMap<&'static str, Summed>,
 }
 
 /// An act added up.
@@ -267,6 +274,22 @@ impl ActSummary {
     }
 }
 
+impl ActSummary {
+    /// Whether the data were recorded.
+    pub(super) fn is_real(&self) -> bool {
+        self.label.starts_with("REAL")
+    }
+
+    /// What must be said beside a mass.
+    pub(super) fn honesty(&self) -> &'static str {
+        if self.is_real() {
+            NO_MEASUREMENT
+        } else {
+            "simulated without final-state radiation and trigger bias"
+        }
+    }
+}
+
 impl RunSummary {
     /// What programs found inside the run's files, in sentences.
     pub(super) fn found_inside(&self) -> Vec<String> {
@@ -456,9 +479,13 @@ impl ActSummary {
         if let (Some(peak), Some(scale)) = (self.z_peak, &self.scale) {
             writeln!(
                 out,
-                "   Z peak {:.2} +- {:.2} GeV, k = {:.4} +- {:.4} ({}); includes final-state \
-                radiation and trigger bias: shows the loop, is no measurement",
-                peak.gev, peak.err_gev, scale.k, scale.err, scale.gate
+                "   Z peak {:.2} +- {:.2} GeV, k = {:.4} +- {:.4} ({}); {}",
+                peak.gev,
+                peak.err_gev,
+                scale.k,
+                scale.err,
+                scale.gate,
+                self.honesty()
             )?;
         }
         if let Some(pulls) = self.pulls {

@@ -31,7 +31,7 @@ use model::names::FileName;
 use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
-use ports::storage::{ReadBack, Storage};
+use ports::storage::Storage;
 use ports::store::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -180,7 +180,7 @@ impl Instance {
         let ended = Arc::new(tokio::sync::Notify::new());
         let end = ended.clone();
         let spools = streams.map(|stream| (stream.name.clone(), stream.folder.clone()));
-        let files: Arc<dyn ReadBack> = Arc::new(reading::Folders {
+        let folders = Arc::new(reading::Folders {
             spools: spools.collect(),
             storage: places.storage.clone(),
             copies: sources::folders(config),
@@ -195,7 +195,7 @@ impl Instance {
             executor: Box::new(move |sink| start_local(local, sink)),
             storage,
             history: catalogue.clone(),
-            files: files.clone(),
+            files: folders.clone(),
             sources: sources::keeper(config)?,
             output_disk: Arc::new(PosixDisk::below(&places.storage)),
             state_disk: Arc::new(state_disk),
@@ -212,7 +212,7 @@ impl Instance {
             &agent,
             meter,
             identity,
-            files,
+            folders,
             reloader.clone(),
         );
         let server = api::serve(&windows::listen(config), parts)?;

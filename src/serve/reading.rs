@@ -3,10 +3,12 @@
 //! In: where a file lies. Out: its size and checksum as they are now. Must never follow a link, and
 //! never read more than one file at a time: whoever asks can wait, detectors cannot.
 
-use model::names::ProfileName;
+use api::DocumentSource;
+use model::names::{FileName, ProfileName};
 use model::work::Location;
 use ports::storage::ReadBack;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -64,6 +66,30 @@ impl ReadBack for Folders {
     }
 }
 
+impl DocumentSource for Folders {
+    fn document(&self, name: &FileName, bytes_max: u64) -> Result<String, String> {
+        let path = self.storage.join(name.as_str());
+        let failed = |error: std::io::Error| {
+            format!("reading {name}: {error}; look for who removed or replaced it")
+        };
+        // A turn whose holder failed is free all the same.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let metadata = std::fs::symlink_metadata(&path).map_err(failed)?;
+        if !metadata.is_file() || metadata.len() > bytes_max {
+            return Err(format!(
+                "{name} is no plain file of at most {bytes_max} bytes any more; look for who \
+                 replaced it"
+            ));
+        }
+        let mut text = String::new();
+        let file = std::fs::File::open(&path).map_err(failed)?;
+        file.take(bytes_max)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+        Ok(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +119,20 @@ mod tests {
         );
         assert!(read("hlt", "b.dat").unwrap_err().contains("b.dat"));
         assert!(read("old", "a.dat").unwrap_err().contains("old"));
+        std::fs::create_dir(&folders.storage).unwrap();
+        std::fs::write(folders.storage.join("a.json"), b"{}").unwrap();
+        std::os::unix::fs::symlink("a.json", folders.storage.join("link.json")).unwrap();
+        let document = |name: &str, max: u64| folders.document(&name.into(), max);
+        assert_eq!(document("a.json", 2), Ok("{}".to_owned()));
+        assert!(
+            document("a.json", 1)
+                .unwrap_err()
+                .contains("at most 1 bytes")
+        );
+        assert!(
+            document("link.json", 9)
+                .unwrap_err()
+                .contains("no plain file")
+        );
     }
 }

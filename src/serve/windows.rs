@@ -1,5 +1,6 @@
 //! The instance's windows: what the API is given to look at, and where it listens.
 
+use super::reading::Folders;
 use super::reload::Reloader;
 use crate::config::Config;
 use agents::clock::SystemClock;
@@ -14,7 +15,6 @@ use model::time::Moment;
 use model::wait::{Object, Why};
 use ports::catalogue::Catalogue;
 use ports::clock::Clock;
-use ports::storage::ReadBack;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use view::health::{ExecutorView, SystemView};
@@ -170,12 +170,13 @@ pub(super) fn parts(
     agent: &AgentHandle,
     meter: Arc<Meter>,
     identity: Identity,
-    files: Arc<dyn ReadBack>,
+    folders: Arc<Folders>,
     reloader: Arc<Reloader>,
 ) -> ApiParts {
     ApiParts {
         catalogue,
-        files,
+        files: folders.clone(),
+        documents: folders,
         commands: Arc::new(EngineDoor(reloader.clone())),
         status: Arc::new(Window {
             identity,

@@ -75,6 +75,25 @@ impl From<&RunQuality> for QualityView {
     }
 }
 
+/// A histogram as a published document holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MonitorElementView {
+    /// The run.
+    pub run: u32,
+    /// `real` or `simulated`.
+    pub label: String,
+    /// The dataset that the document belongs to.
+    pub dataset: String,
+    /// The document's name relative to the storage.
+    pub file: String,
+    /// The lumis in it.
+    pub lumis: LumiRanges,
+    /// Where the histogram stands in the document, by names.
+    pub path: String,
+    /// The histogram as UHI JSON, as it stands there.
+    pub histogram: serde_json::Value,
+}
+
 /// A good-run list in the CMS JSON format: run number as text, closed ranges of certified lumis.
 pub type GoodRuns = BTreeMap<String, LumiRanges>;
 

@@ -41,6 +41,7 @@ fn world(listen: &Listen, ready: bool, broken: bool) -> World {
         commands: door.clone(),
         status: Arc::new(Status { ready }),
         files: Arc::new(Folder),
+        documents: Arc::new(Folder),
     };
     World {
         server: tier0_api::serve(listen, parts).unwrap(),
@@ -523,6 +524,7 @@ fn it_listens_where_it_was_told_and_leaves_nothing_behind() {
         commands: Arc::new(Door::default()),
         status: Arc::new(Status { ready: true }),
         files: Arc::new(Folder),
+        documents: Arc::new(Folder),
     };
     let second = tier0_api::serve(
         &Listen {

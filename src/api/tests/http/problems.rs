@@ -54,6 +54,12 @@ fn every_error_is_a_problem_with_a_hint() {
     check("GET", "/api/v1/runs/-1", None, 400, "bad-request", "-1");
     check("GET", "/api/v1/jobs/77", None, 404, "not-found", "job 77");
     check("GET", "/api/v1/files/77", None, 404, "not-found", "file 77");
+    let objects = "/api/v1/dqm/objects";
+    let of = |run: u32| format!("{objects}?run={run}&name=mass");
+    check("GET", &of(2), None, 404, "not-found", "run 2 is not known");
+    let none = "run 1 has no published histogram mass; its published documents have none";
+    check("GET", &of(1), None, 404, "not-found", none);
+    check("GET", objects, None, 400, "bad-request", "run");
     check(
         "GET",
         "/api/v1/jobs?stat=failed",

@@ -20,7 +20,7 @@ use model::job::{
     Class, ExitClass, FailedAttempt, InputId, Job, JobState, Lineage, Recipe, Stamps,
 };
 use model::lumi::Expected;
-use model::names::{DataLabel, TaskPath};
+use model::names::{DataLabel, FileName, TaskPath};
 use model::quality::{RunQuality, RunVerdict};
 use model::run::{Run, RunState, RunType, StartedBy};
 use model::time::{Moment, Span};
@@ -31,7 +31,7 @@ use ports::catalogue::{Catalogue, Page, RunCounts};
 use ports::storage::ReadBack;
 use ports::store::StoreError;
 use std::sync::Mutex;
-use tier0_api::{CommandDoor, DoorError, StatusSource};
+use tier0_api::{CommandDoor, DocumentSource, DoorError, StatusSource};
 use view::health::SystemView;
 use view::latency::LatencyView;
 
@@ -320,6 +320,12 @@ impl CommandDoor for Door {
 
 /// Has one file of nine bytes in the spool and nothing else.
 pub(crate) struct Folder;
+
+impl DocumentSource for Folder {
+    fn document(&self, name: &FileName, _: u64) -> Result<String, String> {
+        Err(format!("reading {name}: it is gone"))
+    }
+}
 
 impl ReadBack for Folder {
     fn read_back(&self, location: &Location) -> Result<(u64, u32), String> {
