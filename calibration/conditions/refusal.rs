@@ -72,7 +72,10 @@ pub enum Refusal {
         end: String,
     },
     /// Nobody made the tag.
-    #[error("no tag is called {tag}; `tier0 calib tags` lists them, or make it with its first put")]
+    #[error(
+        "no tag is called {tag}; `tier0 calib tags` lists them, and a first put that says its \
+         synchronisation makes it"
+    )]
     NoTag {
         /// The tag.
         tag: TagName,

@@ -94,6 +94,41 @@ fn the_same_twice_is_one_row_and_a_correction_is_two() {
 }
 
 #[test]
+fn what_was_moved_once_is_moved_to_the_same_row_again() {
+    let mut register = Register::default();
+    let prompt = ConditionsTag {
+        synchronisation: Synchronisation::Prompt,
+        ..tag("spot", TimeType::Run)
+    };
+    register.make(prompt).unwrap();
+    let safe = |run: u32| Limits {
+        first_safe: Frontier {
+            run: RunNumber(run),
+            ..UNTOUCHED.first_safe
+        },
+        ..UNTOUCHED
+    };
+    let mut put = |since: u64, text: &str, first_safe: u32| {
+        let (now, limits) = ((Moment(0), i64::from(first_safe)), safe(first_safe));
+        let put = register.put(
+            &"spot".into(),
+            Since(since),
+            (&hash(text), text),
+            now,
+            &limits,
+        );
+        let put = put.expect("prompt tags move it");
+        (put.since.0, put.is_new)
+    };
+    assert_eq!(put(3, "a", 5), (5, true));
+    assert_eq!(put(3, "a", 5), (5, false));
+    assert_eq!(put(4, "a", 5), (5, false));
+    // Processing has gone on: what is there stays so, another constant comes behind.
+    assert_eq!(put(5, "a", 9), (5, false));
+    assert_eq!(put(5, "b", 9), (9, true));
+}
+
+#[test]
 fn a_tag_does_not_become_another_one() {
     let mut register = Register::default();
     register.make(tag("spot", TimeType::Run)).unwrap();
