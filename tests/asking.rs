@@ -132,6 +132,92 @@ fn what_is_asked_is_answered_in_words_of_the_command_line() {
     assert!(!none.err.contains("--expect-count"), "{none:?}");
 }
 
+/// A put of a file of this content.
+fn put(house: &House, content: &str, rest: &[&str]) -> Said {
+    let file = house.write("constant.json", content);
+    let file = file.to_str().expect("temporary folders have plain names");
+    house.tier0(&[&["calib", "put", rest[0], file], &rest[1..]].concat())
+}
+
+#[test]
+fn a_constant_is_put_once_and_the_past_stays() {
+    let mut house = house();
+    let since = |run: &'static str| ["survey", "--since", run, "--by", "a"];
+    let first = "{\"x_cm\": 1}";
+    helps(
+        &put(&house, first, &since("5")),
+        4,
+        &[
+            "no tag is called survey",
+            "synchronisation",
+            "tier0 calib tags",
+        ],
+    );
+    let make = ["--synchronisation", "prompt", "--description", "by hand"];
+    let made = |run| [&since(run)[..], &make[..]].concat();
+    helps(
+        &put(&house, "{\"x_cm\": NaN}", &made("5")),
+        4,
+        &["survey", "NaN in line 1", "measure it again"],
+    );
+    // Run 7 has started, and no task says that it waits for the tag.
+    let dry = [&made("5")[..], &["--dry-run"]].concat();
+    let said = put(&house, first, &dry);
+    assert!(
+        said.out.contains("holds since run 8 (moved from run 5"),
+        "{said:?}"
+    );
+    assert_eq!(house.list(&["calib", "tags"]).len(), 0, "it was only asked");
+    let said = put(&house, first, &[&made("5")[..], &["--json"]].concat());
+    let reply: serde_json::Value = serde_json::from_str(&said.out).expect("a document");
+    assert_eq!(number(&reply, "since_given"), 5, "{reply}");
+    assert_eq!(number(&reply, "since"), 8, "{reply}");
+    assert_eq!(reply["is_new"], true, "{reply}");
+    for run in ["5", "8"] {
+        let said = put(&house, first, &since(run));
+        assert!(
+            said.out.contains("was already in force since run 8"),
+            "{said:?}"
+        );
+    }
+    let iovs = house.list(&["calib", "iovs", "survey"]);
+    assert_eq!(iovs.len(), 1, "the same twice is one row: {iovs:?}");
+    let then = text(&iovs[0], "inserted_at").to_owned();
+    assert_eq!(text(&iovs[0], "hash"), text(&reply, "hash"));
+    let got = house.tier0(&["calib", "get", text(&reply, "hash")]);
+    assert_eq!(got.out, first, "as programs read it");
+    // A correction is a row of its own, and what was in force stays known.
+    helps(
+        &put(&house, "{\"y_cm\": 2}", &since("8")),
+        4,
+        &["has no \"x_cm\"", "a tag of its own"],
+    );
+    assert_eq!(put(&house, "{\"x_cm\": 2}", &since("8")).code, 0);
+    house.stop();
+    house.start();
+    let in_force = |more: &[&str]| {
+        let line = [&["calib", "iovs", "survey", "--run", "9"], more].concat();
+        let iovs = house.list(&line);
+        text(&iovs[0], "hash").to_owned()
+    };
+    assert_ne!(in_force(&[]), text(&reply, "hash"));
+    assert_eq!(in_force(&["--as-of", &then]), text(&reply, "hash"));
+    helps(
+        &house.tier0(&["calib", "iovs", "--as-of", "yesterday"]),
+        2,
+        &["\"yesterday\" is no moment", "2026-11-27T19:48:13Z"],
+    );
+    let tags = house.list(&["calib", "tags"]);
+    assert_eq!(text(&tags[0], "synchronisation"), "prompt");
+    let acts = house.list(&["audit", "ls"]);
+    let puts: Vec<&str> = acts
+        .iter()
+        .filter(|act| text(act, "verb") == "calib put")
+        .map(|act| text(act, "object"))
+        .collect();
+    assert_eq!(puts, ["tag/survey"; 2], "what changed nothing is no act");
+}
+
 #[test]
 fn a_failed_job_of_a_finished_run_is_retried_as_the_messages_say() {
     let house = house();

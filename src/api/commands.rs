@@ -20,6 +20,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use view::Answer;
 use view::answer::{PreviewView, ReplyView};
+use view::conditions::PutReplyView;
 use view::job::JobsReplyView;
 
 /// What begins a run.
@@ -230,6 +231,18 @@ pub(crate) async fn ask(parts: ApiParts, order: Order) -> Outcome {
             let reply = JobsReplyView::from(&reply);
             Ok(Json(Answer::new(parts.status.now(), reply)).into_response())
         }
+        Reply::Put(reply) if intent == Intent::Preview => {
+            let preview = PreviewView {
+                would: format!("nothing: {}", reply.done),
+                count: 0,
+                objects: Vec::new(),
+            };
+            Ok(Json(Answer::new(parts.status.now(), preview)).into_response())
+        }
+        Reply::Put(reply) => {
+            let reply = PutReplyView::from(&reply);
+            Ok(Json(Answer::new(parts.status.now(), reply)).into_response())
+        }
         Reply::Would(Preview {
             would,
             count,
@@ -259,6 +272,12 @@ fn where_to_look(command: &Command) -> String {
                 Some(job) => format!("`tier0 job show {job}` shows how the job stands"),
                 None => "`tier0 job ls` shows how jobs stand".to_owned(),
             };
+        }
+        Command::Put(put) => {
+            let tag = &put.tag;
+            return format!(
+                "`tier0 calib iovs {tag}` shows what it has, `tier0 calib tags` all tags"
+            );
         }
         Command::Rule { .. } => return "`tier0 calib show` lists the gates".to_owned(),
         Command::ConfigReload => {

@@ -11,6 +11,7 @@
 //! must name a host that is ours.
 
 mod commands;
+mod conditions;
 mod datasets;
 mod elements;
 mod files;

@@ -4,7 +4,7 @@ use super::{Beside, compare};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
 use model::dataset::{Block, Dataset, LumiContent, Output, Parent, Route, Totals};
 use model::fact::Consumed;
 use model::file::File;
@@ -316,6 +316,9 @@ impl Catalogue for Rows {
         Ok(Vec::new())
     }
     fn decisions(&self) -> Found<GateDecision> {
+        Ok(Vec::new())
+    }
+    fn tags(&self) -> Found<ConditionsTag> {
         Ok(Vec::new())
     }
     fn iovs(&self) -> Found<Iov> {

@@ -145,6 +145,15 @@ pub(crate) struct OfTag {
     pub(crate) run: Option<u32>,
 }
 
+/// Which intervals.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfIovs {
+    pub(crate) tag: Option<String>,
+    pub(crate) run: Option<u32>,
+    pub(crate) as_of: Option<String>,
+}
+
 /// Real or simulated.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -23,7 +23,7 @@ use ports::catalogue::{Catalogue, Page};
 use ports::store::StoreError;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use view::conditions::{DecisionView, IovView, PayloadView, tags_of};
+use view::conditions::DecisionView;
 use view::file::SetAsideView;
 use view::health::AlarmView;
 use view::job::{AttemptView, EstimateView, JobDetailView, JobView, UsedView};
@@ -225,67 +225,6 @@ pub(crate) async fn latency(State(parts): State<ApiParts>, Asked(asked): Asked<O
     })
     .await?;
     Ok(list(&parts, rows, None::<i64>))
-}
-
-/// `GET /api/v1/tags`.
-pub(crate) async fn tags(
-    State(parts): State<ApiParts>,
-    Asked(Nothing {}): Asked<Nothing>,
-) -> Outcome {
-    let rows = ask(&parts, |catalogue| {
-        Ok(tags_of(&catalogue.iovs()?, &catalogue.decisions()?))
-    })
-    .await?;
-    Ok(list(&parts, rows, None::<i64>))
-}
-
-/// `GET /api/v1/iovs`: all intervals of one tag or of all; with a run, only the one in force for
-/// it.
-pub(crate) async fn iovs(State(parts): State<ApiParts>, Asked(asked): Asked<OfTag>) -> Outcome {
-    let mut rows = ask(&parts, |catalogue| Ok(catalogue.iovs()?)).await?;
-    if let Some(tag) = asked.tag.as_deref() {
-        rows.retain(|iov| iov.tag.as_str() == tag);
-    }
-    if let Some(run) = asked.run {
-        // In force for a run: the greatest since at or before it; of equal ones, the last inserted.
-        let in_force: BTreeSet<i64> = rows
-            .iter()
-            .filter(|iov| iov.since.0 <= run)
-            .map(|iov| (iov.tag.as_str(), (iov.since, iov.sequence)))
-            .collect::<std::collections::BTreeMap<_, _>>()
-            .into_values()
-            .map(|(_, sequence)| sequence)
-            .collect();
-        rows.retain(|iov| in_force.contains(&iov.sequence));
-    }
-    Ok(list(
-        &parts,
-        rows.iter().map(IovView::from).collect(),
-        None::<i64>,
-    ))
-}
-
-/// `GET /api/v1/payloads/{hash}`.
-pub(crate) async fn payload(
-    State(parts): State<ApiParts>,
-    Path(hash): Path<String>,
-    Asked(Nothing {}): Asked<Nothing>,
-) -> Outcome {
-    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let detail = format!("\"{hash}\" is no sha256 in hex");
-        return Err(Trouble::bad_request(
-            detail,
-            "`tier0 calib iovs`, or GET /api/v1/iovs, shows the hashes",
-        ));
-    }
-    let asked = hash.to_ascii_lowercase();
-    let payload = ask(&parts, move |catalogue| Ok(catalogue.payload(&asked)?))
-        .await?
-        .ok_or_else(|| {
-            let hint = "`tier0 calib iovs`, or GET /api/v1/iovs, shows the hashes";
-            Trouble::not_found(format!("payload {hash} is not known here"), hint)
-        })?;
-    Ok(one(&parts, PayloadView::from(&payload)))
 }
 
 /// `GET /api/v1/calibrations`: what was decided, by run and tag.

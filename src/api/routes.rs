@@ -2,7 +2,7 @@
 
 use crate::guard::{Guarded, guard};
 use crate::problem::{Outcome, Trouble};
-use crate::{ApiParts, commands, datasets, elements, files, gates, job_verbs, reads};
+use crate::{ApiParts, commands, conditions, datasets, elements, files, gates, job_verbs, reads};
 use axum::Json;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -37,7 +37,8 @@ const INDEX: &[&str] = &[
      {run, task, state, class, fingerprint}",
     "GET /api/v1/latency?run",
     "GET /api/v1/tags",
-    "GET /api/v1/iovs?tag&run",
+    "GET /api/v1/iovs?tag&run&as_of",
+    "POST /api/v1/iovs {tag, since, payload, synchronisation, object_type, description}",
     "GET /api/v1/payloads/{hash}",
     "GET /api/v1/calibrations?tag&run",
     "GET /api/v1/dqm?run",
@@ -61,6 +62,8 @@ const INDEX: &[&str] = &[
 
 /// All paths.
 pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
+    let put_iov = post(conditions::put);
+    let put_iov = put_iov.layer(DefaultBodyLimit::max(conditions::PUT_BYTES_MAX));
     let v1 = Router::new()
         .route("/runs", get(reads::runs).post(commands::start_run))
         .route("/runs/{run}", get(reads::run).post(commands::run_verb))
@@ -78,9 +81,9 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/jobs:release", post(job_verbs::release))
         .route("/jobs:cancel", post(job_verbs::cancel))
         .route("/latency", get(reads::latency))
-        .route("/tags", get(reads::tags))
-        .route("/iovs", get(reads::iovs))
-        .route("/payloads/{hash}", get(reads::payload))
+        .route("/tags", get(conditions::tags))
+        .route("/iovs", get(conditions::iovs).merge(put_iov))
+        .route("/payloads/{hash}", get(conditions::payload))
         .route("/calibrations", get(reads::calibrations))
         .route("/dqm", get(reads::dqm))
         .route("/dqm/objects", get(elements::object))

@@ -1,9 +1,10 @@
 //! `tier0 calib`: tags, intervals, decisions, constants.
 //!
-//! In: the verb's arguments. Out: tables or documents. Must never round a constant: what programs
-//! read is printed as it is.
+//! In: the verb's arguments, and the file of a constant that is put. Out: tables or documents. Must
+//! never round a constant: what programs read is printed as it is.
 
 use super::client::{rows, shape};
+use super::manner::Manner;
 use super::outcome::{Exit, Failure};
 use super::table::{Table, or_dash, to_second};
 use super::{Desk, pictures};
@@ -19,6 +20,7 @@ Examples:
   tier0 calib show beamspot
   tier0 calib show beamspot --svg beamspot.svg
   tier0 calib get 8c1f...
+  tier0 calib put beamspot spot.json --since 402144 --reason \"survey of Monday\"
   tier0 calib hold prompt.reco --reason \"pixel swap\"
   tier0 calib accept prompt.reco --run 165617";
 
@@ -31,7 +33,8 @@ pub enum CalibVerb {
     Tags,
     /// List intervals of validity
     #[command(
-        after_help = "Examples:\n  tier0 calib iovs\n  tier0 calib iovs beamspot --run 165617"
+        after_help = "Examples:\n  tier0 calib iovs\n  tier0 calib iovs beamspot --run 165617\n  \
+                      tier0 calib iovs beamspot --run 165617 --as-of 2026-11-27T19:48:13Z"
     )]
     Iovs {
         /// Only of this tag
@@ -39,6 +42,9 @@ pub enum CalibVerb {
         /// Only the one in force for this run
         #[arg(long)]
         run: Option<u32>,
+        /// Only what was there at this moment, UTC, e.g. 2026-11-27T19:48:13Z
+        #[arg(long, value_name = "TIME")]
+        as_of: Option<String>,
     },
     /// Show what was decided on a tag, run by run, with what was measured; without a tag, what
     /// every task's release waits for
@@ -66,12 +72,45 @@ pub enum CalibVerb {
         /// sha256 of the payload, as `calib iovs` shows it
         hash: String,
     },
+    /// Put a constant into a tag, from a run on; it is looked at first, and never changes what runs
+    /// have already taken
+    #[command(after_help = PUT_EXAMPLES)]
+    Put(Put),
     /// Let no more jobs of a task be made, for one run or for every run
     #[command(after_help = "Examples:\n  tier0 calib hold prompt.reco --reason \"pixel swap\"")]
     Hold(Ruling),
     /// Let a task of a run go now, whatever it waits for; without a run, leave it to its rule again
     #[command(after_help = "Examples:\n  tier0 calib accept prompt.reco --run 165617")]
     Accept(Ruling),
+}
+
+const PUT_EXAMPLES: &str = "\
+Examples:
+  tier0 calib put beamspot spot.json --since 402144 --dry-run
+  tier0 calib put beamspot spot.json --since 402144 --reason \"survey of Monday\"
+  tier0 calib put alignment first.json --since 1 --synchronisation offline";
+
+/// A constant for a tag.
+#[derive(Debug, clap::Args)]
+pub struct Put {
+    /// The tag; that of simulated runs ends in /SIM
+    tag: String,
+    /// The file of the constant, as programs shall read it
+    file: PathBuf,
+    /// The first run it shall hold for; later, where the tag's synchronisation wants it
+    #[arg(long)]
+    since: u64,
+    /// Make the tag: any, validation, mc, runmc, hlt, express, prompt, pcl or offline
+    #[arg(long)]
+    synchronisation: Option<String>,
+    /// What constants of the new tag are
+    #[arg(long, requires = "synchronisation")]
+    object_type: Option<String>,
+    /// What the new tag is for
+    #[arg(long, requires = "synchronisation")]
+    description: Option<String>,
+    #[command(flatten)]
+    manner: Manner,
 }
 
 /// A person's word on a task.
@@ -110,13 +149,19 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     }
     let answer = match verb {
         CalibVerb::Tags => client.get("tags", &[])?,
-        CalibVerb::Iovs { tag, run } => {
-            client.get("iovs", &[("tag", tag.clone()), ("run", of(run))])?
+        CalibVerb::Iovs { tag, run, as_of } => {
+            let of = [
+                ("tag", tag.clone()),
+                ("run", of(run)),
+                ("as_of", as_of.clone()),
+            ];
+            client.get("iovs", &of)?
         }
         CalibVerb::Show { tag: None, .. } => client.get("gates", &[])?,
         CalibVerb::Show { tag, run, .. } => {
             client.get("calibrations", &[("tag", tag.clone()), ("run", of(run))])?
         }
+        CalibVerb::Put(put) => return upload(put, desk),
         CalibVerb::Hold(ruling) => return rule("hold", ruling, desk),
         CalibVerb::Accept(ruling) => return rule("accept", ruling, desk),
         CalibVerb::Get { hash } => client.get(&format!("payloads/{}", plain(hash)?), &[])?,
@@ -128,7 +173,7 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
         CalibVerb::Tags => tags(&rows(answer)?, desk),
         CalibVerb::Iovs { .. } => iovs(&rows(answer)?, desk),
         CalibVerb::Show { tag: None, .. } => gates(&rows(answer)?, desk),
-        CalibVerb::Hold(_) | CalibVerb::Accept(_) => Ok(Exit::Fine),
+        CalibVerb::Put(_) | CalibVerb::Hold(_) | CalibVerb::Accept(_) => Ok(Exit::Fine),
         CalibVerb::Show { .. } => decisions(&rows(answer)?, desk),
         CalibVerb::Get { .. } => {
             let payload: PayloadView = shape(answer)?;
@@ -136,6 +181,26 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
             Ok(Exit::Fine)
         }
     }
+}
+
+fn upload(put: &Put, desk: &mut Desk) -> Result<Exit, Failure> {
+    let payload = std::fs::read_to_string(&put.file).map_err(|error| {
+        Failure::Usage(format!(
+            "{} cannot be read as text ({error}); give the file of the constant",
+            put.file.display()
+        ))
+    })?;
+    let body = serde_json::json!({
+        "tag": put.tag,
+        "since": put.since,
+        "payload": payload,
+        "synchronisation": put.synchronisation,
+        "object_type": put.object_type,
+        "description": put.description,
+    });
+    let client = desk.client()?;
+    let answer = client.post_with("iovs", &put.manner.parameters(), &body)?;
+    put.manner.answered(&answer, desk)
 }
 
 fn rule(verb: &str, ruling: &Ruling, desk: &mut Desk) -> Result<Exit, Failure> {
@@ -201,14 +266,24 @@ fn plain(hash: &str) -> Result<&str, Failure> {
 }
 
 fn tags(tags: &[TagView], desk: &mut Desk) -> Result<Exit, Failure> {
-    let mut table = Table::new(&["TAG", ">IOVS", "FIRST SINCE", "LAST SINCE", ">DECISIONS"]);
+    let mut table = Table::new(&[
+        "TAG",
+        "SYNC",
+        ">IOVS",
+        "FIRST SINCE",
+        "LAST SINCE",
+        ">DECISIONS",
+        "DESCRIPTION",
+    ]);
     for tag in tags {
         table.row(vec![
             tag.tag.clone(),
+            tag.synchronisation.clone(),
             tag.iovs.to_string(),
             or_dash(tag.first_since),
             or_dash(tag.last_since),
             tag.decisions.to_string(),
+            or_dash(Some(tag.description.clone()).filter(|words| !words.is_empty())),
         ]);
     }
     table.write(desk.out, "no tags yet")?;

@@ -65,6 +65,12 @@ impl Archive {
         self.leaving.contains_key(&run) || self.gone.contains(&run)
     }
 
+    /// The last run that is history, or on its way there.
+    pub(crate) fn largest(&self) -> Option<RunNumber> {
+        let leaving = self.leaving.keys().next_back();
+        leaving.max(self.gone.last()).copied()
+    }
+
     /// The word for a run that is history.
     pub(crate) fn word(&self, run: RunNumber) -> Option<&'static str> {
         if let Some(leaving) = self.leaving.get(&run) {

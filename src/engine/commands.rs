@@ -35,6 +35,8 @@ impl Engine {
         let reply = match &order.command {
             // Previewed, counted and written down where jobs are changed.
             Command::Jobs(asked) => self.jobs_asked(now, order, asked, effects),
+            // And so are constants.
+            Command::Put(asked) => self.put_constant(now, order, asked, effects),
             _ => self.obey(now, order, effects),
         };
         let after = object.as_ref().map(|object| self.standing_of(object));
@@ -98,6 +100,7 @@ impl Engine {
                 self.rule(ruling, effects)
             }
             Command::Jobs(ref asked) => self.jobs_asked(now, order, asked, effects),
+            Command::Put(ref asked) => self.put_constant(now, order, asked, effects),
             Command::ConfigReload => {
                 Reply::Refused("a configuration is read by the instance, not by its engine".into())
             }

@@ -8,9 +8,11 @@
 
 use crate::harvests::is_result;
 use crate::{Effect, Engine};
+use calibration::conditions::{Index, Insertion};
 use calibration::gate::{Candidate, OpenIov, Outcome, Quantity, Rule, judge};
 use model::conditions::{
-    CandidateConstant, ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity,
+    CandidateConstant, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, Iov,
+    MeasuredQuantity, Since,
 };
 use model::fact::Fact;
 use model::file::FIRST_PART;
@@ -26,7 +28,10 @@ use std::sync::Arc;
 /// Everything known about constants, by tag as stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Constants {
-    pub(crate) iovs: BTreeMap<TagName, Vec<Iov>>,
+    /// Tags that somebody made.
+    pub(crate) tags: BTreeMap<TagName, ConditionsTag>,
+    /// Intervals by the hashes of their payloads.
+    pub(crate) iovs: BTreeMap<TagName, Index<String>>,
     pub(crate) payloads: BTreeMap<String, Arc<str>>,
     pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
     /// The interval that runs may still join; derived from the decisions.
@@ -43,6 +48,11 @@ pub(crate) fn stored_tag(tag: &TagName, label: DataLabel) -> TagName {
     }
 }
 
+/// Stored tags count by run.
+pub(crate) fn run_of(since: Since) -> RunNumber {
+    RunNumber(since.0 as u32)
+}
+
 impl Constants {
     /// The constant in force for a run: since, hash and text.
     pub(crate) fn in_force(
@@ -52,18 +62,20 @@ impl Constants {
         run: RunNumber,
     ) -> Option<(RunNumber, String, Arc<str>)> {
         let iovs = self.iovs.get(&stored_tag(tag, label))?;
-        let before = iovs.iter().filter(|iov| iov.since <= run);
-        let iov = before.max_by_key(|iov| (iov.since, iov.sequence))?;
-        let text = self.payloads.get(&iov.hash)?;
-        Some((iov.since, iov.hash.clone(), text.clone()))
+        let (since, row) = iovs.at(Since::run(run))?;
+        let text = self.payloads.get(&row.payload)?;
+        Some((run_of(since), row.payload.clone(), text.clone()))
     }
 
     /// Keeps an interval in its place, whenever it was decided or read.
-    pub(crate) fn keep(&mut self, iov: Iov) {
+    pub(crate) fn keep(&mut self, iov: &Iov) {
         let iovs = self.iovs.entry(iov.tag.clone()).or_default();
-        let behind = |known: &Iov| (known.since, known.sequence) <= (iov.since, iov.sequence);
-        let place = iovs.partition_point(behind);
-        iovs.insert(place, iov);
+        let row = Insertion {
+            inserted_us: iov.inserted_at.as_micros(),
+            sequence: iov.sequence,
+            payload: iov.hash.clone(),
+        };
+        iovs.insert(Since::run(iov.since), row);
     }
 
     /// Takes a decision in: what later runs are judged against. The order in which runs are decided
@@ -310,24 +322,22 @@ impl Engine {
         let Some(iovs) = self.constants.iovs.get(tag) else {
             return;
         };
-        if iovs
-            .iter()
-            .any(|iov| iov.since > number && iov.since <= next)
-        {
+        let (this, next_since) = (Since::run(number), Since::run(next));
+        if !iovs.sinces_within(this, next_since).is_empty() {
             return;
         }
-        let before = iovs.iter().filter(|iov| iov.since <= next);
-        let Some(stays) = before.max_by_key(|iov| (iov.since, iov.sequence)).cloned() else {
+        let Some((_, stays)) = iovs.at(next_since) else {
             return;
         };
         let iov = Iov {
+            tag: tag.clone(),
             since: next,
+            hash: stays.payload.clone(),
             sequence: self.ids.take(),
             inserted_at: now,
-            ..stays
         };
-        effects.push(Effect::Record(Fact::IovIs(iov.clone())));
-        self.constants.keep(iov);
+        self.constants.keep(&iov);
+        effects.push(Effect::Record(Fact::IovIs(iov)));
     }
 
     fn insert_iov(
@@ -352,8 +362,8 @@ impl Engine {
             inserted_at: now,
         };
         effects.push(Effect::Record(Fact::PayloadIs(payload)));
-        effects.push(Effect::Record(Fact::IovIs(iov.clone())));
-        self.constants.keep(iov);
+        self.constants.keep(&iov);
+        effects.push(Effect::Record(Fact::IovIs(iov)));
         let subject = format!("{tag} since {number}");
         self.announce(now, "conditions.published", number, subject, effects);
     }

@@ -34,6 +34,7 @@ mod sources;
 mod routes;
 mod history;
 mod constants;
+mod uploads;
 mod release;
 mod quality;
 mod units;

@@ -254,7 +254,7 @@ impl Engine {
 
     /// Whether nothing new can be promised to reach a task of a run: its jobs were made, it has
     /// ended, or the moment of its lock has come.
-    fn is_locked(&self, number: RunNumber, index: usize, now: Moment) -> bool {
+    pub(crate) fn is_locked(&self, number: RunNumber, index: usize, now: Moment) -> bool {
         let task = &self.runs[&number].tasks[&index];
         let rule = &self.plans[index].task.release;
         task.ended

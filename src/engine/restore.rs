@@ -117,7 +117,9 @@ impl Engine {
                 .payloads
                 .insert(payload.hash, payload.text.into());
         }
-        for iov in rows.iovs {
+        let tags = rows.tags.into_iter();
+        engine.constants.tags = tags.map(|tag| (tag.name.clone(), tag)).collect();
+        for iov in &rows.iovs {
             engine.constants.keep(iov);
         }
         engine.restore_decisions(rows.decisions);

@@ -1,9 +1,10 @@
 //! What people and programs may ask of a running engine, and what it answers.
 
+use crate::conditions::{ConditionsPayload, Since, Synchronisation};
 use crate::failure::Fingerprint;
 use crate::ids::{JobId, LumiNumber, RunNumber};
 use crate::job::ExitClass;
-use crate::names::{DataLabel, FileName, StreamName, TaskPath};
+use crate::names::{DataLabel, FileName, StreamName, TagName, TaskPath};
 use crate::ruling::RulingKind;
 use crate::run::RunType;
 use crate::wait::Object;
@@ -72,6 +73,32 @@ pub enum Command {
     },
     /// Something shall happen to jobs.
     Jobs(JobsAsked),
+    /// A constant shall be in force from some point on.
+    Put(Box<ConstantPut>),
+}
+
+/// A constant that somebody puts into a tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConstantPut {
+    /// The tag as stored: that of simulated runs ends in `/SIM`.
+    pub tag: TagName,
+    /// Where it shall begin.
+    pub since: Since,
+    /// The constant.
+    pub payload: ConditionsPayload,
+    /// What the tag is; makes it, where there is none.
+    pub make: Option<NewTag>,
+}
+
+/// What a tag shall be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTag {
+    /// What it is for.
+    pub synchronisation: Synchronisation,
+    /// What its payloads are; may be empty.
+    pub object_type: String,
+    /// In words; may be empty.
+    pub description: String,
 }
 
 /// What shall happen to which jobs.
@@ -149,6 +176,7 @@ impl Command {
             Self::RunReopen { .. } => "run reopen",
             Self::FileDeclareLost { .. } => "file declare-lost",
             Self::ConfigReload => "config reload",
+            Self::Put(_) => "calib put",
             Self::Jobs(asked) => match asked.verb {
                 JobVerb::Retry => "job retry",
                 JobVerb::Split(_) => "job split",
@@ -172,7 +200,7 @@ impl Command {
             | Self::RunReopen { run }
             | Self::FileDeclareLost { run, .. } => Object::Run(*run),
             Self::Jobs(asked) => Object::Job(asked.which.job?),
-            Self::ConfigReload => return None,
+            Self::ConfigReload | Self::Put(_) => return None,
         })
     }
 }
@@ -267,8 +295,27 @@ pub enum Reply {
     Would(Preview),
     /// Done to these jobs.
     Jobs(JobsReply),
+    /// In a tag, or it was there before.
+    Put(PutReply),
     /// Refused: the role or the state does not allow it; says why and what to do.
     Refused(String),
+}
+
+/// What became of a constant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutReply {
+    /// In words.
+    pub done: String,
+    /// The tag.
+    pub tag: TagName,
+    /// Where it should begin.
+    pub since_given: Since,
+    /// Where it begins.
+    pub since: Since,
+    /// Its sha256 in hex.
+    pub hash: String,
+    /// Whether there was no such interval before.
+    pub is_new: bool,
 }
 
 /// What was done to jobs.

@@ -92,6 +92,151 @@ pub struct GateDecision {
     pub at: Moment,
 }
 
+/// Where an interval begins, in the count of its tag: a run; a run and a lumi as
+/// `(run << 32) | lumi`; or microseconds UTC since 1970 (`CondDB`'s Run, Lumi and Time).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Since(pub u64);
+
+impl Since {
+    /// The first lumi of a run, as lumis are numbered.
+    pub const FIRST_LUMI: u32 = 1;
+
+    /// Of a tag that counts by run.
+    pub fn run(run: RunNumber) -> Self {
+        Self(u64::from(run.0))
+    }
+
+    /// Of a tag that counts by lumi.
+    pub fn lumi(run: RunNumber, lumi: u32) -> Self {
+        Self((u64::from(run.0) << 32) | u64::from(lumi))
+    }
+
+    /// Of a tag that counts by time; nothing begins before 1970.
+    pub fn time(at: Moment) -> Self {
+        Self(u64::try_from(at.as_micros()).unwrap_or(0))
+    }
+
+    /// As people write it.
+    pub fn shown(self, time_type: TimeType) -> String {
+        match time_type {
+            TimeType::Run => format!("run {}", self.0),
+            TimeType::Lumi => format!("run {} lumi {}", self.0 >> 32, self.0 as u32),
+            TimeType::Time => i64::try_from(self.0).map_or_else(
+                |_| format!("{} us", self.0),
+                |micros| Moment::from_micros(micros).to_string(),
+            ),
+        }
+    }
+}
+
+/// What a tag counts by.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum TimeType {
+    /// By run.
+    #[default]
+    Run,
+    /// By lumi of a run.
+    Lumi,
+    /// By time.
+    Time,
+}
+
+/// What a tag is for, and so where a new interval of it may begin (cms-sw/cmssw:conddblib.py).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronisation {
+    /// For anything: begins anywhere.
+    Any,
+    /// For validation: begins anywhere.
+    Validation,
+    /// For simulation: one interval.
+    Mc,
+    /// For simulation of single runs: filled once.
+    RunMc,
+    /// For the trigger: begins with the next run at the earliest.
+    Hlt,
+    /// For express: begins with the next run at the earliest.
+    Express,
+    /// For prompt: begins with the first condition safe run at the earliest.
+    Prompt,
+    /// For the prompt calibration loop: as prompt, and what comes too late is refused.
+    Pcl,
+    /// For work of later: only grows at its end.
+    Offline,
+}
+
+impl Synchronisation {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Any,
+        Self::Validation,
+        Self::Mc,
+        Self::RunMc,
+        Self::Hlt,
+        Self::Express,
+        Self::Prompt,
+        Self::Pcl,
+        Self::Offline,
+    ];
+
+    /// As written everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Validation => "validation",
+            Self::Mc => "mc",
+            Self::RunMc => "runmc",
+            Self::Hlt => "hlt",
+            Self::Express => "express",
+            Self::Prompt => "prompt",
+            Self::Pcl => "pcl",
+            Self::Offline => "offline",
+        }
+    }
+
+    /// Reads the written form.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+/// Whether a tag takes new intervals at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protection {
+    /// It does, where its synchronisation allows it.
+    #[default]
+    Open,
+    /// It does not.
+    Protected,
+}
+
+/// What a tag is. Its intervals and payloads are rows of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionsTag {
+    /// Its name.
+    pub name: TagName,
+    /// What it counts by.
+    #[serde(default)]
+    pub time_type: TimeType,
+    /// What its payloads are, e.g. `BeamSpotObjects`; may be empty.
+    pub object_type: String,
+    /// What it is for.
+    pub synchronisation: Synchronisation,
+    /// In words.
+    pub description: String,
+    /// Whether it takes new intervals.
+    #[serde(default)]
+    pub protection: Protection,
+    /// Its last interval ends with this; none for never.
+    #[serde(default)]
+    pub end_of_validity: Option<Since>,
+    /// When it was made.
+    pub inserted_at: Moment,
+}
+
 /// An interval of validity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Iov {

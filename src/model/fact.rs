@@ -6,7 +6,7 @@
 use crate::alarm::Alarm;
 use crate::arrival::SetAside;
 use crate::audit::Audit;
-use crate::conditions::{ConditionsPayload, GateDecision, Iov};
+use crate::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
 use crate::configuration::ConfigurationText;
 use crate::dataset::{Block, Dataset, LumiContent, Output};
 use crate::file::File;
@@ -84,6 +84,8 @@ pub enum Fact {
     ContentIs(LumiContent),
     /// A decision on a constant.
     DecisionIs(GateDecision),
+    /// A tag of the conditions.
+    TagIs(ConditionsTag),
     /// An interval of validity.
     IovIs(Iov),
     /// A constant.

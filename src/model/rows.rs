@@ -2,7 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::arrival::SetAside;
-use crate::conditions::{ConditionsPayload, GateDecision, Iov};
+use crate::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
 use crate::configuration::ConfigurationText;
 use crate::dataset::{Block, Dataset, LumiContent, Output};
 use crate::fact::Consumed;
@@ -47,6 +47,8 @@ pub struct Rows {
     pub contents: Vec<LumiContent>,
     /// Decisions on constants, by tag and run: later runs are judged against them.
     pub decisions: Vec<GateDecision>,
+    /// Tags that somebody made, by name.
+    pub tags: Vec<ConditionsTag>,
     /// Intervals of validity, by tag, since and sequence.
     pub iovs: Vec<Iov>,
     /// Payloads of those intervals, by hash.

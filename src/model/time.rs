@@ -36,6 +36,48 @@ impl Moment {
         Self(micros.saturating_mul(1_000))
     }
 
+    /// Reads RFC 3339 in UTC, as moments are shown: `2026-11-27T19:48:13Z`, with up to nine digits
+    /// behind the second. Date to days after Howard Hinnant, "chrono-compatible low-level date
+    /// algorithms", `days_from_civil`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let number = |text: &str| {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            digits.then(|| text.parse::<i64>().ok()).flatten()
+        };
+        let three = |text: &str, by: char| {
+            let parts: Vec<i64> = text.split(by).map(number).collect::<Option<_>>()?;
+            <[i64; 3]>::try_from(parts).ok()
+        };
+        let [year, month, day] = three(date, '-')?;
+        let [hour, minute, second] = three(clock, ':')?;
+        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days_of_month = match month {
+            2 => 28 + i64::from(is_leap),
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => return None,
+        };
+        let is_real = (1..=days_of_month).contains(&day)
+            && (1970..=2261).contains(&year)
+            && (hour, minute, second) < (24, 0, 0)
+            && minute < 60
+            && second < 60;
+        if !is_real || fraction.len() > 9 {
+            return None;
+        }
+        let year = year - i64::from(month <= 2);
+        let (era, month) = (year / 400, (month + 9) % 12);
+        let day_of_year = (153 * month + 2) / 5 + day - 1;
+        let year_of_era = year - era * 400;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let days = era * 146_097 + day_of_era - 719_468;
+        let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+        let nanoseconds = number(&format!("{fraction:0<9}"))?;
+        Some(Self(seconds * 1_000_000_000 + nanoseconds))
+    }
+
     /// How long after `earlier` this is; negative when it was before.
     pub fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
@@ -192,6 +234,36 @@ mod tests {
         check(951_782_400, "2000-02-29T00:00:00.000000Z");
         check(1_795_478_399, "2026-11-23T23:59:59.000000Z");
         check(-1, "1969-12-31T23:59:59.000000Z");
+    }
+
+    #[test]
+    fn moments_are_read_as_they_are_printed() {
+        for days in (0..106_000).step_by(17) {
+            let moment = Moment((days * 86_400 + days % 86_400) * 1_000_000_000 + days * 1_000);
+            assert_eq!(Moment::parse(&moment.to_string()), Some(moment), "{moment}");
+        }
+        let check = |text: &str, expect: Option<i64>| {
+            assert_eq!(Moment::parse(text).map(|moment| moment.0), expect, "{text}");
+        };
+        check("1970-01-01T00:00:01Z", Some(1_000_000_000));
+        check("1970-01-01T00:00:00.5Z", Some(500_000_000));
+        check("2000-02-29T00:00:00Z", Some(951_782_400_000_000_000));
+        for wrong in [
+            "",
+            "now",
+            "2026-11-27",
+            "2026-11-27T19:48:13",
+            "2026-11-27T19:48:13+01:00",
+            "2026-11-27T24:00:00Z",
+            "2026-11-27T19:60:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-11-27T19:48:13.0000000001Z",
+            "+2026-11-27T19:48:13Z",
+            "9999-01-01T00:00:00Z",
+        ] {
+            check(wrong, None);
+        }
     }
 
     #[test]

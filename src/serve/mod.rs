@@ -251,6 +251,7 @@ impl Instance {
         match self.reloader.reload(Order::new(Command::ConfigReload, by)) {
             Ok(Reply::Done(done)) => done,
             Ok(Reply::Jobs(reply)) => reply.done,
+            Ok(Reply::Put(reply)) => reply.done,
             Ok(Reply::Would(preview)) => preview.would,
             Ok(Reply::Refused(why)) => {
                 format!("the configuration was not taken, the one before stays in force\n{why}")

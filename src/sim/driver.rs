@@ -92,6 +92,7 @@ impl World {
                     Reply::Done(_) => "answered: done",
                     Reply::Would(_) => "answered: would",
                     Reply::Jobs(_) => "answered: jobs",
+                    Reply::Put(_) => "answered: put",
                     Reply::Refused(_) => "answered: refused",
                 });
                 self.reply = Some(reply);

@@ -9,7 +9,7 @@ use crate::history::Moved;
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, BlockState, Dataset, LumiContent, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
@@ -62,6 +62,7 @@ pub(crate) struct Tables {
     datasets: BTreeMap<DatasetName, Dataset>,
     contents: BTreeMap<(DatasetName, RunNumber), LumiContent>,
     pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
+    tags: BTreeMap<TagName, ConditionsTag>,
     pub(crate) iovs: BTreeMap<(TagName, RunNumber), Iov>,
     payloads: BTreeMap<String, ConditionsPayload>,
     pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
@@ -125,6 +126,7 @@ impl Tables {
                 let broken = "a constant was decided twice";
                 once(&mut self.decisions, key, decision, broken)
             }
+            Fact::TagIs(tag) => once(&mut self.tags, tag.name.clone(), tag, "a tag was remade"),
             Fact::IovIs(iov) => {
                 let key = (iov.tag.clone(), iov.since);
                 once(&mut self.iovs, key, iov, "an interval was released twice")
@@ -364,6 +366,7 @@ impl Tables {
             contents: some(&self.contents, |row| here(row.run)),
             decisions: values(&self.decisions),
             rulings: values(&self.rulings),
+            tags: values(&self.tags),
             iovs: values(&self.iovs),
             payloads: values(&self.payloads),
             quality: values(&self.quality),
@@ -402,6 +405,7 @@ pub(crate) fn difference(one: &Rows, other: &Rows) -> Option<String> {
         .or_else(|| differ("datasets", &one.datasets, &other.datasets))
         .or_else(|| differ("contents", &one.contents, &other.contents))
         .or_else(|| differ("decisions", &one.decisions, &other.decisions))
+        .or_else(|| differ("tags", &one.tags, &other.tags))
         .or_else(|| differ("intervals", &one.iovs, &other.iovs))
         .or_else(|| differ("payloads", &one.payloads, &other.payloads))
         .or_else(|| differ("verdicts", &one.quality, &other.quality))

@@ -7,7 +7,7 @@ use crate::rows::{Contents, Row, Table};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
@@ -45,6 +45,7 @@ pub(crate) struct LastValues<'a> {
     datasets: Last<'a, Dataset>,
     contents: Last<'a, LumiContent>,
     decisions: Last<'a, GateDecision>,
+    tags: Last<'a, ConditionsTag>,
     iovs: Last<'a, Iov>,
     payloads: Last<'a, ConditionsPayload>,
     quality: Last<'a, RunQuality>,
@@ -93,6 +94,7 @@ impl<'a> LastValues<'a> {
             Fact::DatasetIs(dataset) => put(&mut self.datasets, dataset),
             Fact::ContentIs(content) => put(&mut self.contents, content),
             Fact::DecisionIs(decision) => put(&mut self.decisions, decision),
+            Fact::TagIs(tag) => put(&mut self.tags, tag),
             Fact::IovIs(iov) => put(&mut self.iovs, iov),
             Fact::PayloadIs(payload) => put(&mut self.payloads, payload),
             Fact::QualityIs(quality) => put(&mut self.quality, quality),
@@ -132,6 +134,7 @@ impl<'a> LastValues<'a> {
             rows(&self.datasets),
             rows(&self.contents),
             rows(&self.decisions),
+            rows(&self.tags),
             rows(&self.iovs),
             rows(&self.payloads),
             rows(&self.quality),

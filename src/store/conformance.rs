@@ -124,6 +124,7 @@ impl Oracle {
                 Fact::ContentIs(c) if own(c.run) => rows.contents.push(c),
                 Fact::SetAsideIs(s) => rows.set_aside.push(s),
                 Fact::DecisionIs(d) => rows.decisions.push(d),
+                Fact::TagIs(t) => rows.tags.push(t),
                 Fact::IovIs(i) => rows.iovs.push(i),
                 Fact::PayloadIs(p) => rows.payloads.push(p),
                 Fact::QualityIs(q) => rows.quality.push(q),
@@ -142,6 +143,7 @@ impl Oracle {
             .sort_by_key(|c| (c.task.clone(), c.input, c.first_event));
         rows.outputs.sort_by_key(|o| o.id);
         rows.blocks.sort_by_key(|b| b.id);
+        rows.tags.sort_by_key(|t| t.name.clone());
         rows.iovs
             .sort_by_key(|i| (i.tag.clone(), i.since, i.sequence));
         rows.decisions.sort_by_key(|d| (d.tag.clone(), d.run));
@@ -169,6 +171,7 @@ fn identity(fact: &Fact) -> String {
         Fact::DatasetIs(d) => format!("dataset {}", d.name),
         Fact::ContentIs(c) => format!("content {} {}", c.dataset, c.run),
         Fact::DecisionIs(d) => format!("decision {} {}", d.tag, d.run),
+        Fact::TagIs(t) => format!("tag {}", t.name),
         Fact::IovIs(i) => format!("iov {} {} {}", i.tag, i.since, i.sequence),
         Fact::PayloadIs(p) => format!("payload {}", p.hash),
         Fact::QualityIs(q) => format!("quality {}", q.run),
@@ -352,6 +355,7 @@ fn readers_see_what_is_committed(place: &impl Place) {
     );
     assert_eq!(reader.blocks(None, ALL).unwrap(), rows.blocks);
     assert_eq!(reader.decisions().unwrap(), rows.decisions);
+    assert_eq!(reader.tags().unwrap(), rows.tags);
     assert_eq!(reader.iovs().unwrap(), rows.iovs);
     assert_eq!(
         reader.payload(&rows.payloads[1].hash).unwrap().as_ref(),

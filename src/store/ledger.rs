@@ -270,6 +270,7 @@ pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<
         datasets: sorted(c, "SELECT body FROM dataset WHERE agent = ?", own()).await?,
         contents: sorted(c, of_own_runs!("lumi_content"), own()).await?,
         decisions: sorted(c, "SELECT body FROM decision", none()).await?,
+        tags: sorted(c, "SELECT body FROM conditions_tag", none()).await?,
         iovs: sorted(c, "SELECT body FROM iov", none()).await?,
         payloads: sorted(c, "SELECT body FROM payload", none()).await?,
         quality: sorted(c, "SELECT body FROM quality", none()).await?,

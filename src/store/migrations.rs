@@ -45,6 +45,11 @@ pub(crate) const FILES: &[File] = &[
     (7, "rulings", include_str!("migrations/0007_rulings.sql")),
     (8, "history", include_str!("migrations/0008_history.sql")),
     (9, "sources", include_str!("migrations/0009_sources.sql")),
+    (
+        10,
+        "conditions",
+        include_str!("migrations/0010_conditions.sql"),
+    ),
 ];
 
 /// How long the texts of columns may be.

@@ -15,7 +15,7 @@ use crate::states::{self, JOB_CANCELLED, JOB_DONE, JOB_FAILED, JOB_WORDS};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
 use model::dataset::{Block, Output};
 use model::file::File;
 use model::ids::{FileId, JobId, RunNumber};
@@ -267,6 +267,11 @@ impl Catalogue for SqlCatalogue {
             "SELECT body FROM decision ORDER BY run, tag",
             &[],
         )
+    }
+
+    fn tags(&self) -> Result<Vec<ConditionsTag>, StoreError> {
+        let sql = "SELECT body FROM conditions_tag ORDER BY name";
+        self.list("tags", sql, &[])
     }
 
     fn iovs(&self) -> Result<Vec<Iov>, StoreError> {

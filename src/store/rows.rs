@@ -6,7 +6,7 @@ use crate::states;
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::{Consumed, OutboxMessage};
@@ -403,6 +403,17 @@ row! {
         "run": decision.run,
         "outcome": decision.outcome.as_str(),
         "at_us": decision.at,
+    }
+}
+
+row! {
+    "conditions_tag" holds ConditionsTag,
+    key ["name"] as &'a str: |tag| tag.name.as_str(),
+    fixed None,
+    columns |tag| {
+        "name": tag.name.as_str(),
+        "synchronisation": tag.synchronisation.as_str(),
+        "inserted_us": tag.inserted_at,
     }
 }
 

@@ -6,7 +6,8 @@ use model::account::UnitAccount;
 use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov, MeasuredQuantity};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, Iov};
+use model::conditions::{MeasuredQuantity, Protection, Since, Synchronisation, TimeType};
 use model::configuration::ConfigurationText;
 use model::dataset::{
     Block, BlockState, Closing, Dataset, LumiContent, Output, Parent, Route, Totals,
@@ -36,7 +37,7 @@ use model::witness::{Instance, Says, Source, Witness};
 use std::sync::Arc;
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 23;
+pub(crate) const KINDS: u8 = 24;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -58,7 +59,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 22).
+/// One fact of a kind (0 to 23).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -84,6 +85,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         20 => Fact::SourceIs(source(key, value)),
         21 => Fact::EvidenceIs(evidence(key, value)),
         22 => Fact::UsageIs(usage(key, value)),
+        23 => Fact::TagIs(tag(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -424,6 +426,19 @@ fn decision(key: u8, value: u16) -> GateDecision {
         quantities: vec![quantity],
         late: value.is_multiple_of(5),
         at: at(value),
+    }
+}
+
+fn tag(key: u8, value: u16) -> ConditionsTag {
+    ConditionsTag {
+        name: format!("tag_{key}").as_str().into(),
+        time_type: TimeType::Run,
+        object_type: "BeamSpotObjects".to_owned(),
+        synchronisation: Synchronisation::ALL[usize::from(value) % Synchronisation::ALL.len()],
+        description: format!("description {value}"),
+        protection: Protection::Open,
+        end_of_validity: value.is_multiple_of(2).then(|| Since(u64::from(value))),
+        inserted_at: at(value),
     }
 }
 

@@ -5,7 +5,10 @@
 //! Values leave the house as decimal numbers in the unit that their name says; the engine's own
 //! decisions never rest on these.
 
-use model::conditions::{ConditionsPayload, GateDecision, GateOutcome, Iov};
+use model::command::PutReply;
+use model::conditions::{
+    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, Iov, Synchronisation,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,6 +17,14 @@ use std::collections::BTreeMap;
 pub struct TagView {
     /// Its name.
     pub tag: String,
+    /// Where a new interval of it may begin: `pcl` for tags that tasks measure, else what it was
+    /// made with (`any`, `validation`, `mc`, `runmc`, `hlt`, `express`, `prompt`, `pcl`,
+    /// `offline`).
+    pub synchronisation: String,
+    /// What its payloads are; empty where nobody said.
+    pub object_type: String,
+    /// In words; empty where nobody said.
+    pub description: String,
     /// Intervals in force.
     pub iovs: u64,
     /// The first run that its first interval holds for.
@@ -37,6 +48,36 @@ pub struct IovView {
     pub sequence: i64,
     /// When it was inserted.
     pub inserted_at: String,
+}
+
+/// What became of a constant that was put into a tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutReplyView {
+    /// In words; durable when it is heard.
+    pub done: String,
+    /// The tag.
+    pub tag: String,
+    /// The run it should hold from.
+    pub since_given: u64,
+    /// The first run it holds for.
+    pub since: u64,
+    /// The payload's sha256 in hex.
+    pub hash: String,
+    /// Whether there was no such interval before.
+    pub is_new: bool,
+}
+
+impl From<&PutReply> for PutReplyView {
+    fn from(reply: &PutReply) -> Self {
+        Self {
+            done: reply.done.clone(),
+            tag: reply.tag.to_string(),
+            since_given: reply.since_given.0,
+            since: reply.since.0,
+            hash: reply.hash.clone(),
+            is_new: reply.is_new,
+        }
+    }
 }
 
 /// One constant.
@@ -120,15 +161,20 @@ impl From<&ConditionsPayload> for PayloadView {
     }
 }
 
-/// Every tag that has an interval or a decision, by name. Of several rows with one `since`, the
-/// last inserted is in force, so they count once.
-pub fn tags_of(iovs: &[Iov], decisions: &[GateDecision]) -> Vec<TagView> {
+/// Every tag that was made, has an interval or a decision, by name. Of several rows with one
+/// `since`, the last inserted is in force, so they count once.
+pub fn tags_of(tags: &[ConditionsTag], iovs: &[Iov], decisions: &[GateDecision]) -> Vec<TagView> {
+    let made: BTreeMap<&str, &ConditionsTag> =
+        tags.iter().map(|tag| (tag.name.as_str(), tag)).collect();
     let mut sinces: BTreeMap<&str, std::collections::BTreeSet<u32>> = BTreeMap::new();
     for iov in iovs {
         sinces
             .entry(iov.tag.as_str())
             .or_default()
             .insert(iov.since.0);
+    }
+    for name in made.keys() {
+        sinces.entry(name).or_default();
     }
     let mut decided: BTreeMap<&str, u64> = BTreeMap::new();
     for decision in decisions
@@ -142,6 +188,17 @@ pub fn tags_of(iovs: &[Iov], decisions: &[GateDecision]) -> Vec<TagView> {
         .into_iter()
         .map(|(tag, runs)| TagView {
             tag: tag.to_owned(),
+            synchronisation: made
+                .get(tag)
+                .map_or(Synchronisation::Pcl, |made| made.synchronisation)
+                .as_str()
+                .to_owned(),
+            object_type: made
+                .get(tag)
+                .map_or_else(String::new, |made| made.object_type.clone()),
+            description: made
+                .get(tag)
+                .map_or_else(String::new, |made| made.description.clone()),
             iovs: runs.len() as u64,
             first_since: runs.first().copied(),
             last_since: runs.last().copied(),
@@ -153,7 +210,7 @@ pub fn tags_of(iovs: &[Iov], decisions: &[GateDecision]) -> Vec<TagView> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::conditions::MeasuredQuantity;
+    use model::conditions::{MeasuredQuantity, Protection, TimeType};
     use model::ids::RunNumber;
     use model::time::Moment;
 
@@ -185,11 +242,23 @@ mod tests {
             iov("beamspot", 9, 2),
             iov("beamspot", 9, 3),
         ];
-        let rows: Vec<_> = tags_of(&iovs, std::slice::from_ref(&decision))
+        let made = ConditionsTag {
+            name: "alignment".into(),
+            time_type: TimeType::Run,
+            object_type: String::new(),
+            synchronisation: Synchronisation::Offline,
+            description: String::new(),
+            protection: Protection::Open,
+            end_of_validity: None,
+            inserted_at: Moment(0),
+        };
+        let decisions = std::slice::from_ref(&decision);
+        let rows: Vec<_> = tags_of(std::slice::from_ref(&made), &iovs, decisions)
             .into_iter()
             .map(|tag| {
                 (
                     tag.tag,
+                    tag.synchronisation,
                     tag.iovs,
                     tag.first_since,
                     tag.last_since,
@@ -197,11 +266,16 @@ mod tests {
                 )
             })
             .collect();
+        let row = |tag: &str, synchronisation: &str, (iovs, first, last, decisions)| {
+            let names = (tag.to_owned(), synchronisation.to_owned());
+            (names.0, names.1, iovs, first, last, decisions)
+        };
         assert_eq!(
             rows,
             [
-                ("beamspot".to_owned(), 2, Some(1), Some(9), 0),
-                ("scale".to_owned(), 0, None, None, 1),
+                row("alignment", "offline", (0, None, None, 0)),
+                row("beamspot", "pcl", (2, Some(1), Some(9), 0)),
+                row("scale", "pcl", (0, None, None, 1)),
             ]
         );
         let view = DecisionView::from(&decision);

@@ -102,6 +102,14 @@ fn every_error_is_a_problem_with_a_hint() {
     );
     check(
         "GET",
+        "/api/v1/iovs?as_of=yesterday",
+        None,
+        400,
+        "bad-request",
+        "no moment",
+    );
+    check(
+        "GET",
         "/api/v1/payloads/..%2f..",
         None,
         400,

@@ -11,7 +11,8 @@ use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
 use model::command::{Command, Intent, Order, Preview, Reply};
-use model::conditions::{ConditionsPayload, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use model::conditions::{Protection, Synchronisation, TimeType};
 use model::dataset::{Block, Output};
 use model::failure::Fingerprint;
 use model::file::File;
@@ -211,13 +212,25 @@ impl Catalogue for Memory {
     fn decisions(&self) -> Result<Vec<GateDecision>, StoreError> {
         Ok(vec![])
     }
+    fn tags(&self) -> Result<Vec<ConditionsTag>, StoreError> {
+        Ok(vec![ConditionsTag {
+            name: "alignment".into(),
+            time_type: TimeType::Run,
+            object_type: "Alignments".into(),
+            synchronisation: Synchronisation::Offline,
+            description: "by hand".into(),
+            protection: Protection::Open,
+            end_of_validity: None,
+            inserted_at: at(0),
+        }])
+    }
     fn iovs(&self) -> Result<Vec<Iov>, StoreError> {
         let iov = |tag: &str, since: u32, sequence: i64| Iov {
             tag: tag.into(),
             since: RunNumber(since),
             hash: format!("{sequence:064}"),
             sequence,
-            inserted_at: at(0),
+            inserted_at: at(sequence),
         };
         Ok(vec![
             iov("beamspot", 1, 1),

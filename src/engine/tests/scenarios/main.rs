@@ -24,6 +24,7 @@ mod shelf;
 mod sources;
 mod splitting;
 mod trouble;
+mod uploads;
 
 use play::Play;
 

@@ -55,7 +55,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, ReleasePolicy, Setup};
 use words::{
-    candidate, file, instance, of_content, of_stream, source, source_news, test, units, word,
+    candidate, constant, file, instance, of_content, of_stream, source, source_news, test, units,
+    word,
 };
 
 /// The configuration that the engine is born with.
@@ -326,6 +327,7 @@ impl Play {
             "jobs" => self.ask_jobs(&words[1..]),
             "hold" => self.rule(&words, RulingKind::Held),
             "accept" => self.rule(&words, RulingKind::Accepted),
+            "put" => self.ask(constant(&words)),
             "lift" => self.rule(&words, RulingKind::Lifted),
             _ => self.attempt(&words),
         }

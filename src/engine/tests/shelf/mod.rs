@@ -56,6 +56,14 @@ impl Shelf {
                 Fact::RulingIs(ruling) => put(&mut rows.rulings, ruling, |ruling| {
                     (ruling.task.clone(), ruling.run)
                 }),
+                Fact::DecisionIs(row) => {
+                    put(&mut rows.decisions, row, |row| (row.tag.clone(), row.run))
+                }
+                Fact::TagIs(tag) => put(&mut rows.tags, tag, |tag| tag.name.clone()),
+                Fact::IovIs(iov) => put(&mut rows.iovs, iov, |iov| {
+                    (iov.tag.clone(), iov.since, iov.sequence)
+                }),
+                Fact::PayloadIs(row) => put(&mut rows.payloads, row, |row| row.hash.clone()),
                 Fact::ConfigurationIs(text) => {
                     put(&mut rows.configurations, text, |text| text.hash.clone());
                 }

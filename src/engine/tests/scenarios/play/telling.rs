@@ -61,6 +61,10 @@ impl Play {
                 ..
             } => Some(format!("done: {text}")),
             Effect::Reply {
+                reply: Reply::Put(reply),
+                ..
+            } => Some(format!("put: {}", reply.done)),
+            Effect::Reply {
                 reply: Reply::Jobs(reply),
                 ..
             } => {
@@ -164,6 +168,7 @@ impl Play {
                 format!("{} closed{why} with {}", tier(&block.dataset), block.events)
             }
             Fact::DecisionIs(d) => format!("{} of run {}: {}", d.tag, d.run, d.outcome.as_str()),
+            Fact::TagIs(tag) => format!("tag {} {}", tag.name, tag.synchronisation.as_str()),
             Fact::IovIs(iov) => format!("{} since {}", iov.tag, iov.since),
             Fact::QualityIs(quality) => {
                 let (run, verdict) = (quality.run, quality.verdict.as_str());

@@ -2,7 +2,10 @@
 
 use model::account::UnitAccount;
 use model::arrival::{Arrival, Checksum, Counts, Seen};
-use model::conditions::{CandidateConstant, MeasuredQuantity};
+use model::command::{Command, ConstantPut, NewTag};
+use model::conditions::{
+    CandidateConstant, ConditionsPayload, MeasuredQuantity, Since, Synchronisation,
+};
 use model::ids::{LumiNumber, RunNumber};
 use model::names::{DataLabel, FileName, ProfileName, StreamName, TagName};
 use model::quality::TestAnswer;
@@ -114,6 +117,24 @@ pub(super) fn candidate(word: &str) -> Option<CandidateConstant> {
         payload: word.to_owned(),
         hash: format!("{word:0>64}"),
     })
+}
+
+/// `put TAG SINCE TEXT sync=WORD`: makes the tag where a word is said.
+pub(super) fn constant(words: &[&str]) -> Command {
+    let make = word(words, "sync=").map(|text| NewTag {
+        synchronisation: Synchronisation::parse(text).expect("a synchronisation"),
+        object_type: String::new(),
+        description: String::new(),
+    });
+    Command::Put(Box::new(ConstantPut {
+        tag: TagName::new(words[1]),
+        since: Since(words[2].parse().expect("a since")),
+        payload: ConditionsPayload {
+            hash: words[3].to_owned(),
+            text: words[3].to_owned(),
+        },
+        make,
+    }))
 }
 
 /// `slices=9/12`: nine of twelve time slices are here.

@@ -1,0 +1,164 @@
+//! Conditions over HTTP: tags, intervals of validity as they are or were, constants, and constants
+//! that are put into tags.
+//!
+//! In: requests below `/api/v1/tags`, `/iovs` and `/payloads`. Out: rows of the catalogue, or the
+//! engine's answer. Must never answer a put before it is durable.
+
+use crate::ApiParts;
+use crate::commands::{ask as ask_engine, json};
+use crate::problem::{Outcome, Trouble};
+use crate::query::{Asked, Manner, Nothing, OfIovs};
+use crate::reads::{ask, list, one};
+use axum::extract::{Path, State};
+use model::command::{Command, ConstantPut, NewTag};
+use model::conditions::{ConditionsPayload, Since, Synchronisation};
+use model::time::Moment;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use view::conditions::{IovView, PayloadView, tags_of};
+
+/// A constant as text and what goes with it: escapes may make a text twice as long, seldom more.
+pub(crate) const PUT_BYTES_MAX: usize = 1 << 20;
+
+/// A constant for a tag.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutBody {
+    tag: String,
+    since: u64,
+    payload: String,
+    synchronisation: Option<String>,
+    object_type: Option<String>,
+    description: Option<String>,
+}
+
+const PUT_HINT: &str = "send {\"tag\": \"beamspot\", \"since\": 402144, \"payload\": \"the text that \
+                        programs read\"} as application/json, and \"synchronisation\" to make a tag";
+
+/// Longest text beside a payload.
+const WORDS_BYTES_MAX: usize = 500;
+
+/// `GET /api/v1/tags`.
+pub(crate) async fn tags(
+    State(parts): State<ApiParts>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let rows = ask(&parts, |catalogue| {
+        let (tags, iovs) = (catalogue.tags()?, catalogue.iovs()?);
+        Ok(tags_of(&tags, &iovs, &catalogue.decisions()?))
+    })
+    .await?;
+    Ok(list(&parts, rows, None::<i64>))
+}
+
+/// `GET /api/v1/iovs`: all intervals of one tag or of all, replaced ones too; with a run, only the
+/// one in force for it; with a moment, only what was there by then.
+pub(crate) async fn iovs(State(parts): State<ApiParts>, Asked(asked): Asked<OfIovs>) -> Outcome {
+    let as_of = asked.as_of.as_deref().map(moment).transpose()?;
+    let mut rows = ask(&parts, |catalogue| Ok(catalogue.iovs()?)).await?;
+    if let Some(as_of) = as_of {
+        // Insertions are shown with microseconds: one that is shown with this moment was there.
+        rows.retain(|iov| iov.inserted_at.as_micros() <= as_of.as_micros());
+    }
+    if let Some(tag) = asked.tag.as_deref() {
+        rows.retain(|iov| iov.tag.as_str() == tag);
+    }
+    if let Some(run) = asked.run {
+        // In force for a run: the greatest since at or before it; of equal ones, the last inserted.
+        let in_force: BTreeSet<i64> = rows
+            .iter()
+            .filter(|iov| iov.since.0 <= run)
+            .map(|iov| (iov.tag.as_str(), (iov.since, iov.sequence)))
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into_values()
+            .map(|(_, sequence)| sequence)
+            .collect();
+        rows.retain(|iov| in_force.contains(&iov.sequence));
+    }
+    Ok(list(
+        &parts,
+        rows.iter().map(IovView::from).collect(),
+        None::<i64>,
+    ))
+}
+
+/// `GET /api/v1/payloads/{hash}`.
+pub(crate) async fn payload(
+    State(parts): State<ApiParts>,
+    Path(hash): Path<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let detail = format!("\"{hash}\" is no sha256 in hex");
+        return Err(Trouble::bad_request(
+            detail,
+            "`tier0 calib iovs`, or GET /api/v1/iovs, shows the hashes",
+        ));
+    }
+    let asked = hash.to_ascii_lowercase();
+    let payload = ask(&parts, move |catalogue| Ok(catalogue.payload(&asked)?))
+        .await?
+        .ok_or_else(|| {
+            let hint = "`tier0 calib iovs`, or GET /api/v1/iovs, shows the hashes";
+            Trouble::not_found(format!("payload {hash} is not known here"), hint)
+        })?;
+    Ok(one(&parts, PayloadView::from(&payload)))
+}
+
+/// `POST /api/v1/iovs`.
+pub(crate) async fn put(
+    State(parts): State<ApiParts>,
+    Asked(manner): Asked<Manner>,
+    body: axum::body::Bytes,
+) -> Outcome {
+    let body: PutBody = json(&body, PUT_HINT)?;
+    let words = |what: &str, text: Option<String>| {
+        let text = text.unwrap_or_default();
+        if text.len() > WORDS_BYTES_MAX || text.chars().any(char::is_control) {
+            let detail = format!("{what} is longer than {WORDS_BYTES_MAX} bytes or no plain text");
+            return Err(Trouble::bad_request(detail, "say it in one line"));
+        }
+        Ok(text)
+    };
+    let object_type = words("object_type", body.object_type)?;
+    let description = words("description", body.description)?;
+    let make = match body.synchronisation.as_deref() {
+        None if object_type.is_empty() && description.is_empty() => None,
+        None => {
+            let detail = "a tag is made with its synchronisation";
+            return Err(Trouble::bad_request(detail, &synchronisations()));
+        }
+        Some(text) => Some(NewTag {
+            synchronisation: Synchronisation::parse(text).ok_or_else(|| {
+                let detail = format!("\"{text}\" is no synchronisation");
+                Trouble::bad_request(detail, &synchronisations())
+            })?,
+            object_type,
+            description,
+        }),
+    };
+    let hash = format!("{:x}", Sha256::digest(body.payload.as_bytes()));
+    let put = ConstantPut {
+        tag: body.tag.as_str().into(),
+        since: Since(body.since),
+        payload: ConditionsPayload {
+            hash,
+            text: body.payload,
+        },
+        make,
+    };
+    ask_engine(parts, manner.order(Command::Put(Box::new(put)))?).await
+}
+
+fn synchronisations() -> String {
+    let words = Synchronisation::ALL.map(Synchronisation::as_str);
+    format!("use {}", words.join(", "))
+}
+
+fn moment(text: &str) -> Result<Moment, Trouble> {
+    Moment::parse(text).ok_or_else(|| {
+        let detail = format!("\"{text}\" is no moment");
+        Trouble::bad_request(detail, "write it in UTC, as 2026-11-27T19:48:13Z")
+    })
+}
