@@ -93,7 +93,8 @@ fn candidates(catalogue: &dyn Catalogue, run: RunNumber) -> Result<Vec<Output>, 
         page.after = rows.last().map(|output| output.id.0);
         let last = rows.len() < LIMIT_MAX as usize;
         found.extend(rows.into_iter().filter(|output| {
-            output.name.as_str().ends_with(".json") && output.bytes.0 <= DOCUMENT_BYTES_MAX
+            output.name.as_str().rsplit('.').next() == Some("json")
+                && output.bytes.0 <= DOCUMENT_BYTES_MAX
         }));
         if last {
             break;
