@@ -9,6 +9,7 @@
 
 pub mod beamspot;
 pub mod chamber;
+pub mod chamber_track;
 pub mod conditions;
 pub mod fit_error;
 pub mod gate;
