@@ -1,11 +1,11 @@
 //! When conditions are good enough, and what they are.
 //!
 //! In come sufficient statistics of a run (tracks or their normal equations, vertices, Mille
-//! records, mass histograms);
-//! out go constants with errors, and the decision whether they open a new IOV. The fits are
-//! ordinary floating point and run inside job programs; the decisions ([`gate`],
-//! [`thresholds`], [`conditions`]) are integer arithmetic only, so that every engine on every machine decides the
-//! same. Nothing here reads a clock or a file, starts a thread or knows who calls it.
+//! records, mass histograms); out go constants with errors, and the decision whether they open a
+//! new IOV. The fits are ordinary floating point and run inside job programs; the decisions
+//! ([`gate`], [`thresholds`], [`conditions`]) are integer arithmetic only, so that every engine on
+//! every machine decides the same. Nothing here reads a clock or a file, starts a thread or knows
+//! who calls it.
 
 pub mod beamspot;
 pub mod chamber;
