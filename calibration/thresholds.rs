@@ -9,7 +9,7 @@
 //! coordinate's unit: there is no number here that is not a number. It stores and publishes
 //! nothing.
 
-use crate::gate::Nano;
+use crate::gate::{self, Candidate, Nano, OpenIov};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -207,7 +207,7 @@ pub fn decide(thresholds: &Thresholds, solved: &Solved) -> Table {
     let rows: Vec<Row> = solved
         .movements
         .iter()
-        .map(|movement| judge(thresholds, movement))
+        .map(|movement| judge_row(thresholds, movement))
         .collect();
     let shares: Vec<Share> = thresholds
         .coordinates
@@ -220,6 +220,47 @@ pub fn decide(thresholds: &Thresholds, solved: &Solved) -> Table {
         reason,
         rows,
         shares,
+    }
+}
+
+/// Judges the constants of a run against those in force, which are the first ones of the open IOV;
+/// without an open IOV everything moved from zero. A quantity is named by structure and coordinate,
+/// as `plane7_offset_cm`: the structure is what stands before the first underscore. A solver that
+/// has not ended normally brings no candidate.
+pub fn judge(
+    thresholds: &Thresholds,
+    open: Option<&OpenIov>,
+    candidate: &Candidate,
+) -> gate::Decision {
+    let in_force_nano = |name: &str| {
+        let known = open.into_iter().flat_map(|open| &open.quantities);
+        let mut own = known.filter(|sums| sums.name == name);
+        own.next().map_or(0, |sums| sums.anchor_nano)
+    };
+    let movements = candidate.quantities.iter().map(|quantity| {
+        let name = quantity.name.as_str();
+        let (structure, coordinate) = name.split_once('_').unwrap_or((name, ""));
+        Movement {
+            structure: structure.to_owned(),
+            coordinate: coordinate.to_owned(),
+            moved_nano: quantity.value_nano.saturating_sub(in_force_nano(name)),
+            error_nano: quantity.error_nano,
+        }
+    });
+    let solved = Solved {
+        end_code: 0,
+        records: candidate.n,
+        movements: movements.collect(),
+    };
+    let table = decide(thresholds, &solved);
+    let outcome = match table.outcome {
+        Outcome::None => gate::Outcome::NoChange,
+        Outcome::Update => gate::Outcome::Update,
+        Outcome::Veto => gate::Outcome::Veto,
+    };
+    gate::Decision {
+        outcome,
+        reason: table.reason,
     }
 }
 
@@ -287,7 +328,7 @@ fn share(coordinate: &Coordinate, rows: &[Row]) -> Share {
 }
 
 /// One row: the first condition that holds says it.
-fn judge(thresholds: &Thresholds, movement: &Movement) -> Row {
+fn judge_row(thresholds: &Thresholds, movement: &Movement) -> Row {
     let (outcome, reason) = outcome_of(thresholds, movement);
     Row {
         movement: movement.clone(),

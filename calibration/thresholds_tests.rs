@@ -260,3 +260,78 @@ fn thresholds_and_tables_travel_as_json() {
     assert!(text.contains(r#""outcome":"none""#) && text.contains(r#""outcome":"still""#));
     assert_eq!(serde_json::from_str::<Table>(&text).unwrap(), decided);
 }
+
+#[test]
+fn a_run_is_judged_against_the_constants_in_force_and_not_against_the_mean() {
+    use crate::gate::{Outcome::*, Quantity};
+    let of_run = |run, at_nano: i64, n| Candidate {
+        tag: "alignment".into(),
+        run,
+        n,
+        quantities: (1..=100)
+            .map(|plane| Quantity {
+                name: format!("plane{plane}_offset_cm"),
+                value_nano: at_nano * plane,
+                error_nano: 400_000,
+            })
+            .collect(),
+    };
+    let thresholds = Thresholds::chamber();
+    let first = of_run(1, 100_000, 2000);
+    let open = OpenIov::open(&first);
+    let joined = open.join(&of_run(2, 120_000, 2000)).unwrap();
+    for (open, candidate, outcome, words) in [
+        (
+            None,
+            &first,
+            Update,
+            "70 of 100 structures moved in offset_cm",
+        ),
+        (
+            Some(&open),
+            &of_run(2, 120_000, 2000),
+            NoChange,
+            "0 of 100 moves count",
+        ),
+        (
+            Some(&joined),
+            &of_run(3, 130_000, 2000),
+            NoChange,
+            "0 of 100 moves count",
+        ),
+        // 33 um from the constants in force, but only 23 um from the mean of the two runs.
+        (
+            Some(&joined),
+            &of_run(3, 133_000, 2000),
+            Update,
+            "10 of 100 structures moved",
+        ),
+        (
+            Some(&open),
+            &of_run(2, 100_000, 999),
+            Veto,
+            "999 of 1000 records",
+        ),
+        (
+            Some(&open),
+            &of_run(2, 11_000_000, 2000),
+            Veto,
+            "not believed",
+        ),
+    ] {
+        let decision = judge(&thresholds, open, candidate);
+        assert_eq!(decision.outcome, outcome, "{}", decision.reason);
+        assert!(
+            decision.reason.contains(words),
+            "{} lacks {words:?}",
+            decision.reason
+        );
+    }
+    let mut strange = first.clone();
+    strange.quantities[0].name = "x".into();
+    let decision = judge(&thresholds, None, &strange);
+    assert_eq!(
+        (decision.outcome, &decision.reason[..]),
+        (Veto, "x  has no thresholds: it cannot be judged")
+    );
+}
