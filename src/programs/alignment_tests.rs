@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use calibration::chamber::PLANES;
+use calibration::millepede::{Form, Precision, Records};
 use calibration::thresholds::{Outcome, Solved, Table, Thresholds, decide};
 use serde_json::{Value, json};
 
@@ -317,6 +318,14 @@ fn damaged_and_strange_inputs_are_refused_with_a_reason() {
     let tracks = std::fs::read(&files[0]).unwrap();
     let muons = json!({"outputs": [{"label": "RECO", "path": "RECO"}]});
     check("express", run, &tracks, muons, "\\\"pt1\\\" is missing");
+    let mut third = of_chamber(&["RECO"], None);
+    third["parameters"]["detector"] = json!("bubbles");
+    let (report, _) = sample.chain.report("express", run, &files, third);
+    let said = report["exit"]["message"].to_string();
+    assert!(
+        said.contains("it must be \\\"muons\\\" or \\\"chamber\\\""),
+        "{said}"
+    );
 }
 
 #[test]
@@ -351,6 +360,48 @@ fn a_fit_that_cannot_be_done_is_a_candidate_with_a_reason_and_a_bad_payload_fail
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_fit_that_does_not_end_normally_proposes_nothing() {
+    let mut sample = sample(16, |options| {
+        // Shifts that are small, or no record would be near enough to be used at all.
+        (options.runs, options.tracks_per_run) = (3, 200);
+        options.offset_um = 100.0;
+    });
+    let (run, files) = sample.chain.files().into_iter().next().unwrap();
+    let (mille, _) = sample.express(run, &files);
+    let good = Records::read("good", &std::fs::read(&mille[0]).unwrap(), Form::C).unwrap();
+    // Errors that are claimed to be half of what they are.
+    let mut claimed = Records::default();
+    for record in 0..good.len() {
+        claimed.special(&[(1, f64::from(run)), (2, 1.0)]);
+        for hit in good.measurements(record) {
+            let local = [(1, hit.local[0]), (2, hit.local[1])];
+            let global = [
+                (hit.labels[0], hit.global[0]),
+                (hit.labels[1], hit.global[1]),
+            ];
+            claimed
+                .measure(hit.value, 0.5 * hit.sigma, &local, &global)
+                .unwrap();
+        }
+        claimed.end_record();
+    }
+    std::fs::write(&mille[0], claimed.write(Form::C, Precision::Double)).unwrap();
+    let (candidate, table) = sample.harvest(run, &mille, None);
+    assert_eq!(candidate["quantities"], json!([]));
+    let reason = candidate["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("1   Ended with warnings (bad measurements)"),
+        "{reason}"
+    );
+    assert_eq!(table.outcome, Outcome::Veto);
+    assert!(
+        table.reason.contains("ended with code 1"),
+        "{}",
+        table.reason
+    );
 }
 
 #[test]

@@ -5,14 +5,15 @@
 //! JSON document with the solver's own texts, and the candidate in `metrics`: quantities with
 //! errors as whole numbers of 1e-9 of their unit, the payload, and under `solved` what the decision
 //! table judges (exit code, records used, every move). Whether it is good enough is decided
-//! elsewhere: a fit that fails is a candidate without quantities and with a reason. A damaged file,
+//! elsewhere: a fit that fails, or does not end normally, is a candidate without quantities and with
+//! a reason. A damaged file,
 //! or one of another run, fails the job. A job comes here by the parameter `detector = "chamber"`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use calibration::chamber::{self, PLANES, drift_label, offset_label};
-use calibration::millepede::{Fit, Form, Input, Records, Start, Steering, fit};
+use calibration::millepede::{Ending, Fit, Form, Input, Records, Start, Steering, fit};
 use calibration::thresholds::{Movement, Solved};
 use serde_json::{Value, json};
 
@@ -135,7 +136,7 @@ fn candidate(run: u32, steering: &Steering, files: &[Records], n: u64) -> (Value
         records: used,
         movements,
     };
-    let candidate = json!({
+    let mut candidate = json!({
         "tag": TAG,
         "applicable": true,
         "n": used,
@@ -143,6 +144,11 @@ fn candidate(run: u32, steering: &Steering, files: &[Records], n: u64) -> (Value
         "solved": solved,
         "payload": chamber_payload::of_fit(run, &fitted).to_string(),
     });
+    if fitted.ending() != Ending::Normal {
+        let said = fitted.end_text();
+        candidate["reason"] = Value::from(format!("the solver said {:?}", said.trim()));
+        candidate["quantities"] = Value::Array(Vec::new());
+    }
     let solver = json!({"end": fitted.end_text(), "res": fitted.res_text()});
     (candidate, solver)
 }
