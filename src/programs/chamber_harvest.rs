@@ -5,9 +5,9 @@
 //! JSON document with the solver's own texts, and the candidate in `metrics`: quantities with
 //! errors as whole numbers of 1e-9 of their unit, the payload, and under `solved` what the decision
 //! table judges (exit code, records used, every move). Whether it is good enough is decided
-//! elsewhere: a fit that fails, or does not end normally, is a candidate without quantities and with
-//! a reason. A damaged file,
-//! or one of another run, fails the job. A job comes here by the parameter `detector = "chamber"`.
+//! elsewhere: a fit that fails, or does not end normally, is a candidate without quantities and
+//! with a reason. A damaged file, or one of another run, fails the job. A job comes here by the
+//! parameter `detector = "chamber"`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
