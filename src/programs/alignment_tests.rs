@@ -223,7 +223,7 @@ fn a_run_with_a_tenth_of_its_records_is_vetoed() {
 #[test]
 fn any_split_into_jobs_gives_the_same_alignment_and_the_same_job_the_same_bytes() {
     let mut sample = sample(13, |options| {
-        (options.runs, options.tracks_per_run) = (3, 600)
+        (options.runs, options.tracks_per_run) = (3, 600);
     });
     let (run, files) = sample.chain.files().into_iter().next().unwrap();
     let (apart, _) = sample.express(run, &files);
@@ -249,7 +249,7 @@ fn any_split_into_jobs_gives_the_same_alignment_and_the_same_job_the_same_bytes(
 #[test]
 fn damaged_and_strange_inputs_are_refused_with_a_reason() {
     let mut sample = sample(14, |options| {
-        (options.runs, options.tracks_per_run) = (3, 200)
+        (options.runs, options.tracks_per_run) = (3, 200);
     });
     let mut runs = sample.chain.files().into_iter();
     let (run, files) = runs.next().unwrap();
@@ -331,7 +331,7 @@ fn damaged_and_strange_inputs_are_refused_with_a_reason() {
 #[test]
 fn a_fit_that_cannot_be_done_is_a_candidate_with_a_reason_and_a_bad_payload_fails_the_job() {
     let mut sample = sample(15, |options| {
-        (options.runs, options.tracks_per_run) = (3, 3)
+        (options.runs, options.tracks_per_run) = (3, 3);
     });
     let (run, files) = sample.chain.files().into_iter().next().unwrap();
     let (mille, _) = sample.express(run, &files);

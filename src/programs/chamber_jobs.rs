@@ -14,7 +14,7 @@ use calibration::millepede::{Form, Precision, Records};
 use serde_json::json;
 
 use crate::chamber_payload::{self, TAG};
-use crate::chamber_rows::TrackLayout;
+use crate::chamber_rows;
 use crate::format::Container;
 use crate::input::{Origin, each_container, refuse_twice};
 use crate::job::{JobError, JobFile, JobInput, Made};
@@ -105,7 +105,7 @@ fn read_container(
 ) -> Result<(), JobError> {
     let header = &container.header;
     let refuse = |reason: String| input.refuse(reason);
-    let layout = TrackLayout::of(&header.columns).map_err(|error| refuse(error.to_string()))?;
+    chamber_rows::check_columns(&header.columns).map_err(|error| refuse(error.to_string()))?;
     for raw in &container.events {
         let [row] = raw.rows.as_slice() else {
             let (event, rows) = (raw.event, raw.rows.len());
@@ -118,7 +118,7 @@ fn read_container(
             run: header.run,
             lumi: header.lumi,
             event: raw.event,
-            hits: layout.hits(row).map_err(at)?,
+            hits: chamber_rows::hits(row).map_err(at)?,
         });
     }
     Ok(())

@@ -17,10 +17,6 @@ const FIRST_PLANE: &str = "plane1";
 const KEYS: usize = 2;
 const NEEDED_COLUMNS: &str = "Run Event plane1 to plane100";
 
-/// The columns of a chamber data set, checked.
-#[derive(Clone, Debug)]
-pub(crate) struct TrackLayout(());
-
 /// The names of all columns.
 pub(crate) fn columns() -> Vec<String> {
     let planes = (1..=PLANES).map(|plane| format!("plane{plane}"));
@@ -40,41 +36,39 @@ pub(crate) fn row(run: u32, event: u64, hits: &[Hit]) -> String {
     format!("{run},{event},{}", fields.join(","))
 }
 
-impl TrackLayout {
-    /// Whether columns are those of a chamber, complete or not.
-    pub(crate) fn fits(columns: &[String]) -> bool {
-        columns.iter().any(|column| column == FIRST_PLANE)
-    }
+/// Whether columns are those of a chamber, complete or not.
+pub(crate) fn are_planes(columns: &[String]) -> bool {
+    columns.iter().any(|column| column == FIRST_PLANE)
+}
 
-    /// Checks the columns of a data set: all planes in order, and nothing else.
-    pub(crate) fn of(columns: &[String]) -> Result<Self, RowError> {
-        let expected = self::columns();
-        let missing = |(at, name): (usize, &String)| columns.get(at) != Some(name);
-        let wrong = expected.iter().enumerate().find(|pair| missing(*pair));
-        if let Some((_, name)) = wrong {
-            let (name, have, needed) = (name.clone(), columns.join(" "), NEEDED_COLUMNS);
-            return Err(RowError::Column { name, have, needed });
-        }
-        if columns.len() > expected.len() {
-            let (found, expected) = (columns.len(), expected.len());
-            return Err(RowError::Fields { found, expected });
-        }
-        Ok(Self(()))
+/// Checks the columns of a data set: all planes in order, and nothing else.
+pub(crate) fn check_columns(columns: &[String]) -> Result<(), RowError> {
+    let expected = self::columns();
+    let missing = |(at, name): (usize, &String)| columns.get(at) != Some(name);
+    let wrong = expected.iter().enumerate().find(|pair| missing(*pair));
+    if let Some((_, name)) = wrong {
+        let (name, have, needed) = (name.clone(), columns.join(" "), NEEDED_COLUMNS);
+        return Err(RowError::Column { name, have, needed });
     }
+    if columns.len() > expected.len() {
+        let (found, expected) = (columns.len(), expected.len());
+        return Err(RowError::Fields { found, expected });
+    }
+    Ok(())
+}
 
-    /// Reads one row.
-    pub(crate) fn hits(&self, row: &str) -> Result<Vec<Hit>, RowError> {
-        let found = row.split(',').count();
-        let expected = KEYS + PLANES;
-        if found != expected {
-            return Err(RowError::Fields { found, expected });
-        }
-        let planes = row.split(',').skip(KEYS).map(str::trim).enumerate();
-        planes
-            .filter(|(_, text)| !text.is_empty())
-            .map(|(plane, text)| read_hit(plane, text))
-            .collect()
+/// Reads one row.
+pub(crate) fn hits(row: &str) -> Result<Vec<Hit>, RowError> {
+    let found = row.split(',').count();
+    let expected = KEYS + PLANES;
+    if found != expected {
+        return Err(RowError::Fields { found, expected });
     }
+    let planes = row.split(',').skip(KEYS).map(str::trim).enumerate();
+    planes
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(plane, text)| read_hit(plane, text))
+        .collect()
 }
 
 fn read_hit(plane: usize, text: &str) -> Result<Hit, RowError> {
@@ -116,10 +110,10 @@ mod tests {
             cell,
             drift_cm,
         });
-        let layout = TrackLayout::of(&columns()).unwrap();
+        check_columns(&columns()).unwrap();
         let row = row(900_001, 7, &hits);
         assert!(row.starts_with("900001,7,3:1.23457,,"), "{row}");
-        let back = layout.hits(&row).unwrap();
+        let back = super::hits(&row).unwrap();
         assert_eq!(back.len(), 2);
         for (back, hit) in back.iter().zip(&hits) {
             assert_eq!((back.plane, back.cell), (hit.plane, hit.cell));
@@ -129,10 +123,9 @@ mod tests {
 
     #[test]
     fn rows_and_columns_that_are_none_are_refused_in_words() {
-        let layout = TrackLayout::of(&columns()).unwrap();
         let check = |first: &str, expect: &str| {
             let row = format!("900001,7,{first}{}", ",".repeat(PLANES - 1));
-            let message = layout.hits(&row).unwrap_err().to_string();
+            let message = super::hits(&row).unwrap_err().to_string();
             assert!(message.contains(expect), "{message:?} lacks {expect:?}");
         };
         check("3", "field plane1 is \"3\": not a cell and a drift length");
@@ -144,11 +137,11 @@ mod tests {
         check("3:1,", "103 fields, the header has 102");
         let mut short = columns();
         short.remove(40);
-        assert!(TrackLayout::fits(&short));
-        let message = TrackLayout::of(&short).unwrap_err().to_string();
+        assert!(are_planes(&short));
+        let message = check_columns(&short).unwrap_err().to_string();
         assert!(message.contains("\"plane39\" is missing"), "{message}");
         short = columns();
         short.push("more".into());
-        assert!(TrackLayout::of(&short).is_err());
+        assert!(check_columns(&short).is_err());
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::chamber_rows::TrackLayout;
+use crate::chamber_rows;
 use crate::event::{Layout, RowError};
 use crate::format::{Label, RawEvent};
 use crate::root_file;
@@ -127,13 +127,13 @@ pub fn read(path: &Path) -> Result<DataSet, SourceError> {
 /// What the rows of a data set are; the columns tell.
 enum RowKind {
     Dimuons(Layout),
-    Tracks(TrackLayout),
+    Tracks,
 }
 
 impl RowKind {
     fn of(columns: &[String]) -> Result<Self, RowError> {
-        if TrackLayout::fits(columns) {
-            return TrackLayout::of(columns).map(Self::Tracks);
+        if chamber_rows::are_planes(columns) {
+            return chamber_rows::check_columns(columns).map(|()| Self::Tracks);
         }
         Layout::of(columns).map(Self::Dimuons)
     }
@@ -141,7 +141,7 @@ impl RowKind {
     fn check(&self, row: &str) -> Result<(), RowError> {
         match self {
             Self::Dimuons(layout) => layout.dimuon(row).map(|_| ()),
-            Self::Tracks(layout) => layout.hits(row).map(|_| ()),
+            Self::Tracks => chamber_rows::hits(row).map(|_| ()),
         }
     }
 }
