@@ -1,13 +1,14 @@
 //! A drift chamber with known misalignment, whose tracks show whether Millepede finds it.
 //!
-//! In: seeds and a number of tracks. Out: offsets and drift velocities of the planes, and Mille
-//! records of straight tracks through them: the test chamber of Millepede-II (`pede -t`,
+//! In: seeds and a number of tracks. Out: offsets and drift velocities of the planes, and hits or
+//! Mille records of straight tracks through them: the test chamber of Millepede-II (`pede -t`,
 //! MillepedeII: mptest1.f90), with random numbers of our own. 100 planes, 10 cm apart, of 25 cells
 //! 4 cm wide, measure y to 150 um with an efficiency of 90 %; plane 7 is bad on purpose (400 um,
 //! 10 %). A measurement is y of the track, plus the plane's offset, plus drift length times its
 //! relative drift velocity. Two constraints take out a common shift and a common tilt. The truth
 //! never stands in a record.
 
+use crate::chamber_track::Hit;
 use crate::millepede::{Condition, Records, Steering};
 use crate::random::Random;
 
@@ -19,6 +20,8 @@ const PITCH_CM: f64 = 10.0;
 const HEIGHT_CM: f64 = 100.0;
 /// Width of a cell; its wire is in the middle, cm.
 const CELL_CM: f64 = 4.0;
+/// Cells of a plane.
+pub const CELLS: u32 = 25;
 /// Error of a measurement, cm.
 pub const SIGMA_CM: f64 = 0.015;
 /// Efficiency of a plane.
@@ -49,8 +52,29 @@ pub fn drift_label(plane: usize) -> i32 {
     501 + plane as i32
 }
 
-fn position_cm(plane: usize) -> f64 {
+/// Position of a plane along the track, cm; planes are counted from 0.
+pub fn position_cm(plane: usize) -> f64 {
     PITCH_CM * (plane + 1) as f64
+}
+
+/// Height of a cell's wire in its plane, cm; cells are counted from 0.
+pub fn wire_cm(cell: u32) -> f64 {
+    CELL_CM * (f64::from(cell) + 0.5)
+}
+
+/// Error of a measurement in this plane, cm; planes are counted from 0.
+pub fn sigma_cm(plane: usize) -> f64 {
+    if plane == BAD.0 { BAD.1 } else { SIGMA_CM }
+}
+
+/// What a plane sees of a track, with the truth about it.
+struct Seen {
+    plane: usize,
+    cell: u32,
+    /// True drift length with its sign, cm.
+    drift_cm: f64,
+    /// Height measured by a chamber that knows nothing of its misalignment, cm.
+    value_cm: f64,
 }
 
 /// Position along the track relative to the middle, -1 to 1.
@@ -62,9 +86,15 @@ fn lever(plane: usize) -> f64 {
 impl Truth {
     /// A misalignment for this seed.
     pub fn draw(seed: u64) -> Self {
+        Self::draw_with(seed, OFFSET_CM, DRIFT)
+    }
+
+    /// A misalignment for this seed with offsets (cm) and relative drift velocities of these
+    /// widths; with two zeros it is the perfect chamber.
+    pub fn draw_with(seed: u64, offset_cm: f64, drift: f64) -> Self {
         let mut random = Random::new(seed);
-        let mut offsets_cm: Vec<f64> = (0..PLANES).map(|_| OFFSET_CM * random.normal()).collect();
-        let drifts = (0..PLANES).map(|_| DRIFT * random.normal()).collect();
+        let mut offsets_cm: Vec<f64> = (0..PLANES).map(|_| offset_cm * random.normal()).collect();
+        let drifts = (0..PLANES).map(|_| drift * random.normal()).collect();
         // The levers sum to zero, so shift and tilt are taken out one by one.
         let shift = offsets_cm.iter().sum::<f64>() / PLANES as f64;
         let tilt = offsets_cm
@@ -100,32 +130,56 @@ impl Truth {
     }
 
     fn track(&self, random: &mut Random, records: &mut Records) {
+        self.cross(random, |seen| {
+            let global = [
+                (offset_label(seen.plane), 1.0),
+                (drift_label(seen.plane), seen.drift_cm),
+            ];
+            let local = [(1, 1.0), (2, position_cm(seen.plane))];
+            records
+                .measure(seen.value_cm, sigma_cm(seen.plane), &local, &global)
+                .expect("numbers of the chamber are finite and its labels positive");
+        });
+        records.end_record();
+    }
+
+    /// What the chamber reads out of one track.
+    pub fn hits(&self, random: &mut Random) -> Vec<Hit> {
+        let mut hits = Vec::with_capacity(PLANES);
+        self.cross(random, |seen| {
+            hits.push(Hit {
+                plane: seen.plane,
+                cell: seen.cell,
+                drift_cm: seen.value_cm - wire_cm(seen.cell),
+            });
+        });
+        hits
+    }
+
+    /// Sends a track through the chamber.
+    fn cross(&self, random: &mut Random, mut see: impl FnMut(Seen)) {
         let at_zero_cm = HEIGHT_CM * (0.5 + 0.1 * (random.uniform() - 0.5));
         let slope = (random.uniform() - 0.5) * HEIGHT_CM / (PITCH_CM * (PLANES - 1) as f64);
         for plane in 0..PLANES {
-            let (sigma_cm, efficiency) = if plane == BAD.0 {
-                (BAD.1, BAD.2)
-            } else {
-                (SIGMA_CM, EFFICIENCY)
-            };
+            let efficiency = if plane == BAD.0 { BAD.2 } else { EFFICIENCY };
             if !random.chance(efficiency) {
                 continue;
             }
-            let x_cm = position_cm(plane);
-            let seen_cm = at_zero_cm + slope * x_cm + self.offsets_cm[plane];
+            let seen_cm = at_zero_cm + slope * position_cm(plane) + self.offsets_cm[plane];
             if !(0.0..HEIGHT_CM).contains(&seen_cm) {
                 // The track has left the chamber at its top or bottom.
                 break;
             }
-            let wire_cm = CELL_CM * ((seen_cm / CELL_CM).floor() + 0.5);
-            let drift_cm = seen_cm - wire_cm;
-            let value = seen_cm + drift_cm * self.drifts[plane] + sigma_cm * random.normal();
-            let global = [(offset_label(plane), 1.0), (drift_label(plane), drift_cm)];
-            records
-                .measure(value, sigma_cm, &[(1, 1.0), (2, x_cm)], &global)
-                .expect("numbers of the chamber are finite and its labels positive");
+            let cell = (seen_cm / CELL_CM).floor() as u32;
+            let drift_cm = seen_cm - wire_cm(cell);
+            let noise_cm = sigma_cm(plane) * random.normal();
+            see(Seen {
+                plane,
+                cell,
+                drift_cm,
+                value_cm: seen_cm + drift_cm * self.drifts[plane] + noise_cm,
+            });
         }
-        records.end_record();
     }
 }
 

@@ -209,7 +209,7 @@ impl fmt::Display for Departure {
 }
 
 /// Prints a number of 10^-9 as a decimal number without needless zeros.
-struct Nano(i64);
+pub(crate) struct Nano(pub(crate) i64);
 
 impl fmt::Display for Nano {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

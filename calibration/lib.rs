@@ -1,14 +1,15 @@
 //! When conditions are good enough, and what they are.
 //!
 //! In come sufficient statistics of a run (tracks or their normal equations, vertices, Mille
-//! records, mass histograms);
-//! out go constants with errors, and the decision whether they open a new IOV. The fits are
-//! ordinary floating point and run inside job programs; the decisions ([`gate`],
-//! [`conditions`]) are integer arithmetic only, so that every engine on every machine decides the
-//! same. Nothing here reads a clock or a file, starts a thread or knows who calls it.
+//! records, mass histograms); out go constants with errors, and the decision whether they open a
+//! new IOV. The fits are ordinary floating point and run inside job programs; the decisions
+//! ([`gate`], [`thresholds`], [`conditions`]) are integer arithmetic only, so that every engine on
+//! every machine decides the same. Nothing here reads a clock or a file, starts a thread or knows
+//! who calls it.
 
 pub mod beamspot;
 pub mod chamber;
+pub mod chamber_track;
 pub mod conditions;
 pub mod fit_error;
 pub mod gate;
@@ -18,6 +19,7 @@ pub mod peak_model;
 pub mod profile;
 pub mod random;
 pub mod scale;
+pub mod thresholds;
 pub mod vertex_likelihood;
 pub mod vertex_moments;
 pub mod voigt;

@@ -164,6 +164,33 @@ impl Release {
 pub struct GateRule {
     /// The tag.
     pub tag: TagName,
+    /// By what it is judged.
+    pub by: GateBy,
+}
+
+/// By what a proposed constant is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateBy {
+    /// By how far it departs from the interval that is open.
+    Departure(DepartureRule),
+    /// By one of the decision tables that are shipped, which bring their thresholds.
+    Table(DecisionTable),
+}
+
+/// The decision tables that are shipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecisionTable {
+    /// Alignment of the test chamber.
+    Chamber,
+    /// SiPixelAli of CMS: half barrels and half cylinders.
+    SiPixelAli,
+    /// The same in high granularity: ladders and panels.
+    SiPixelAliHighGranularity,
+}
+
+/// What a constant must fulfil that is judged by its departure from the open interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DepartureRule {
     /// So many measurements at least.
     pub n_min: u64,
     /// Departure from the open interval, in standard errors, that opens a new one.
@@ -174,6 +201,13 @@ pub struct GateRule {
     pub max_error_nano: Option<i64>,
     /// Whether runs with too few measurements are added up until there are enough.
     pub accumulate: bool,
+}
+
+impl GateRule {
+    /// Whether runs with too few measurements are added up until there are enough.
+    pub fn accumulates(&self) -> bool {
+        matches!(&self.by, GateBy::Departure(rule) if rule.accumulate)
+    }
 }
 
 impl Definition {

@@ -138,6 +138,20 @@ impl Records {
         }
     }
 
+    /// The special data at the head of record `record`, from 0: indices and numbers. Both are
+    /// empty where the record begins with a measurement.
+    pub fn special_of(&self, record: usize) -> (&[i32], &[f64]) {
+        let words = self.measurements(record);
+        let is_special = words.indices.get(1) == Some(&0) && words.numbers[1] < 0.0;
+        let count = if is_special {
+            -words.numbers[1].round() as usize
+        } else {
+            return (&[], &[]);
+        };
+        let at = 2..2 + count;
+        (&words.indices[at.clone()], &words.numbers[at])
+    }
+
     /// The measurements of record `record`, from 0.
     pub fn measurements(&self, record: usize) -> Measurements<'_> {
         let from = record.checked_sub(1).map_or(0, |before| self.ends[before]);

@@ -74,6 +74,19 @@ fn a_record_has_the_bytes_that_mille_writes() {
 }
 
 #[test]
+fn special_data_in_front_are_told_and_others_are_not() {
+    let mut records = sample();
+    records.special(&[(1, 900_001.0), (2, 7.0)]);
+    records.measure(1.0, 1.0, &[], &[(12, 1.0)]).unwrap();
+    records.end_record();
+    let empty: (&[i32], &[f64]) = (&[], &[]);
+    assert_eq!(records.special_of(0), empty);
+    assert_eq!(records.special_of(1), empty);
+    assert_eq!(records.special_of(2), (&[1, 2][..], &[900_001.0, 7.0][..]));
+    assert_eq!(records.measurements(2).count(), 1);
+}
+
+#[test]
 fn measurements_come_without_special_data_and_zeros() {
     let records = sample();
     let first: Vec<Measurement> = records.measurements(0).collect();

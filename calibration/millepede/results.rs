@@ -76,6 +76,17 @@ pub enum Ending {
     InsufficientMeasurements,
 }
 
+impl Ending {
+    /// The exit code in `millepede.end`.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Normal => 0,
+            Self::BadMeasurements => 1,
+            Self::InsufficientMeasurements => 2,
+        }
+    }
+}
+
 impl Fit {
     /// The objective for each degree of freedom, near 1 when errors are right; corrected for
     /// down-weighting.
@@ -103,11 +114,12 @@ impl Fit {
 
     /// The text of `millepede.end`.
     pub fn end_text(&self) -> String {
-        let (code, words) = match self.ending() {
-            Ending::Normal => (0, "Ended normally"),
-            Ending::BadMeasurements => (1, "Ended with warnings (bad measurements)"),
+        let code = self.ending().code();
+        let words = match self.ending() {
+            Ending::Normal => "Ended normally",
+            Ending::BadMeasurements => "Ended with warnings (bad measurements)",
             Ending::InsufficientMeasurements => {
-                (2, "Ended with severe warnings (insufficient measurements)")
+                "Ended with severe warnings (insufficient measurements)"
             }
         };
         format!(" {code:4}   {words}\n")

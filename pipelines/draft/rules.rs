@@ -3,7 +3,7 @@
 //! In come their tables, out come the rules with every limit checked. Whether the tags they name
 //! exist shows only among all pipelines.
 
-use crate::definition::GateRule;
+use crate::definition::{DecisionTable, DepartureRule, GateBy, GateRule};
 use crate::document::Node;
 use crate::reader::{Keys, Reader};
 use model::names::TagName;
@@ -27,6 +27,9 @@ pub(super) fn read_upload_wait<'d>(reader: &Reader<'d>, keys: &Keys<'d>, calibra
     reader.span(node).unwrap_or(DEFAULT_UPLOAD_WAIT)
 }
 
+/// Keys of a gate that judges by departures.
+const OF_DEPARTURES: [&str; 5] = ["n_min", "max_sigma", "max_move", "max_error", "accumulate"];
+
 pub(super) fn read_gates<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<GateRule> {
     let mut gates: Vec<GateRule> = Vec::new();
     for node in reader.list(node, "gates (written as [[task.gate]])") {
@@ -44,18 +47,43 @@ pub(super) fn read_gates<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<GateRul
 }
 
 fn read_gate<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<GateRule> {
-    let legal = [
-        "tag",
-        "n_min",
-        "max_sigma",
-        "max_move",
-        "max_error",
-        "accumulate",
-    ];
+    let mut legal = vec!["tag", "table"];
+    legal.extend(OF_DEPARTURES);
     let keys = reader.table(node, "a gate", &legal)?;
     let tag = keys
         .required(reader, "tag", "tag = \"beamspot\"")
         .and_then(|n| reader.name(n, ""));
+    let by = match keys.get("table") {
+        Some(node) => read_decision_table(reader, &keys, node).map(GateBy::Table),
+        None => read_departures(reader, &keys).map(GateBy::Departure),
+    };
+    Some(GateRule {
+        tag: TagName::new(tag?),
+        by: by?,
+    })
+}
+
+/// A decision table by name; it brings its own thresholds.
+fn read_decision_table<'d>(
+    reader: &Reader<'d>,
+    keys: &Keys<'d>,
+    node: &'d Node,
+) -> Option<DecisionTable> {
+    for key in OF_DEPARTURES {
+        if let Some(node) = keys.get(key) {
+            let message = format!("{key} has no meaning here: a table brings its own thresholds");
+            reader.mistake(node, "T008", message, "remove it, or the table");
+        }
+    }
+    let known = [
+        ("chamber", DecisionTable::Chamber),
+        ("si_pixel_ali", DecisionTable::SiPixelAli),
+        ("si_pixel_ali_hg", DecisionTable::SiPixelAliHighGranularity),
+    ];
+    reader.word(node, "decision table", &known)
+}
+
+fn read_departures<'d>(reader: &Reader<'d>, keys: &Keys<'d>) -> Option<DepartureRule> {
     let n_min = keys
         .required(reader, "n_min", "n_min = 50")
         .and_then(|node| reader.count(node, 1..=u64::MAX));
@@ -76,8 +104,7 @@ fn read_gate<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<GateRule> {
         }
         Some(nano)
     };
-    Some(GateRule {
-        tag: TagName::new(tag?),
+    Some(DepartureRule {
         n_min: n_min?,
         max_sigma: max_sigma?,
         max_move_nano: limit("max_move"),

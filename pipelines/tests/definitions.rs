@@ -10,7 +10,9 @@ use model::time::Span;
 use model::units::Bytes;
 use std::fmt::Write as _;
 use tier0_pipelines::EMBEDDED;
-use tier0_pipelines::definition::{Definition, GateRule, Release, TaskInput, Trigger, When};
+use tier0_pipelines::definition::{
+    DecisionTable, Definition, DepartureRule, GateBy, GateRule, Release, TaskInput, Trigger, When,
+};
 use tier0_pipelines::diagnosis::EXPLANATIONS;
 use tier0_pipelines::link::load;
 use tier0_pipelines::retry::{
@@ -140,11 +142,13 @@ fn embedded_pipelines_are_those_of_the_flow() {
     );
     let gate = |tag: &str, n_min, max_error_nano, accumulate| GateRule {
         tag: tag.into(),
-        n_min,
-        max_sigma: 3,
-        max_move_nano: None,
-        max_error_nano,
-        accumulate,
+        by: GateBy::Departure(DepartureRule {
+            n_min,
+            max_sigma: 3,
+            max_move_nano: None,
+            max_error_nano,
+            accumulate,
+        }),
     };
     assert_eq!(
         definitions[1].tasks[0].calibrates,
@@ -159,6 +163,50 @@ fn embedded_pipelines_are_those_of_the_flow() {
         "{release:?}"
     );
     assert!(definitions[3].tasks[0].certifies);
+}
+
+#[test]
+fn the_chamber_is_aligned_by_definitions_that_stand_beside_the_embedded_ones() {
+    let chamber = [
+        (
+            "express.toml",
+            include_str!("../examples/chamber/express.toml"),
+        ),
+        (
+            "calibration.toml",
+            include_str!("../examples/chamber/calibration.toml"),
+        ),
+        (
+            "prompt.toml",
+            include_str!("../examples/chamber/prompt.toml"),
+        ),
+    ];
+    let all: Vec<(&str, &str)> = EMBEDDED.iter().copied().chain(chamber).collect();
+    let definitions = load(&all).unwrap_or_else(|found| panic!("{found:?}"));
+    let shown: Vec<String> = definitions[EMBEDDED.len()..]
+        .iter()
+        .flat_map(show)
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "chamber_express.reco Chamber Express { max_events: 400, max_input_rate: 23000 } \
+             [\"DQM\", \"MILLE\", \"RECO\"]",
+            r#"chamber_calibration.harvest chamber_express.reco.MILLE AlcaHarvest(AlcaHarvest { timeout: None }) ["HARVEST"]"#,
+            r#"chamber_prompt.reco Chamber EventAwareFile(EventAwareFile { max_events: 2000 }) ["AOD", "DQM"]"#,
+        ]
+    );
+    let tasks = definitions[EMBEDDED.len()..]
+        .iter()
+        .map(|one| &one.tasks[0]);
+    for task in tasks {
+        assert_eq!(task.parameters["detector"], "chamber");
+    }
+    let gate = GateRule {
+        tag: "alignment".into(),
+        by: GateBy::Table(DecisionTable::Chamber),
+    };
+    assert_eq!(definitions[EMBEDDED.len() + 1].tasks[0].calibrates, [gate]);
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Engine {
             later.tasks.iter().any(|(index, task)| {
                 let rules = &self.plans[*index].task.calibrates;
                 let reads = task.made_jobs > 0 && !task.ended;
-                reads && rules.iter().any(|rule| rule.accumulate)
+                reads && rules.iter().any(|rule| rule.accumulates())
             })
         })
     }

@@ -9,7 +9,8 @@
 use crate::harvests::is_result;
 use crate::{Effect, Engine};
 use calibration::conditions::{Index, Insertion};
-use calibration::gate::{Candidate, OpenIov, Outcome, Quantity, Rule, judge};
+use calibration::gate::{Candidate, Decision, OpenIov, Outcome, Quantity, Rule, judge};
+use calibration::thresholds::{self, Thresholds};
 use model::conditions::{
     CandidateConstant, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, Iov,
     MeasuredQuantity, Since,
@@ -21,7 +22,7 @@ use model::job::{InputId, Job, JobState};
 use model::names::{DataLabel, TagName};
 use model::time::Moment;
 use model::work::AttemptReport;
-use pipelines::definition::GateRule;
+use pipelines::definition::{DecisionTable, DepartureRule, GateBy, GateRule};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -131,7 +132,32 @@ impl Constants {
     }
 }
 
-fn rule_of(rule: &GateRule) -> Rule {
+/// What the wing of calibration says of a candidate.
+fn decision_of(rule: &GateRule, open: Option<&OpenIov>, candidate: &Candidate) -> Decision {
+    match &rule.by {
+        GateBy::Departure(rule) => judge(&rule_of(rule), open, candidate).0,
+        GateBy::Table(table) => thresholds::judge(&thresholds_of(*table), open, candidate),
+    }
+}
+
+fn thresholds_of(table: DecisionTable) -> Thresholds {
+    match table {
+        DecisionTable::Chamber => Thresholds::chamber(),
+        DecisionTable::SiPixelAli => Thresholds::si_pixel_ali(),
+        DecisionTable::SiPixelAliHighGranularity => Thresholds::si_pixel_ali_high_granularity(),
+    }
+}
+
+/// Whether a candidate without quantities has failed, and not only too little to be measured from.
+fn has_failed(rule: &GateRule, candidate: &CandidateConstant) -> bool {
+    let enough = match &rule.by {
+        GateBy::Departure(rule) => candidate.n >= rule.n_min,
+        GateBy::Table(_) => true,
+    };
+    candidate.quantities.is_empty() && enough
+}
+
+fn rule_of(rule: &DepartureRule) -> Rule {
     Rule {
         n_min: rule.n_min,
         counted: "entries".to_owned(),
@@ -179,7 +205,7 @@ impl Engine {
             .task
             .calibrates
             .iter()
-            .filter(|rule| rule.accumulate)
+            .filter(|rule| rule.accumulates())
             .filter_map(|rule| self.constants.collecting.get(&stored_tag(&rule.tag, label)))
             .flatten()
             .copied()
@@ -266,7 +292,7 @@ impl Engine {
                 GateOutcome::Veto,
                 "a test run changes no constants".to_owned(),
             )
-        } else if candidate.quantities.is_empty() && candidate.n >= rule.n_min {
+        } else if has_failed(rule, candidate) {
             (GateOutcome::Veto, "the measurement failed".to_owned())
         } else {
             let quantities = candidate.quantities.iter().map(quantity_of).collect();
@@ -277,7 +303,7 @@ impl Engine {
                 quantities,
             };
             let open = self.constants.open.get(&tag).filter(|_| before.is_none());
-            let (decision, _) = judge(&rule_of(rule), open, &asked);
+            let decision = decision_of(rule, open, &asked);
             (outcome_of(decision.outcome), decision.reason)
         };
         if self.only_reads(job) && !is_result(outcome) {

@@ -24,7 +24,7 @@ pub(super) struct Chain {
 #[derive(Clone)]
 pub(super) struct Product {
     pub(super) path: PathBuf,
-    report: Value,
+    pub(super) report: Value,
 }
 
 impl Chain {

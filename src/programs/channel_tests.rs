@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use calibration::random::Random;
 use dqm::histogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::chain_tests::{Chain, recorded};
 use crate::monitor::{Document, OCTANT, to_value};
-use crate::random::Random;
 
 /// Bad channels that are planted, one after the other.
 const PLANTED: usize = 100;

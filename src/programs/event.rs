@@ -15,6 +15,9 @@ pub fn representative(rows: &[String]) -> Option<&str> {
 /// Mass of the muon in GeV (PDG 2024: 105.6583755 MeV).
 pub const MUON_MASS_GEV: f64 = 0.105_658_375_5;
 
+/// Columns without which a row is no dimuon.
+const NEEDED_COLUMNS: &str = "pt1 eta1 phi1 Q1 pt2 eta2 phi2 Q2";
+
 /// One reconstructed muon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Muon {
@@ -43,15 +46,14 @@ pub struct Dimuon {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
     /// The column set lacks something every dimuon needs.
-    #[error(
-        "column {name:?} is missing among {have}; a dimuon needs pt1 eta1 phi1 Q1 pt2 eta2 \
-             phi2 Q2"
-    )]
+    #[error("column {name:?} is missing among {have}; needed are {needed}")]
     Column {
         /// The missing column.
         name: String,
         /// The columns there are.
         have: String,
+        /// The columns there should be.
+        needed: &'static str,
     },
     /// A row of another width than its header.
     #[error("{found} fields, the header has {expected}; repair or remove the row")]
@@ -88,7 +90,8 @@ impl Layout {
         let find = |name: &str| columns.iter().position(|column| column == name);
         let need = |name: String| {
             let have = columns.join(" ");
-            find(&name).ok_or(RowError::Column { name, have })
+            let needed = NEEDED_COLUMNS;
+            find(&name).ok_or(RowError::Column { name, have, needed })
         };
         let muon = |n: u32| -> Result<[usize; 4], RowError> {
             Ok([

@@ -4,7 +4,7 @@
 //! once, Parquet), `ALCA` (what the calibrations need: azimuth and impact parameter of each muon,
 //! the mass; with the beam-spot sums of each lumi in the file metadata under `tier0.beamspot_sums`)
 //! and `DQM` (histograms). `metrics`: events in each lumi and the muons with an impact parameter.
-//! It uses no conditions and corrects nothing.
+//! It uses no conditions and corrects nothing. Tracks of the drift chamber go to `chamber_jobs`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +12,9 @@ use std::path::Path;
 use calibration::beamspot::{Sums, Track};
 use serde_json::json;
 
+use crate::chamber_jobs;
 use crate::input::{self, Events};
-use crate::job::{JobError, JobFile, Made};
+use crate::job::{Detector, JobError, JobFile, Made};
 use crate::monitor::{self, Monitor};
 use crate::outputs::Outputs;
 use crate::table::Table;
@@ -23,9 +24,12 @@ const SUMS_KEY: &str = "tier0.beamspot_sums";
 
 /// Runs one job.
 pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
+    if job.detector()? == Detector::Chamber {
+        return chamber_jobs::express(job, folder);
+    }
     let mut outputs = Outputs::new(job, folder, &["RECO", "ALCA", "DQM"])?;
     let events = input::read(job)?;
-    let (count, lumis) = (events.count(), events.lumis());
+    let (count, lumis) = (events.count(), events.origin.lumis());
     let sums = sums_by_lumi(&events);
     outputs.write("RECO", count, &lumis, || events.raw_table().to_parquet())?;
     outputs.write("ALCA", count, &lumis, || {
@@ -41,8 +45,8 @@ pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
         events_read: count,
         events_written: count,
         metrics: json!({
-            "label": events.label.as_str(),
-            "source": events.source,
+            "label": events.origin.label.as_str(),
+            "source": events.origin.source,
             "beamspot_tracks": tracks,
         }),
     })

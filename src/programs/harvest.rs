@@ -6,7 +6,7 @@
 //! 1e-9 of their unit, and the payload as canonical JSON. The beam spot is fitted from the tracks
 //! of the job's run alone; the momentum scale from all inputs. Whether a candidate is good enough
 //! is decided elsewhere: a fit that fails is a candidate without quantities and with a reason, not
-//! a failed job.
+//! a failed job. The drift chamber has a harvest of its own, `chamber_harvest`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,9 +15,10 @@ use calibration::beamspot::{self, BeamSpot, Track};
 use calibration::scale::{self, Peak, PeakModel};
 use serde_json::{Value, json};
 
+use crate::chamber_harvest;
 use crate::format::Label;
 use crate::input::{check_label, mixed};
-use crate::job::{JobError, JobFile, JobInput, Made};
+use crate::job::{Detector, JobError, JobFile, JobInput, Made};
 use crate::outputs::{Outputs, ranges};
 use crate::table::Table;
 
@@ -42,6 +43,9 @@ struct Collected {
 
 /// Runs one job.
 pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
+    if job.detector()? == Detector::Chamber {
+        return chamber_harvest::run(job, folder);
+    }
     let run = job.run_needed()?;
     let mut outputs = Outputs::new(job, folder, &["HARVEST"])?;
     let mut all = Collected::default();

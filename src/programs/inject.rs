@@ -248,11 +248,17 @@ fn choose(
     options: &InjectOptions,
     data: &DataSet,
 ) -> Result<Vec<(u32, Vec<RawEvent>)>, InjectError> {
-    let layout = Layout::of(&data.columns).map_err(|row| SourceError::Row {
-        path: options.data.clone(),
-        line: 1,
-        row,
-    })?;
+    // Only dimuons have a vertex: rows of anything else are refused when it is to be shifted.
+    let shift = options.shift_vertex_cm.map(|shift_cm| {
+        Layout::of(&data.columns)
+            .map(|layout| (layout, shift_cm))
+            .map_err(|row| SourceError::Row {
+                path: options.data.clone(),
+                line: 1,
+                row,
+            })
+    });
+    let shift = shift.transpose()?;
     let mut runs = Vec::new();
     for (run, events) in &data.runs {
         if options.drop_runs.contains(run) {
@@ -262,11 +268,11 @@ fn choose(
             uniform_of(&[options.seed, u64::from(*run), event.event]) < options.fraction
         };
         let mut kept: Vec<RawEvent> = events.iter().filter(keep).cloned().collect();
-        if let Some((x_cm, y_cm)) = options.shift_vertex_cm {
+        if let Some((layout, (x_cm, y_cm))) = &shift {
             for event in &mut kept {
                 for row in &mut event.rows {
                     *row = layout
-                        .shifted(row, x_cm, y_cm)
+                        .shifted(row, *x_cm, *y_cm)
                         .map_err(|row| InjectError::Shift {
                             run: *run,
                             event: event.event,

@@ -25,10 +25,8 @@ pub(crate) struct Event {
     pub(crate) rows: u32,
 }
 
-/// All events of a job.
-pub(crate) struct Events {
-    /// Sorted by run, lumi and event.
-    pub(crate) all: Vec<Event>,
+/// What the inputs of a job have in common.
+pub(crate) struct Origin {
     /// Real or simulated, the same for all.
     pub(crate) label: Label,
     /// Name of the data set, the same for all.
@@ -37,9 +35,31 @@ pub(crate) struct Events {
     pub(crate) parts: BTreeSet<(u32, u32)>,
 }
 
+/// All events of a job.
+pub(crate) struct Events {
+    /// Sorted by run, lumi and event.
+    pub(crate) all: Vec<Event>,
+    /// Where they come from.
+    pub(crate) origin: Origin,
+}
+
 /// Reads all inputs of a job.
 pub(crate) fn read(job: &JobFile) -> Result<Events, JobError> {
     let mut all = Vec::new();
+    let origin = each_container(job, |input, container| {
+        read_container(input, container, &mut all)
+    })?;
+    all.sort_by_key(|event| (event.run, event.lumi, event.event));
+    refuse_twice(job, all.iter().map(|event| (event.run, event.event)))?;
+    Ok(Events { all, origin })
+}
+
+/// Hands the containers of a job to `take`, one after the other, each checked to be what the job
+/// says and to fit the others.
+pub(crate) fn each_container(
+    job: &JobFile,
+    mut take: impl FnMut(&JobInput, &Container) -> Result<(), JobError>,
+) -> Result<Origin, JobError> {
     let mut parts = BTreeSet::new();
     let mut kind: Option<(Label, String)> = None;
     let demanded = job.label()?;
@@ -68,26 +88,32 @@ pub(crate) fn read(job: &JobFile) -> Result<Events, JobError> {
         }
         input.check_events(header.events)?;
         parts.insert((header.run, header.lumi));
-        read_container(input, &container, &mut all)?;
+        take(input, &container)?;
     }
     let Some((label, source)) = kind else {
         let what = "the job has no inputs, this program reads event containers".into();
         return Err(JobError::Definition { what });
     };
-    all.sort_by_key(|event| (event.run, event.lumi, event.event));
-    let mut numbers: Vec<(u32, u64)> = all.iter().map(|event| (event.run, event.event)).collect();
+    Ok(Origin {
+        label,
+        source,
+        parts,
+    })
+}
+
+/// Refuses an event (run and number) that comes twice.
+pub(crate) fn refuse_twice(
+    job: &JobFile,
+    events: impl Iterator<Item = (u32, u64)>,
+) -> Result<(), JobError> {
+    let mut numbers: Vec<(u32, u64)> = events.collect();
     numbers.sort_unstable();
     if let Some(pair) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {
         let (run, event) = pair[0];
         let reason = format!("event {event} of run {run} comes twice among the inputs");
         return Err(job.inputs[0].refuse(reason));
     }
-    Ok(Events {
-        all,
-        label,
-        source,
-        parts,
-    })
+    Ok(())
 }
 
 /// Refuses an input of another label than the one expected.
@@ -134,21 +160,47 @@ fn read_container(
     Ok(())
 }
 
-impl Events {
+impl Origin {
     /// Closed ranges of the lumis read.
     pub(crate) fn lumis(&self) -> Vec<[u32; 2]> {
         ranges(self.parts.iter().map(|(_, lumi)| *lumi))
     }
 
-    /// The document of a job's histograms; its inputs must be of one run.
-    pub(crate) fn document(&self, program: &str, monitor: Monitor) -> Result<Vec<u8>, JobError> {
+    /// The document of a job's histograms over `events` events; its inputs must be of one run.
+    pub(crate) fn document(
+        &self,
+        program: &str,
+        events: u64,
+        monitor: Monitor,
+    ) -> Result<Vec<u8>, JobError> {
         let runs: BTreeSet<u32> = self.parts.iter().map(|(run, _)| *run).collect();
         let (Some(run), 1) = (runs.first(), runs.len()) else {
             let what = format!("output DQM is asked for of runs {runs:?}, it is made for one run");
             return Err(JobError::Definition { what });
         };
         let lumis = self.parts.iter().map(|(_, lumi)| *lumi);
-        Ok(monitor.into_bytes(program, self.label, *run, lumis, self.count()))
+        Ok(monitor.into_bytes(program, self.label, *run, lumis, events))
+    }
+
+    /// Run, lumi and event of each row, and the file metadata that names label and source.
+    pub(crate) fn key_table(&self, keys: impl Iterator<Item = (u32, u32, u64)> + Clone) -> Table {
+        let mut table = Table::default();
+        let column = |at: fn((u32, u32, u64)) -> u32| Values::U32(keys.clone().map(at).collect());
+        table.push("run", column(|(run, _, _)| run));
+        table.push("lumi", column(|(_, lumi, _)| lumi));
+        let numbers = keys.clone().map(|(_, _, event)| event);
+        table.push("event", Values::U64(numbers.collect()));
+        table.note("tier0.schema", "1");
+        table.note("tier0.label", self.label.as_str());
+        table.note("tier0.source", self.source.as_str());
+        table
+    }
+}
+
+impl Events {
+    /// The document of a job's histograms.
+    pub(crate) fn document(&self, program: &str, monitor: Monitor) -> Result<Vec<u8>, JobError> {
+        self.origin.document(program, self.count(), monitor)
     }
 
     /// Number of events.
@@ -188,23 +240,9 @@ impl Events {
 
     /// Run, lumi and event, and the file metadata that names label and source.
     pub(crate) fn key_table(&self) -> Table {
-        let mut table = Table::default();
-        table.push(
-            "run",
-            Values::U32(self.all.iter().map(|event| event.run).collect()),
-        );
-        table.push(
-            "lumi",
-            Values::U32(self.all.iter().map(|event| event.lumi).collect()),
-        );
-        table.push(
-            "event",
-            Values::U64(self.all.iter().map(|event| event.event).collect()),
-        );
-        table.note("tier0.schema", "1");
-        table.note("tier0.label", self.label.as_str());
-        table.note("tier0.source", self.source.as_str());
-        table
+        let keys = self.all.iter();
+        self.origin
+            .key_table(keys.map(|event| (event.run, event.lumi, event.event)))
     }
 
     /// Impact parameters of the first (0) or second (1) muon in cm.

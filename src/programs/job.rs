@@ -37,6 +37,15 @@ pub struct JobFile {
     pub outputs: Vec<JobOutput>,
 }
 
+/// What a job's data come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detector {
+    /// Dimuons of a collider experiment.
+    Muons,
+    /// Tracks of the drift chamber.
+    Chamber,
+}
+
 /// An input file.
 #[derive(Clone, Debug, Deserialize)]
 pub struct JobInput {
@@ -328,6 +337,20 @@ impl JobFile {
             Some(label) => Ok(Some(label)),
             None => Err(JobError::Definition {
                 what: format!("parameter label is {value}, it must be \"real\" or \"simulated\""),
+            }),
+        }
+    }
+
+    /// The detector whose data the job is about: parameter `detector`, muons without it.
+    pub fn detector(&self) -> Result<Detector, JobError> {
+        let Some(value) = self.parameter("detector") else {
+            return Ok(Detector::Muons);
+        };
+        match value.as_str() {
+            Some("muons") => Ok(Detector::Muons),
+            Some("chamber") => Ok(Detector::Chamber),
+            _ => Err(JobError::Definition {
+                what: format!("parameter detector is {value}, it must be \"muons\" or \"chamber\""),
             }),
         }
     }

@@ -9,6 +9,11 @@
 //! product.
 
 mod arguments;
+mod chamber_harvest;
+mod chamber_jobs;
+pub mod chamber_mc;
+mod chamber_payload;
+mod chamber_rows;
 pub mod event;
 mod express;
 pub mod format;
@@ -29,6 +34,8 @@ mod table;
 mod worker;
 
 #[cfg(test)]
+mod alignment_tests;
+#[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
 mod channel_tests;
@@ -38,6 +45,7 @@ mod refusal_tests;
 use std::path::PathBuf;
 
 use arguments::Arguments;
+use chamber_mc::ChamberOptions;
 use mc::McOptions;
 use worker::{Program, USAGE, WORKER, say};
 
@@ -60,6 +68,9 @@ const PROGRAMS: [Program; 4] = [
         run: quality::run,
     },
 ];
+
+/// Flag of `mc` that makes chamber tracks instead of dimuons.
+const CHAMBER: &str = "--chamber";
 
 /// Runs `tier0 program NAME ARGS`; gives the exit code of the process. Results go to files or, from
 /// a warm worker, to stdout as protocol lines; talk goes to stderr.
@@ -89,9 +100,15 @@ pub fn run(name: &str, args: &[String]) -> i32 {
 
 /// `tier0 program mc`.
 fn make(args: &[String]) -> i32 {
-    let made = mc_options(args)
+    let made = if args.iter().any(|arg| arg == CHAMBER) {
+        let rest: Vec<String> = args.iter().filter(|arg| *arg != CHAMBER).cloned().collect();
+        chamber_options(&rest).map(|options| chamber_mc::write(&options, &mut say))
+    } else {
+        mc_options(args).map(|options| mc::write(&options, &mut say))
+    };
+    let made = made
         .map_err(|message| (USAGE, message))
-        .and_then(|options| mc::write(&options, &mut say).map_err(|error| (1, error.to_string())));
+        .and_then(|made| made.map_err(|error| (1, error.to_string())));
     match made {
         Ok(_) => 0,
         Err((code, message)) => {
@@ -121,6 +138,33 @@ fn mc_options(args: &[String]) -> Result<McOptions, String> {
         runs: args.value("runs", plain.runs)?,
         events_per_run: args.value("events-per-run", plain.events_per_run)?,
         drift_um: args.value("drift-um", plain.drift_um)?,
+        step_um: args.value("step-um", plain.step_um)?,
+        ..plain
+    })
+}
+
+fn chamber_options(args: &[String]) -> Result<ChamberOptions, String> {
+    let known = [
+        "out",
+        "truth",
+        "seed",
+        "runs",
+        "events-per-run",
+        "offset-um",
+        "velocity-permille",
+        "step-um",
+    ];
+    let args = Arguments::read(args, &known)?;
+    let (out, truth) = (
+        PathBuf::from(args.text("out")?),
+        PathBuf::from(args.text("truth")?),
+    );
+    let plain = ChamberOptions::new(out, truth, args.value("seed", 1)?);
+    Ok(ChamberOptions {
+        runs: args.value("runs", plain.runs)?,
+        tracks_per_run: args.value("events-per-run", plain.tracks_per_run)?,
+        offset_um: args.value("offset-um", plain.offset_um)?,
+        velocity_permille: args.value("velocity-permille", plain.velocity_permille)?,
         step_um: args.value("step-um", plain.step_um)?,
         ..plain
     })

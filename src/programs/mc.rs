@@ -150,7 +150,8 @@ pub fn write(options: &McOptions, progress: &mut dyn FnMut(&str)) -> Result<Made
     Ok(Made { events, runs })
 }
 
-fn save(path: &Path, text: &str) -> Result<(), McError> {
+/// Writes one of the files.
+pub(crate) fn save(path: &Path, text: &str) -> Result<(), McError> {
     std::fs::write(path, text).map_err(|source| McError::Write {
         path: path.to_owned(),
         source,
@@ -174,14 +175,20 @@ pub fn generate(options: &McOptions) -> Result<(String, Truth), McError> {
     Ok((csv, truth))
 }
 
+/// Refuses an option.
+pub(crate) fn refuse(
+    option: &'static str,
+    value: String,
+    hint: &'static str,
+) -> Result<(), McError> {
+    Err(McError::Option {
+        option,
+        value,
+        hint,
+    })
+}
+
 fn check(options: &McOptions) -> Result<(), McError> {
-    let refuse = |option, value: String, hint| {
-        Err(McError::Option {
-            option,
-            value,
-            hint,
-        })
-    };
     if !(3..=10_000).contains(&options.runs) {
         return refuse("runs", options.runs.to_string(), "give 3 to 10000 runs");
     }

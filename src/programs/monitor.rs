@@ -27,11 +27,14 @@ pub(crate) const DXY: &str = "muon_dxy_cm";
 /// Impact parameter of each muon less the beam spot's prediction, um.
 pub(crate) const RESIDUAL: &str = "muon_dxy_residual_um";
 
+/// Height of each hit of a chamber track less that of its line, um.
+pub(crate) const CHAMBER_RESIDUAL: &str = "chamber_residual_um";
+
 /// Muons by octant of the azimuth, rad: channels that all see about the same.
 pub(crate) const OCTANT: &str = "muon_octant";
 
 /// Name, title, unit, bins, low and high edge of each histogram.
-const BOOKED: [(&str, &str, &str, usize, f64, f64); 6] = [
+const BOOKED: [(&str, &str, &str, usize, f64, f64); 7] = [
     (MASS, "Dimuon mass", "GeV", 120, 60.0, 120.0),
     (PT, "Muon transverse momentum", "GeV", 100, 0.0, 200.0),
     (ETA, "Muon pseudorapidity", "", 50, -2.5, 2.5),
@@ -51,6 +54,14 @@ const BOOKED: [(&str, &str, &str, usize, f64, f64); 6] = [
         120,
         -300.0,
         300.0,
+    ),
+    (
+        CHAMBER_RESIDUAL,
+        "Chamber hit from its track",
+        "um",
+        120,
+        -600.0,
+        600.0,
     ),
 ];
 

@@ -5,15 +5,17 @@
 //! unchanged, and beside it the corrected quantities; the payload hashes in the file metadata) and
 //! `DQM`. The corrections: dxy less the beam spot's prediction at the muon's azimuth; transverse
 //! momenta and mass times k. Every event of the input is in the output exactly once.
+//! Tracks of the drift chamber go to `chamber_jobs`.
 
 use std::path::Path;
 
 use calibration::beamspot::predicted_dxy_cm;
 use serde_json::{Value, json};
 
+use crate::chamber_jobs;
 use crate::event::Muon;
 use crate::input::{self, Events};
-use crate::job::{JobError, JobFile, Made, TagPayload};
+use crate::job::{Detector, JobError, JobFile, Made, TagPayload};
 use crate::monitor::{self, Monitor};
 use crate::outputs::Outputs;
 use crate::table::{Table, Values};
@@ -34,10 +36,13 @@ struct Constants {
 
 /// Runs one job.
 pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
+    if job.detector()? == Detector::Chamber {
+        return chamber_jobs::prompt(job, folder);
+    }
     let mut outputs = Outputs::new(job, folder, &["AOD", "DQM"])?;
     let constants = Constants::of(job)?;
     let events = input::read(job)?;
-    let (count, lumis) = (events.count(), events.lumis());
+    let (count, lumis) = (events.count(), events.origin.lumis());
     outputs.write("AOD", count, &lumis, || {
         corrected_table(&events, &constants).to_parquet()
     })?;
@@ -51,8 +56,8 @@ pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
         events_read: count,
         events_written: count,
         metrics: json!({
-            "label": events.label.as_str(),
-            "source": events.source,
+            "label": events.origin.label.as_str(),
+            "source": events.origin.source,
             "payloads": {"beamspot": hash(0), "scale": hash(1)},
         }),
     })

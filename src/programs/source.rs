@@ -1,13 +1,14 @@
-//! Data sets to be replayed: CSV files of dimuons (recorded or made by `mc`) and
-//! `uproot-Zmumu.root`.
+//! Data sets to be replayed: CSV files of dimuons (recorded or made by `mc`) or of chamber tracks
+//! (made by `mc --chamber`), and `uproot-Zmumu.root`.
 //!
 //! In: a path. Out: events in run order and in each run by event number, with their rows as text,
-//! every row already checked to be a readable dimuon. A malformed row is an error that names the
+//! every row already checked to be readable. A malformed row is an error that names the
 //! file and the line; nothing is skipped in silence. It never writes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::chamber_rows;
 use crate::event::{Layout, RowError};
 use crate::format::{Label, RawEvent};
 use crate::root_file;
@@ -123,6 +124,28 @@ pub fn read(path: &Path) -> Result<DataSet, SourceError> {
     Ok(data)
 }
 
+/// What the rows of a data set are; the columns tell.
+enum RowKind {
+    Dimuons(Layout),
+    Tracks,
+}
+
+impl RowKind {
+    fn of(columns: &[String]) -> Result<Self, RowError> {
+        if chamber_rows::are_planes(columns) {
+            return chamber_rows::check_columns(columns).map(|()| Self::Tracks);
+        }
+        Layout::of(columns).map(Self::Dimuons)
+    }
+
+    fn check(&self, row: &str) -> Result<(), RowError> {
+        match self {
+            Self::Dimuons(layout) => layout.dimuon(row).map(|_| ()),
+            Self::Tracks => chamber_rows::hits(row).map(|_| ()),
+        }
+    }
+}
+
 impl DataSet {
     /// Real or simulated, by the run numbers; an error when both are there. `path` is for the
     /// message only.
@@ -178,7 +201,7 @@ fn group(
         line,
         row,
     };
-    let layout = Layout::of(columns).map_err(|row| at(1, row))?;
+    let kind = RowKind::of(columns).map_err(|row| at(1, row))?;
     let column = |name: &str| {
         columns
             .iter()
@@ -189,6 +212,7 @@ fn group(
                     RowError::Column {
                         name: name.to_owned(),
                         have: columns.join(" "),
+                        needed: "Run Event",
                     },
                 )
             })
@@ -197,8 +221,8 @@ fn group(
     let mut runs: BTreeMap<u32, BTreeMap<u64, Vec<String>>> = BTreeMap::new();
     for (index, row) in rows.into_iter().enumerate() {
         let line = index + 2;
-        layout.dimuon(&row).map_err(|error| at(line, error))?;
-        // The row has as many fields as the header: `dimuon` has just checked it.
+        kind.check(&row).map_err(|error| at(line, error))?;
+        // The row has as many fields as the header: that has just been checked.
         let fields: Vec<&str> = row.split(',').collect();
         let refuse = |column: usize, reason| {
             let (name, text) = (columns[column].clone(), fields[column].to_owned());

@@ -1,6 +1,7 @@
 //! Constants: in the order of runs, once each, and nobody waits for ever.
 
-use crate::check;
+use crate::play::Play;
+use crate::{check, check_with};
 
 #[test]
 fn harvests_are_judged_in_the_order_of_runs() {
@@ -272,4 +273,72 @@ fn a_person_holds_a_task_and_lets_it_go() {
         ("file 2 1 b 100", "file b; run 2 physics open"),
         ("lumi 2 1 100", "start express#2 attempt 1 on 1"),
     ]);
+}
+
+#[test]
+fn an_alignment_is_judged_by_its_decision_table() {
+    let text = "[pipeline]\nname = \"p\"\ntrigger = { stream = \"Muons\" }\n\
+                [[task]]\nname = \"a\"\nprogram = [\"x\"]\noutputs = { A = \"json\" }\n\
+                split = { by = \"alca_harvest\" }\n\
+                gate = [{ tag = \"alignment\", table = \"chamber\" }]\n";
+    check_with(
+        Play::with_pipeline(text),
+        &[
+            ("file 1 1 a 100", "file a; run 1 physics open"),
+            ("lumi 1 1 100", ""),
+            (
+                "end 1 1",
+                "start p#1 attempt 1 on 1 lumis 1-1; run 1 physics closed",
+            ),
+            (
+                "ok p#1 alignment=50/100",
+                "+A; alignment of run 1: veto; A closed with 100; p#1 done; run 1 physics \
+                 finished",
+            ),
+            ("file 2 1 b 100", "file b; run 2 physics open"),
+            ("lumi 2 1 100", ""),
+            (
+                "end 2 1",
+                "start p#2 attempt 1 on 1 lumis 1-1; run 2 physics closed",
+            ),
+            (
+                "ok p#2 alignment=50/1000",
+                "+A; alignment since 2; alignment of run 2: update; A closed with 100; p#2 \
+                 done; run 2 physics finished",
+            ),
+            ("file 3 1 c 100", "file c; run 3 physics open"),
+            ("lumi 3 1 100", ""),
+            (
+                "end 3 1",
+                "start p#3 attempt 1 on 1 lumis 1-1; run 3 physics closed",
+            ),
+            (
+                "ok p#3 alignment=53/1000",
+                "+A; alignment of run 3: no-change; A closed with 100; p#3 done; run 3 \
+                 physics finished",
+            ),
+            ("file 4 1 d 100", "file d; run 4 physics open"),
+            ("lumi 4 1 100", ""),
+            (
+                "end 4 1",
+                "start p#4 attempt 1 on 1 lumis 1-1; run 4 physics closed",
+            ),
+            (
+                "ok p#4 alignment=54/1000",
+                "+A; alignment since 4; alignment of run 4: update; A closed with 100; p#4 \
+                 done; run 4 physics finished",
+            ),
+            ("file 5 1 e 100", "file e; run 5 physics open"),
+            ("lumi 5 1 100", ""),
+            (
+                "end 5 1",
+                "start p#5 attempt 1 on 1 lumis 1-1; run 5 physics closed",
+            ),
+            (
+                "ok p#5 alignment=2000/1000",
+                "+A; alignment of run 5: veto; A closed with 100; p#5 done; run 5 physics \
+                 finished",
+            ),
+        ],
+    );
 }

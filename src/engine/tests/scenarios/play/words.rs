@@ -99,7 +99,7 @@ pub(super) fn of_content(seen: Seen, words: &[&str]) -> Seen {
 }
 
 /// `beamspot=5/100`: five thousandths of its unit, measured from a hundred, with an error of one
-/// thousandth.
+/// thousandth. An alignment is that of one plane.
 pub(super) fn candidate(word: &str) -> Option<CandidateConstant> {
     let (tag, measured) = word
         .split_once('=')
@@ -109,7 +109,10 @@ pub(super) fn candidate(word: &str) -> Option<CandidateConstant> {
         tag: TagName::new(tag),
         n: n.parse().expect("a count"),
         quantities: vec![MeasuredQuantity {
-            name: "x_cm".to_owned(),
+            name: match tag {
+                "alignment" => "plane1_offset_cm".to_owned(),
+                _ => "x_cm".to_owned(),
+            },
             value_nano: value.parse::<i64>().expect("a value") * 1_000_000,
             error_nano: 1_000_000,
         }],
