@@ -1,10 +1,11 @@
 //! Channels that see too little or too much.
 //!
 //! In comes a histogram with one bin a channel, all of which see about the same; out come those
-//! that do not. A channel is compared with the median of all, so that no reference run is needed and a
-//! few bad channels do not hide each other. It is dead when so few counts are unlikely even for a
-//! channel that sees a fifth less than the median, and hot when so many are unlikely even for one
-//! that sees a quarter more: so much may real channels differ, and counts of small runs scatter.
+//! that do not. A channel is compared with the median of all, so that no reference run is needed
+//! and a few bad channels do not hide each other. It is dead when so few counts are unlikely even
+//! for a channel that sees a fifth less than the median, and hot when so many are unlikely even for
+//! one that sees a quarter more: so much may real channels differ, and counts of small runs
+//! scatter.
 
 use crate::chance::{at_least, at_most};
 use crate::histogram::Histogram;
