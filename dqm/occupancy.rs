@@ -102,7 +102,7 @@ fn median(counts: &[u64]) -> f64 {
     if sorted.len() % 2 == 1 {
         middle(half)
     } else {
-        (middle(half.saturating_sub(1)) + middle(half)) / 2.0
+        f64::midpoint(middle(half.saturating_sub(1)), middle(half))
     }
 }
 

@@ -107,7 +107,9 @@ fn main() {
             std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let case: Value =
             serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        data.of_case = file.parent().unwrap_or(&folder).to_owned();
+        file.parent()
+            .unwrap_or(&folder)
+            .clone_into(&mut data.of_case);
         let kind = case["kind"].as_str().unwrap_or("(none)");
         if wanted(kind) {
             for item in judge(kind, &case, &data) {

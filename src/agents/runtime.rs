@@ -573,7 +573,7 @@ impl Runtime {
             Effect::Recall(file) => self.past.look_up(file),
             Effect::Release => self.do_executor(ExecutorWork::Release),
             Effect::Observe(observation) => {
-                observing::observe(&self.meter, &observation, self.clock.now())
+                observing::observe(&self.meter, &observation, self.clock.now());
             }
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),
             Effect::GoodRuns(text) => self.do_storage(StorageWork::GoodRuns(text)),

@@ -33,7 +33,9 @@ fn consumed_inputs(rows: &[Consumed]) -> ConsumedInputs<'_> {
         let inputs = by_task.entry(&rows[0].task).or_default();
         inputs.extend(rows.iter().map(|row| row.input));
     }
-    by_task.values_mut().for_each(|inputs| inputs.sort());
+    for inputs in by_task.values_mut() {
+        inputs.sort();
+    }
     by_task
 }
 

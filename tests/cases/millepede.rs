@@ -9,6 +9,12 @@ use std::collections::BTreeMap;
 /// The content of files by name.
 type Files = BTreeMap<String, Vec<u8>>;
 
+/// Whether a file's name ends so.
+fn is_a(name: &str, ending: &str) -> bool {
+    let own = std::path::Path::new(name).extension();
+    own.is_some_and(|own| own == ending)
+}
+
 pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
     const WHOLE: &str = "fit";
     let mut files = Files::new();
@@ -29,7 +35,7 @@ pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
     if case["numpy"].is_object() {
         items.push(values(&fit, &case["numpy"], tolerance));
     }
-    for (name, content) in files.iter().filter(|(name, _)| name.ends_with(".res")) {
+    for (name, content) in files.iter().filter(|(name, _)| is_a(name, "res")) {
         items.push(result_file(
             name,
             &fit,
@@ -37,7 +43,7 @@ pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
             tolerance,
         ));
     }
-    for (name, content) in files.iter().filter(|(name, _)| name.ends_with(".end")) {
+    for (name, content) in files.iter().filter(|(name, _)| is_a(name, "end")) {
         let mut comparison = Comparison::default();
         let expect = String::from_utf8_lossy(content).trim().to_owned();
         comparison.equal("ending", fit.end_text().trim().to_owned(), expect);

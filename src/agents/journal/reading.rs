@@ -61,8 +61,8 @@ impl Reader {
         if heading.build.hash != build.hash {
             return Err(Refused::OtherBuild {
                 path: path.to_owned(),
-                theirs: heading.build,
-                ours: build.clone(),
+                theirs: Box::new(heading.build),
+                ours: Box::new(build.clone()),
             });
         }
         if heading.part != 1 {

@@ -52,9 +52,9 @@ pub enum Refused {
         /// Which.
         path: PathBuf,
         /// Who wrote it.
-        theirs: Build,
+        theirs: Box<Build>,
         /// Who reads it.
-        ours: Build,
+        ours: Box<Build>,
     },
     /// Not the first part.
     #[error(

@@ -57,7 +57,7 @@ impl Shelf {
                     (ruling.task.clone(), ruling.run)
                 }),
                 Fact::DecisionIs(row) => {
-                    put(&mut rows.decisions, row, |row| (row.tag.clone(), row.run))
+                    put(&mut rows.decisions, row, |row| (row.tag.clone(), row.run));
                 }
                 Fact::TagIs(tag) => put(&mut rows.tags, tag, |tag| tag.name.clone()),
                 Fact::IovIs(iov) => put(&mut rows.iovs, iov, |iov| {
