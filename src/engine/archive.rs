@@ -264,9 +264,10 @@ impl Engine {
             };
             match kind {
                 "job-failed" | "quarantined" | "merged-without" | "error-dataset" => is_job(of),
-                "file-corrupt" | "file-unreadable" => is_file(of),
+                "file-corrupt" | "file-unreadable" | "source-unread" | "source-kept" => is_file(of),
+                "copy-bad" => of.split_once('/').is_some_and(|(_, file)| is_file(file)),
                 "late-record" | "run-type" | "run-end" | "end-disputed" | "lumi-disputed"
-                | "lumis-missing" | "run-silent" => is_run(of),
+                | "lumis-missing" | "run-silent" | "source-lost" => is_run(of),
                 _ => false,
             }
         });
