@@ -145,7 +145,11 @@ def task_keys():
     """The keys of a task."""
     tags = {"anyOf": [NAME, members(NAME)]}
     gate = table({"tag": V["name"], "n_min": V["count"], "max_sigma": V["count"], "max_move": V["decimal"],
-                  "max_error": V["decimal"], "accumulate": V["flag"]}, ["tag", "n_min", "max_sigma"])
+                  "max_error": V["decimal"], "accumulate": V["flag"],
+                  "table": {"enum": ["chamber", "si_pixel_ali", "si_pixel_ali_hg"],
+                            "description": "A decision table with thresholds of its own, instead of the other keys."}},
+                 ["tag"])
+    gate["anyOf"] = [{"required": ["n_min", "max_sigma"]}, {"required": ["table"]}]
     release = table({"when": words("conditions", "run_known", "run_closed", "approved", "verdict"),
                      "of": tags, "at_most": V["span"], "then": words("provisional"), "delay": V["span"],
                      "lock": V["span"]}, ["when"], "What must be true of a run before jobs may start.")
@@ -199,7 +203,7 @@ def documents():
     configuration = table({
         "site": TEXT | {"description": "A file of the same shape that lies under this one."},
         "instance": table({"name": NAME, "agent": whole(0, 1023), "state": TEXT, "work": TEXT,
-                           "storage": TEXT}),
+                           "storage": TEXT, "journal": {"anyOf": [BYTES, {"const": "off"}]}}),
         "store": table({"url": TEXT, "password_file": TEXT, "password_env": TEXT,
                         "archive_after": SPAN}),
         "api": table({"listen": TEXT, "allow_remote": FLAG, "socket": TEXT}),
