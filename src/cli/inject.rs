@@ -74,6 +74,7 @@ enum LabelArg {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tier0 program mc --out sim.csv --truth truth.json --seed 1\n  \
+                  tier0 program mc --chamber --out tracks.csv --truth truth.json\n  \
                         TIER0_JOB=job.json TIER0_REPORT=report.json tier0 program express"
 )]
 pub struct ProgramArgs {

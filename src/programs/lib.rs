@@ -118,6 +118,12 @@ fn make(args: &[String]) -> i32 {
     }
 }
 
+/// Where the data and their truth go, and the seed: what every generator asks for.
+fn wanted(args: &Arguments) -> Result<(PathBuf, PathBuf, u64), String> {
+    let place = |name: &str| args.text(name).map(PathBuf::from);
+    Ok((place("out")?, place("truth")?, args.value("seed", 1)?))
+}
+
 fn mc_options(args: &[String]) -> Result<McOptions, String> {
     let known = [
         "out",
@@ -129,11 +135,8 @@ fn mc_options(args: &[String]) -> Result<McOptions, String> {
         "step-um",
     ];
     let args = Arguments::read(args, &known)?;
-    let (out, truth) = (
-        PathBuf::from(args.text("out")?),
-        PathBuf::from(args.text("truth")?),
-    );
-    let plain = McOptions::new(out, truth, args.value("seed", 1)?);
+    let (out, truth, seed) = wanted(&args)?;
+    let plain = McOptions::new(out, truth, seed);
     Ok(McOptions {
         runs: args.value("runs", plain.runs)?,
         events_per_run: args.value("events-per-run", plain.events_per_run)?,
@@ -155,11 +158,8 @@ fn chamber_options(args: &[String]) -> Result<ChamberOptions, String> {
         "step-um",
     ];
     let args = Arguments::read(args, &known)?;
-    let (out, truth) = (
-        PathBuf::from(args.text("out")?),
-        PathBuf::from(args.text("truth")?),
-    );
-    let plain = ChamberOptions::new(out, truth, args.value("seed", 1)?);
+    let (out, truth, seed) = wanted(&args)?;
+    let plain = ChamberOptions::new(out, truth, seed);
     Ok(ChamberOptions {
         runs: args.value("runs", plain.runs)?,
         tracks_per_run: args.value("events-per-run", plain.tracks_per_run)?,
