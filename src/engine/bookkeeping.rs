@@ -314,9 +314,12 @@ impl Engine {
             // Some splitters count a time from the end.
             let tasks = work.tasks.keys();
             self.look_at.extend(tasks.map(|index| (number, *index)));
+            // A last lumi that was said anew may make others overdue, of an end that is long past.
+            self.overdue(now, number, effects);
         }
         let key = format!("end-disputed/{number}");
-        match work.end_dispute() {
+        let dispute = self.runs[&number].end_dispute();
+        match dispute {
             Some(what) => {
                 let text = format!(
                     "The end of run {number} is disputed: {what}. The run stays open and its data \

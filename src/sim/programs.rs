@@ -13,7 +13,7 @@ use model::names::TagName;
 use model::quality::TestAnswer;
 use model::time::Moment;
 use model::units::{Bytes, Events};
-use model::work::{AttemptReport, AttemptSpec, Location, ReportedOutput};
+use model::work::{AttemptInput, AttemptReport, AttemptSpec, Location, ReportedOutput};
 use std::collections::BTreeSet;
 
 /// What a program says that did all it should.
@@ -89,24 +89,38 @@ pub(crate) fn adler_of(spec: &AttemptSpec, label: &str) -> u32 {
     (content(spec, label) >> 32) as u32
 }
 
-/// Runs whose data an attempt reads: the run is a folder of each output's name.
-fn runs_read(spec: &AttemptSpec) -> BTreeSet<RunNumber> {
-    let run_of = |location: &Location| match location {
+/// The run that an input is of: a folder of each output's name.
+fn run_of(spec: &AttemptSpec, location: &Location) -> Option<RunNumber> {
+    match location {
         Location::Spool { .. } | Location::Copy { .. } => Some(spec.run),
         Location::Storage { name } => {
             let mut parts = name.as_str().rsplit('/').skip(1);
             parts.next().and_then(|run| run.parse().ok()).map(RunNumber)
         }
-    };
+    }
+}
+
+/// Runs whose data an attempt reads.
+fn runs_read(spec: &AttemptSpec) -> BTreeSet<RunNumber> {
     spec.inputs
         .iter()
-        .filter_map(|input| run_of(&input.location))
+        .filter_map(|input| run_of(spec, &input.location))
         .collect()
 }
 
 /// Constants that a harvest proposes: a level that steps now and then, and measurements around it.
 fn candidates(data_seed: u64, spec: &AttemptSpec) -> Vec<CandidateConstant> {
     if spec.plan.task.pipeline.as_str() != "calibration" {
+        return Vec::new();
+    }
+    let own = |input: &&AttemptInput| run_of(spec, &input.location) == Some(spec.run);
+    let mut events = spec
+        .inputs
+        .iter()
+        .filter(own)
+        .filter_map(|input| input.events);
+    if events.all(|events| events.0 == 0) {
+        // Whether a file without events comes before its run is closed changes no constant.
         return Vec::new();
     }
     let runs = runs_read(spec);

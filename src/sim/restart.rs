@@ -12,9 +12,12 @@ use engine::{Engine, Input};
 use model::arrival::Seen;
 use model::ids::Epoch;
 use model::rows::Rows;
-use model::time::Span;
+use model::time::{Moment, Span};
 use model::work::AttemptNews;
 use std::sync::Arc;
+
+/// How long it takes to report what lies in the spool.
+const SCAN_LASTS: Span = Span::from_millis(100);
 
 impl World {
     /// The process dies, and perhaps the power goes: whatever was not durable is lost. Another one
@@ -233,10 +236,29 @@ impl World {
         if !self.faults.any_order {
             spool.sort_by_key(scan_order);
         }
-        let within = 100_000_000 / (spool.len() as i64 + 1);
+        if !self.faults.any_order {
+            self.hold_back_until(self.now + SCAN_LASTS);
+        }
+        let within = SCAN_LASTS.0 / (spool.len() as i64 + 1);
         for (position, seen) in spool.into_iter().enumerate() {
             let at = self.now + Span(within * position as i64);
             self.at(at, Event::Seen(seen, Kind::Again));
+        }
+    }
+
+    /// A watcher visits a folder as a whole before it looks at anything new in it, so nothing new
+    /// overtakes what lay there.
+    fn hold_back_until(&mut self, end: Moment) {
+        let is_early =
+            |(at, event): &(Moment, Event)| *at < end && matches!(event, Event::Seen(..));
+        let mut early: Vec<(Moment, Event)> = self
+            .events
+            .extract_if(.., |_, e| is_early(e))
+            .map(|(_, e)| e)
+            .collect();
+        early.sort_by_key(|(at, _)| *at);
+        for (position, (_, event)) in early.into_iter().enumerate() {
+            self.at(end + Span(position as i64), event);
         }
     }
 

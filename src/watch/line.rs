@@ -86,19 +86,7 @@ fn start_with(
     let spool = Spool::new(profile, clock, sink, crashes);
     let spool = spool.map_err(|error| wrong(error.to_string()))?;
     let (publish, counters) = lanes::latest(Counters::default());
-    let line = Line {
-        next_scan: spool.clock.now(),
-        spool,
-        source,
-        pending: VecDeque::new(),
-        scan: None,
-        publisher: Publisher {
-            last: Counters::default(),
-            publish,
-        },
-        by_events,
-        unwatched_told: false,
-    };
+    let line = Line::new(spool, source, by_events, publish);
     let thread = std::thread::Builder::new()
         .name(format!("watch {name}"))
         .spawn(move || line.run())
@@ -241,6 +229,27 @@ struct Line {
 }
 
 impl Line {
+    fn new(
+        spool: Spool,
+        source: Box<dyn Source>,
+        by_events: bool,
+        publish: lanes::LatestSender<Counters>,
+    ) -> Self {
+        Self {
+            next_scan: spool.clock.now(),
+            spool,
+            source,
+            pending: VecDeque::new(),
+            scan: None,
+            publisher: Publisher {
+                last: Counters::default(),
+                publish,
+            },
+            by_events,
+            unwatched_told: false,
+        }
+    }
+
     fn run(mut self) {
         self.begin_scan(true);
         let mut happenings = Vec::new();
@@ -285,6 +294,12 @@ impl Line {
                 name,
                 witness,
             } => {
+                if self.is_still_to_be_listed(folder) {
+                    // News of it must not overtake what lies in it: the end of a run would close it
+                    // without its last stream.
+                    self.pending.retain(|(pending, _)| *pending != folder);
+                    self.visit(folder, true);
+                }
                 self.spool.look(folder, &name, witness, now);
             }
             Happening::FolderMade { parent, name } => {
@@ -310,6 +325,12 @@ impl Line {
                 self.begin_scan(true);
             }
         }
+    }
+
+    /// Whether a scan that lists every folder has not come to this one.
+    fn is_still_to_be_listed(&self, folder: FolderId) -> bool {
+        let lists_all = self.scan.as_ref().is_some_and(|scan| scan.force);
+        lists_all && self.pending.iter().any(|(pending, _)| *pending == folder)
     }
 
     fn look_at_due(&mut self, now: Moment) {
@@ -416,5 +437,89 @@ impl Line {
             severity,
             text,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed::{SystemClock, cms, folder, lines, record, sidecar};
+    use std::path::PathBuf;
+    use std::sync::Mutex;
+
+    const STEM: &str = "run000007_ls0001_streamA_p1";
+
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<Seen>>>);
+
+    impl SeenSink for Heard {
+        fn seen(&self, seen: Seen) {
+            self.0.lock().unwrap().push(seen);
+        }
+    }
+
+    /// A kernel that loses the news of a file, says so, and tells the end of the run right after.
+    struct Forgetful {
+        run_folder: PathBuf,
+        /// Known once the folder was visited.
+        id: Option<FolderId>,
+        told: bool,
+    }
+
+    impl Source for Forgetful {
+        fn add_folder(&mut self, folder: FolderId, path: &[u8]) -> bool {
+            if path.ends_with(b"run000007") {
+                self.id = Some(folder);
+            }
+            true
+        }
+
+        fn remove_folder(&mut self, _: FolderId) {}
+
+        fn wait(&mut self, _: Span, out: &mut Vec<Happening>) -> Woken {
+            let Some(folder) = self.id else {
+                return Woken::Look;
+            };
+            if self.told {
+                return Woken::Stop;
+            }
+            self.told = true;
+            let end = "run000007_ls0000_EoR.jsn";
+            let put = |name: &str, text: &str| {
+                std::fs::write(self.run_folder.join(name), text).unwrap();
+            };
+            put(&format!("{STEM}.dat"), "content");
+            put(&format!("{STEM}.jsn"), &sidecar(&format!("{STEM}.dat"), 7));
+            put(end, &record(&["5", "1", "1", "1"]));
+            out.push(Happening::Overflow);
+            out.push(Happening::Entry {
+                folder,
+                name: end.as_bytes().into(),
+                witness: Witness::Moved,
+            });
+            Woken::Look
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_run_does_not_overtake_files_whose_news_was_lost() {
+        let spool = folder();
+        let run_folder = spool.path().join("run000007");
+        std::fs::create_dir(&run_folder).unwrap();
+        let (heard, clock) = (Heard::default(), Arc::new(SystemClock));
+        let profile = cms(spool.path(), How::Inotify);
+        let sink = Box::new(heard.clone());
+        let spool = Spool::new(profile, clock, sink, Crashes::default()).unwrap();
+        let source = Forgetful {
+            run_folder,
+            id: None,
+            told: false,
+        };
+        let (publish, _counters) = lanes::latest(Counters::default());
+        Line::new(spool, Box::new(source), true, publish).run();
+        let told = lines(&heard.0.lock().unwrap());
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("file "), "{told:?}");
+        assert!(told[1].starts_with("end 7"), "{told:?}");
     }
 }
