@@ -244,3 +244,91 @@ fn tables_can_be_made_before_the_first_start() {
     assert_eq!(migrated.code, 0, "{checked:?} {migrated:?}");
     assert_eq!(house.tier0(&["db", "check"]).code, 0);
 }
+
+/// An answer on stdout.
+fn shows(said: &Said, code: i32, parts: &[&str]) {
+    assert_eq!(said.code, code, "{said:?}");
+    for part in parts {
+        assert!(said.out.contains(part), "lacks {part:?}: {said:?}");
+    }
+}
+
+/// What one instance has, another takes in as it is, once; and what is here is not changed by it.
+#[test]
+fn conditions_are_carried_to_another_instance() {
+    let mut house = house();
+    let payload = |text: &str| {
+        house.write("constant.json", text);
+        house.path("constant.json").display().to_string()
+    };
+    let put = |tag: &str, since: &str, text: &str| {
+        let file = payload(text);
+        let line = ["calib", "put", tag, &file, "--since", since];
+        let made = ["--synchronisation", "any", "--by", "a", "--reason", "b"];
+        house.tier0(&[&line[..], &made[..]].concat())
+    };
+    assert_eq!(put("survey", "5", "{\"x_cm\": 1}").code, 0);
+    assert_eq!(put("survey", "9", "{\"x_cm\": 2}").code, 0);
+    assert_eq!(put("survey_v2", "5", "{\"x_cm\": 1}").code, 0);
+    let differ = house.tier0(&["calib", "diff", "survey", "survey_v2"]);
+    shows(&differ, 1, &["survey", "survey_v2", "9"]);
+    let same = ["calib", "diff", "survey", "survey_v2", "--to", "8"];
+    shows(&house.tier0(&same), 0, &["no difference"]);
+    let global = [
+        "calib",
+        "global",
+        "G1",
+        "Survey=survey",
+        "Survey:second=survey_v2",
+    ];
+    assert_eq!(house.tier0(&global).code, 0);
+    let other = ["calib", "global", "G1", "Survey=survey_v2"];
+    helps(
+        &house.tier0(&other),
+        4,
+        &["G1 is known with other contents"],
+    );
+    let nobody = ["calib", "global", "G2", "Survey=nobody"];
+    helps(&house.tier0(&nobody), 4, &["no tag is called nobody"]);
+    assert_eq!(house.list(&["calib", "tags", "--global"]).len(), 1);
+    // A protected tag takes nothing new, also after a restart.
+    assert_eq!(house.tier0(&["calib", "protect", "survey"]).code, 0);
+    house.stop();
+    house.start();
+    let payload = |text: &str| {
+        house.write("constant.json", text);
+        house.path("constant.json").display().to_string()
+    };
+    let file = payload("{\"x_cm\": 3}");
+    let line = ["calib", "put", "survey", &file, "--since", "12"];
+    helps(&house.tier0(&line), 4, &["survey", "protected"]);
+    let export = house.path("conditions.json").display().to_string();
+    assert_eq!(house.tier0(&["calib", "export", &export]).code, 0);
+    let exported = std::fs::read_to_string(&export).expect("it was written");
+    let again = house.tier0(&["calib", "import", &export]);
+    shows(&again, 0, &["0 tags, 0 intervals", "nothing was changed"]);
+
+    let mut other = House::new("asking-other", FILES);
+    other.write("pipelines/copy.toml", COPY);
+    other.program("copy.sh", "#!/bin/sh\ncp \"$TIER0_JOB\" OUT.txt\n");
+    other.start();
+    let dry = other.tier0(&["calib", "import", &export, "--dry-run"]);
+    shows(&dry, 0, &["2 tags, 3 intervals, 2 payloads, 1 global tags"]);
+    assert_eq!(other.list(&["calib", "tags"]).len(), 0, "it was only asked");
+    assert_eq!(other.tier0(&["calib", "import", &export]).code, 0);
+    other.stop();
+    other.start();
+    assert_eq!(other.tier0(&["calib", "export"]).out, exported);
+    let spoilt = exported.replace("x_cm", "y_cm");
+    other.write("spoilt.json", &spoilt);
+    let spoilt = other.path("spoilt.json").display().to_string();
+    let refused = other.tier0(&["calib", "import", &spoilt]);
+    helps(&refused, 2, &["changed on its way"]);
+    let mut more: serde_json::Value = serde_json::from_str(&exported).expect("a document");
+    more["iovs"][0]["since"] = 3.into();
+    other.write("more.json", &more.to_string());
+    let more = other.path("more.json").display().to_string();
+    let refused = other.tier0(&["calib", "import", &more]);
+    helps(&refused, 4, &["survey has intervals of its own here"]);
+    assert_eq!(other.tier0(&["calib", "export"]).out, exported);
+}

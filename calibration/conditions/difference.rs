@@ -3,9 +3,9 @@
 //! In come two names and where to look; out come stretches with the payload of either side. Where
 //! both have the same payload nothing is said, however differently their intervals are cut.
 
-use super::register::{GlobalTag, Kept, Point, Register};
+use super::register::{Kept, Point, Register};
 use super::{Index, Refusal};
-use model::conditions::Since;
+use model::conditions::{GlobalTag, Since};
 use model::names::TagName;
 use std::collections::BTreeSet;
 
@@ -70,10 +70,11 @@ impl Register {
         range: Range,
     ) -> Result<Vec<RecordDifference>, Refusal> {
         let (left, right) = (self.global_tag(left)?, self.global_tag(right)?);
-        let records: BTreeSet<_> = left.tags.keys().chain(right.tags.keys()).collect();
+        let records = left.tags.iter().chain(&right.tags);
+        let records: BTreeSet<_> = records.map(|one| (&one.record, &one.label)).collect();
         let mut found = Vec::new();
         for key in records {
-            let of = |global: &GlobalTag| global.tags.get(key).cloned();
+            let of = |global: &GlobalTag| global.tag_of(key.0, key.1).cloned();
             let (one, other) = (of(left), of(right));
             let moment = |global: &GlobalTag| global.snapshot_at.as_micros();
             let differences = match (&one, &other) {

@@ -102,6 +102,14 @@ pub enum Refusal {
         /// Its name.
         name: String,
     },
+    /// A global tag has one tag for each record and label.
+    #[error("the global tag {name} names two tags for {record}: give each record and label one")]
+    RecordTwice {
+        /// Its name.
+        name: String,
+        /// The record.
+        record: String,
+    },
     /// Nothing is in force where a job would read it.
     #[error(
         "{tag} has nothing in force at {point}: it is {}; put an interval that begins there or \
@@ -139,16 +147,6 @@ pub enum Refusal {
         since: String,
         /// The payload.
         hash: String,
-    },
-    /// A payload is not what its address says.
-    #[error(
-        "the payload {hash} is not the one of this sha256, that is {is}; it was changed on its way"
-    )]
-    OtherPayload {
-        /// The address.
-        hash: String,
-        /// What the content hashes to.
-        is: String,
     },
     /// One insertion cannot have two payloads.
     #[error(

@@ -7,7 +7,7 @@
 
 use super::rule::{self, Limits, Put};
 use super::{Index, Insertion, Refusal};
-use model::conditions::{ConditionsTag, Since, TimeType};
+use model::conditions::{ConditionsTag, GlobalTag, Since, TimeType};
 use model::ids::{LumiNumber, RunNumber};
 use model::names::TagName;
 use model::time::Moment;
@@ -20,24 +20,6 @@ pub(crate) struct Kept {
     pub(crate) tag: ConditionsTag,
     /// Intervals by payload hash.
     pub(crate) index: Index<String>,
-}
-
-/// A set of tags, one for each record and label, as of a moment: the name that a job's conditions
-/// have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GlobalTag {
-    /// Its name.
-    pub name: String,
-    /// In words.
-    pub description: String,
-    /// The release of the software it is for; may be empty.
-    pub release: String,
-    /// Nothing inserted later counts.
-    pub snapshot_at: Moment,
-    /// When it was made.
-    pub inserted_at: Moment,
-    /// The tag of each record and label.
-    pub tags: BTreeMap<(String, String), TagName>,
 }
 
 /// Where a job looks: each tag takes what it counts by.
@@ -93,6 +75,22 @@ pub struct Register {
 }
 
 impl Register {
+    /// What was kept elsewhere as rows: tags with their intervals, payloads by hash, global tags.
+    pub fn of(
+        tags: impl IntoIterator<Item = (ConditionsTag, Index<String>)>,
+        payloads: impl IntoIterator<Item = (String, String)>,
+        global_tags: impl IntoIterator<Item = GlobalTag>,
+    ) -> Self {
+        let kept =
+            |(tag, index): (ConditionsTag, Index<String>)| (tag.name.clone(), Kept { tag, index });
+        let global = |global: GlobalTag| (global.name.clone(), global);
+        Self {
+            tags: tags.into_iter().map(kept).collect(),
+            payloads: payloads.into_iter().collect(),
+            global_tags: global_tags.into_iter().map(global).collect(),
+        }
+    }
+
     /// Makes a tag; false when it is here already.
     pub fn make(&mut self, tag: ConditionsTag) -> Result<bool, Refusal> {
         if let Some(known) = self.tags.get(&tag.name) {
@@ -138,15 +136,29 @@ impl Register {
     pub fn make_global(&mut self, global: GlobalTag) -> Result<bool, Refusal> {
         if let Some(known) = self.global_tags.get(&global.name) {
             let name = global.name.clone();
-            let is_same = *known == global;
+            let inserted_at = known.inserted_at;
+            let is_same = *known
+                == GlobalTag {
+                    inserted_at,
+                    ..global
+                };
             return if is_same {
                 Ok(false)
             } else {
                 Err(Refusal::OtherGlobalTag { name })
             };
         }
-        for name in global.tags.values() {
-            self.tag(name)?;
+        let keys = global.tags.windows(2);
+        let mut twice =
+            keys.filter(|two| (&two[0].record, &two[0].label) == (&two[1].record, &two[1].label));
+        if let Some(two) = twice.next() {
+            return Err(Refusal::RecordTwice {
+                name: global.name,
+                record: two[0].record.clone(),
+            });
+        }
+        for one in &global.tags {
+            self.tag(&one.tag)?;
         }
         self.global_tags.insert(global.name.clone(), global);
         Ok(true)
@@ -157,7 +169,8 @@ impl Register {
         let global = self.global_tag(global)?;
         let snapshot_us = global.snapshot_at.as_micros();
         let mut tags = BTreeMap::new();
-        for name in global.tags.values() {
+        for one in &global.tags {
+            let name = &one.tag;
             let kept = self.tag(name)?;
             let at = point.since(kept.tag.time_type);
             let is_over = kept.tag.end_of_validity.is_some_and(|end| at > end);
@@ -180,6 +193,25 @@ impl Register {
     /// Everything that was ever inserted into a tag, the oldest first: since and row.
     pub fn history(&self, name: &TagName) -> Result<Vec<(Since, &Insertion<String>)>, Refusal> {
         Ok(self.tag(name)?.index.history())
+    }
+
+    /// Every tag, by name, with everything that was ever inserted into it, the oldest first.
+    pub fn tags_with_history(
+        &self,
+    ) -> impl Iterator<Item = (&ConditionsTag, Vec<(Since, &Insertion<String>)>)> {
+        let kept = self.tags.values();
+        kept.map(|kept| (&kept.tag, kept.index.history()))
+    }
+
+    /// Every payload: its sha256 in hex and its text.
+    pub fn payloads(&self) -> impl Iterator<Item = (&str, &str)> {
+        let payloads = self.payloads.iter();
+        payloads.map(|(hash, text)| (hash.as_str(), text.as_str()))
+    }
+
+    /// Every global tag, by name.
+    pub fn global_tags(&self) -> impl Iterator<Item = &GlobalTag> {
+        self.global_tags.values()
     }
 
     /// The text of a payload.

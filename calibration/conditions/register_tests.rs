@@ -1,10 +1,13 @@
 //! The register, against looking at every row: what jobs are given, what differs, and that a
 //! document loses nothing.
 
-use super::document::{Brought, Document};
-use super::register::{GlobalTag, Point, Register};
+use super::document::Brought;
+use super::register::{Point, Register};
 use super::rule::{Frontier, Limits};
-use model::conditions::{ConditionsTag, Protection, Since, Synchronisation, TimeType};
+use model::conditions::{
+    ConditionsTag, GlobalTag, Protection, RecordTag, Since, Synchronisation, TimeType,
+};
+use model::conditions_document::ConditionsDocument as Document;
 use model::ids::{LumiNumber, RunNumber};
 use model::names::TagName;
 use model::time::Moment;
@@ -60,17 +63,18 @@ fn put(register: &mut Register, name: &str, since: u64, text: &str, at_us: i64) 
 }
 
 fn global(name: &str, snapshot_us: i64, tags: &[(&str, &str)]) -> GlobalTag {
-    let key = |record: &&str| ((*record).to_owned(), String::new());
+    let of = |(record, tag): &(&str, &str)| RecordTag {
+        record: (*record).to_owned(),
+        label: String::new(),
+        tag: (*tag).into(),
+    };
     GlobalTag {
         name: name.to_owned(),
         description: "for prompt".to_owned(),
         release: "2026.1".to_owned(),
         snapshot_at: Moment::from_micros(snapshot_us),
         inserted_at: Moment::from_micros(7),
-        tags: tags
-            .iter()
-            .map(|(record, tag)| (key(record), (*tag).into()))
-            .collect(),
+        tags: tags.iter().map(of).collect(),
     }
 }
 
@@ -198,6 +202,17 @@ fn a_job_is_given_what_its_global_tag_says_and_nothing_later() {
         .make_global(global("G2", 21, &[("A", "nobody")]))
         .unwrap_err();
     assert!(unknown.to_string().contains("no tag is called nobody"));
+    let twice = register.make_global(global("G3", 21, &[("A", "spot"), ("A", "empty")]));
+    let twice = twice.unwrap_err().to_string();
+    assert!(twice.contains("G3 names two tags for A"), "{twice}");
+    let again = GlobalTag {
+        inserted_at: Moment::from_micros(8),
+        ..global("G1", 20, &[("Spot", "spot"), ("Pixels", "pixels")])
+    };
+    let before = register.clone();
+    let again = register.make_global(again);
+    assert_eq!(again, Ok(false), "when it was made does not count");
+    assert_eq!(register, before);
 }
 
 #[test]
@@ -214,7 +229,7 @@ fn global_tags_differ_by_record_and_by_stretch() {
     register
         .make_global(global("old", 20, &[("Spot", "spot")]))
         .unwrap();
-    let tags = [("Spot", "spot_v2"), ("Scale", "scale")];
+    let tags = [("Scale", "scale"), ("Spot", "spot_v2")];
     register.make_global(global("new", 20, &tags)).unwrap();
     let found = register
         .global_difference("old", "new", (run(1), run(100)))
@@ -257,11 +272,15 @@ fn a_document_that_contradicts_changes_nothing() {
         let mut document = whole.clone();
         spoil(&mut document);
         let mut elsewhere = register.clone();
-        let refused = elsewhere.import(&document, hash).unwrap_err().to_string();
+        let refused = elsewhere.import(&document).unwrap_err().to_string();
         assert!(refused.contains(part), "{refused}");
         assert_eq!(elsewhere, register, "{part}: nothing has changed");
     };
-    check(&|d| d.payloads[0].data.push('!'), "changed on its way");
+    let mut changed = whole.clone();
+    assert_eq!(changed.changed_payload(hash), None);
+    changed.payloads[0].data.push('!');
+    let found = (whole.payloads[0].hash.as_str(), hash("a!"));
+    assert_eq!(changed.changed_payload(hash), Some(found));
     check(&|d| d.iovs[0].payload_hash.push('!'), "which is not here");
     check(&|d| d.iovs[0].tag_name.push('!'), "no tag is called spot!");
     check(&|d| d.iovs[0].since = 0, "numbered from 1");
@@ -276,7 +295,7 @@ fn a_document_that_contradicts_changes_nothing() {
         "spot since run 5 was inserted at 10 us with another payload",
     );
     let mut again = register.clone();
-    assert_eq!(again.import(&whole, hash), Ok(Brought::default()));
+    assert_eq!(again.import(&whole), Ok(Brought::default()));
     assert_eq!(again, register, "what is here already is not kept twice");
 }
 
@@ -335,7 +354,7 @@ proptest! {
         let text = serde_json::to_string(&register.export()).unwrap();
         let document: Document = serde_json::from_str(&text).unwrap();
         let mut back = Register::default();
-        let brought = back.import(&document, hash).unwrap();
+        let brought = back.import(&document).unwrap();
         prop_assert_eq!(brought.iovs, document.iovs.len());
         prop_assert_eq!(brought.payloads, document.payloads.len());
         prop_assert_eq!(&back, &register);

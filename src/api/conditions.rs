@@ -1,7 +1,7 @@
 //! Conditions over HTTP: tags, intervals of validity as they are or were, constants, and constants
 //! that are put into tags.
 //!
-//! In: requests below `/api/v1/tags`, `/iovs` and `/payloads`. Out: rows of the catalogue, or the
+//! In: requests below `/api/v1/tags`, `/global-tags`, `/iovs` and `/payloads`. Out: rows of the catalogue, or the
 //! engine's answer. Must never answer a put before it is durable.
 
 use crate::ApiParts;
@@ -9,17 +9,31 @@ use crate::commands::{ask as ask_engine, json};
 use crate::problem::{Outcome, Trouble};
 use crate::query::{Asked, Manner, Nothing, OfIovs};
 use crate::reads::{ask, list, one};
+use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::IntoResponse;
 use model::command::{Command, ConstantPut, NewTag};
-use model::conditions::{ConditionsPayload, Since, Synchronisation};
+use model::conditions::{ConditionsPayload, ConditionsTag, Protection, Since, Synchronisation};
+use model::conditions_document::{ConditionsDocument, IovRow, PayloadRow};
 use model::time::Moment;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use view::conditions::{IovView, PayloadView, tags_of};
+use view::conditions::{GlobalTagView, IovView, PayloadView, tags_of};
 
 /// A constant as text and what goes with it: escapes may make a text twice as long, seldom more.
 pub(crate) const PUT_BYTES_MAX: usize = 1 << 20;
+
+/// A document of conditions: a hundred thousand intervals are some twenty of these.
+pub(crate) const IMPORT_BYTES_MAX: usize = 256 << 20;
+
+/// A tag that takes no new intervals, or does again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProtectBody {
+    tag: String,
+    protected: bool,
+}
 
 /// A constant for a tag.
 #[derive(Deserialize)]
@@ -50,6 +64,98 @@ pub(crate) async fn tags(
     })
     .await?;
     Ok(list(&parts, rows, None::<i64>))
+}
+
+/// `GET /api/v1/global-tags`.
+pub(crate) async fn global_tags(
+    State(parts): State<ApiParts>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let rows = ask(&parts, |catalogue| Ok(catalogue.global_tags()?)).await?;
+    let rows = rows.iter().map(GlobalTagView::from).collect();
+    Ok(list(&parts, rows, None::<i64>))
+}
+
+/// `GET /api/v1/tags:export`: everything, as one document of its own.
+pub(crate) async fn export(
+    State(parts): State<ApiParts>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Outcome {
+    let document = ask(&parts, |catalogue| {
+        let (tags, iovs) = (catalogue.tags()?, catalogue.iovs()?);
+        let hashes: BTreeSet<&str> = iovs.iter().map(|iov| iov.hash.as_str()).collect();
+        let mut payloads = Vec::new();
+        for hash in hashes {
+            payloads.extend(catalogue.payload(hash)?.map(|payload| PayloadRow {
+                hash: payload.hash,
+                data: payload.text,
+            }));
+        }
+        let row = |iov: &model::conditions::Iov| IovRow {
+            tag_name: iov.tag.to_string(),
+            since: u64::from(iov.since.0),
+            insertion_time_us: iov.inserted_at.as_micros(),
+            sequence: iov.sequence,
+            payload_hash: iov.hash.clone(),
+        };
+        // Tags that tasks measure have no row of their own here; elsewhere they need one.
+        let made: BTreeSet<&str> = tags.iter().map(|tag| tag.name.as_str()).collect();
+        let mut measured: Vec<_> = iovs.iter().map(|iov| iov.tag.clone()).collect();
+        measured.dedup();
+        measured.retain(|name| !made.contains(name.as_str()));
+        let measured: Vec<ConditionsTag> = measured.iter().map(ConditionsTag::measured).collect();
+        let mut all: Vec<&ConditionsTag> = tags.iter().chain(&measured).collect();
+        all.sort_by_key(|tag| &tag.name);
+        let global_tags = catalogue.global_tags()?;
+        let iovs = iovs.iter().map(row);
+        Ok(ConditionsDocument::of(all, iovs, payloads, &global_tags))
+    })
+    .await?;
+    Ok(Json(document).into_response())
+}
+
+/// `POST /api/v1/tags:import`.
+pub(crate) async fn import(
+    State(parts): State<ApiParts>,
+    Asked(manner): Asked<Manner>,
+    body: axum::body::Bytes,
+) -> Outcome {
+    let hint = "send what GET /api/v1/tags:export, or `tier0 calib export`, has given";
+    let document: ConditionsDocument = json(&body, hint)?;
+    if document.schema != model::conditions_document::SCHEMA {
+        let detail = format!(
+            "a document of version {} is not known here",
+            document.schema
+        );
+        return Err(Trouble::bad_request(detail, hint));
+    }
+    let sha256 = |text: &str| format!("{:x}", Sha256::digest(text.as_bytes()));
+    if let Some((hash, is)) = document.changed_payload(sha256) {
+        let detail = format!(
+            "the payload {hash} is not the one of this sha256, that is {is}; it was changed on its \
+             way"
+        );
+        return Err(Trouble::bad_request(detail, "export it again"));
+    }
+    ask_engine(parts, manner.order(Command::Import(Box::new(document)))?).await
+}
+
+/// `POST /api/v1/tags:protect`.
+pub(crate) async fn protect(
+    State(parts): State<ApiParts>,
+    Asked(manner): Asked<Manner>,
+    body: axum::body::Bytes,
+) -> Outcome {
+    let hint = "send {\"tag\": \"beamspot\", \"protected\": true} as application/json";
+    let body: ProtectBody = json(&body, hint)?;
+    let protect = Command::Protect {
+        tag: body.tag.as_str().into(),
+        protection: match body.protected {
+            true => Protection::Protected,
+            false => Protection::Open,
+        },
+    };
+    ask_engine(parts, manner.order(protect)?).await
 }
 
 /// `GET /api/v1/iovs`: all intervals of one tag or of all, replaced ones too; with a run, only the

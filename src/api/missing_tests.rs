@@ -4,7 +4,7 @@ use super::{Beside, compare};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
 use model::dataset::{Block, Dataset, LumiContent, Output, Parent, Route, Totals};
 use model::fact::Consumed;
 use model::file::File;
@@ -319,6 +319,9 @@ impl Catalogue for Rows {
         Ok(Vec::new())
     }
     fn tags(&self) -> Found<ConditionsTag> {
+        Ok(Vec::new())
+    }
+    fn global_tags(&self) -> Found<GlobalTag> {
         Ok(Vec::new())
     }
     fn iovs(&self) -> Found<Iov> {

@@ -37,6 +37,10 @@ const INDEX: &[&str] = &[
      {run, task, state, class, fingerprint}",
     "GET /api/v1/latency?run",
     "GET /api/v1/tags",
+    "GET /api/v1/tags:export",
+    "POST /api/v1/tags:import?dry_run&expect_count",
+    "POST /api/v1/tags:protect?dry_run {tag, protected}",
+    "GET /api/v1/global-tags",
     "GET /api/v1/iovs?tag&run&as_of",
     "POST /api/v1/iovs {tag, since, payload, synchronisation, object_type, description}",
     "GET /api/v1/payloads/{hash}",
@@ -64,6 +68,8 @@ const INDEX: &[&str] = &[
 pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
     let put_iov = post(conditions::put);
     let put_iov = put_iov.layer(DefaultBodyLimit::max(conditions::PUT_BYTES_MAX));
+    let import = post(conditions::import);
+    let import = import.layer(DefaultBodyLimit::max(conditions::IMPORT_BYTES_MAX));
     let v1 = Router::new()
         .route("/runs", get(reads::runs).post(commands::start_run))
         .route("/runs/{run}", get(reads::run).post(commands::run_verb))
@@ -82,6 +88,10 @@ pub(crate) fn router(parts: ApiParts, guarded: Guarded) -> Router {
         .route("/jobs:cancel", post(job_verbs::cancel))
         .route("/latency", get(reads::latency))
         .route("/tags", get(conditions::tags))
+        .route("/tags:export", get(conditions::export))
+        .route("/tags:import", import)
+        .route("/tags:protect", post(conditions::protect))
+        .route("/global-tags", get(conditions::global_tags))
         .route("/iovs", get(conditions::iovs).merge(put_iov))
         .route("/payloads/{hash}", get(conditions::payload))
         .route("/calibrations", get(reads::calibrations))

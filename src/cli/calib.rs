@@ -7,7 +7,7 @@ use super::client::{rows, shape};
 use super::manner::Manner;
 use super::outcome::{Exit, Failure};
 use super::table::{Table, or_dash, to_second};
-use super::{Desk, pictures};
+use super::{Desk, conditions, pictures};
 use clap::Subcommand;
 use std::path::PathBuf;
 use view::conditions::{DecisionView, IovView, PayloadView, TagView};
@@ -30,7 +30,11 @@ Examples:
 pub enum CalibVerb {
     /// List tags
     #[command(after_help = "Examples:\n  tier0 calib tags --json")]
-    Tags,
+    Tags {
+        /// List global tags instead: a tag for each record, as of a moment
+        #[arg(long)]
+        global: bool,
+    },
     /// List intervals of validity
     #[command(
         after_help = "Examples:\n  tier0 calib iovs\n  tier0 calib iovs beamspot --run 165617\n  \
@@ -82,6 +86,30 @@ pub enum CalibVerb {
     /// Let a task of a run go now, whatever it waits for; without a run, leave it to its rule again
     #[command(after_help = "Examples:\n  tier0 calib accept prompt.reco --run 165617")]
     Accept(Ruling),
+    /// Write all tags, intervals, constants and global tags as one document
+    #[command(after_help = "Examples:\n  tier0 calib export conditions.json")]
+    Export(conditions::Export),
+    /// Take in what was made elsewhere, all of it or nothing; what is here stays as it is
+    #[command(after_help = "Examples:\n  tier0 calib import conditions.json --dry-run")]
+    Import(conditions::Import),
+    /// Let a tag take no new intervals, whoever puts or measures them
+    #[command(
+        after_help = "Examples:\n  tier0 calib protect survey --reason \"published\"\n  \
+                            tier0 calib protect survey --open"
+    )]
+    Protect(conditions::Protect),
+    /// Make a global tag: a tag for each record, as of a moment; it never changes
+    #[command(
+        after_help = "Examples:\n  tier0 calib global 2026_reprocessing_v1 BeamSpot=beamspot \
+                      Scale:muons=scale --as-of 2026-11-27T19:48:13Z"
+    )]
+    Global(conditions::Global),
+    /// Compare two tags, or two global tags, run by run; 1 when they differ
+    #[command(
+        after_help = "Examples:\n  tier0 calib diff beamspot beamspot_v2 --from 402000\n  \
+                      tier0 calib diff 2026_v1 2026_v2 --global --json"
+    )]
+    Diff(conditions::Diff),
 }
 
 const PUT_EXAMPLES: &str = "\
@@ -148,7 +176,8 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
         return Ok(Exit::Fine);
     }
     let answer = match verb {
-        CalibVerb::Tags => client.get("tags", &[])?,
+        CalibVerb::Tags { global: true } => return conditions::globals(desk),
+        CalibVerb::Tags { .. } => client.get("tags", &[])?,
         CalibVerb::Iovs { tag, run, as_of } => {
             let of = [
                 ("tag", tag.clone()),
@@ -164,18 +193,22 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
         CalibVerb::Put(put) => return upload(put, desk),
         CalibVerb::Hold(ruling) => return rule("hold", ruling, desk),
         CalibVerb::Accept(ruling) => return rule("accept", ruling, desk),
+        CalibVerb::Export(asked) => return conditions::export(asked, desk),
+        CalibVerb::Import(asked) => return conditions::import(asked, desk),
+        CalibVerb::Protect(asked) => return conditions::protect(asked, desk),
+        CalibVerb::Global(asked) => return conditions::global(asked, desk),
+        CalibVerb::Diff(asked) => return conditions::diff(asked, desk),
         CalibVerb::Get { hash } => client.get(&format!("payloads/{}", plain(hash)?), &[])?,
     };
     if desk.common.json {
         return desk.document(&answer);
     }
     match verb {
-        CalibVerb::Tags => tags(&rows(answer)?, desk),
+        CalibVerb::Tags { .. } => tags(&rows(answer)?, desk),
         CalibVerb::Iovs { .. } => iovs(&rows(answer)?, desk),
         CalibVerb::Show { tag: None, .. } => gates(&rows(answer)?, desk),
-        CalibVerb::Put(_) | CalibVerb::Hold(_) | CalibVerb::Accept(_) => Ok(Exit::Fine),
         CalibVerb::Show { .. } => decisions(&rows(answer)?, desk),
-        CalibVerb::Get { .. } => {
+        _ => {
             let payload: PayloadView = shape(answer)?;
             desk.out.write_all(payload.text.as_bytes())?;
             Ok(Exit::Fine)
@@ -269,6 +302,7 @@ fn tags(tags: &[TagView], desk: &mut Desk) -> Result<Exit, Failure> {
     let mut table = Table::new(&[
         "TAG",
         "SYNC",
+        "PROTECTED",
         ">IOVS",
         "FIRST SINCE",
         "LAST SINCE",
@@ -279,6 +313,7 @@ fn tags(tags: &[TagView], desk: &mut Desk) -> Result<Exit, Failure> {
         table.row(vec![
             tag.tag.clone(),
             tag.synchronisation.clone(),
+            if tag.protected { "yes" } else { "no" }.to_owned(),
             tag.iovs.to_string(),
             or_dash(tag.first_since),
             or_dash(tag.last_since),

@@ -11,6 +11,7 @@ mod bench;
 mod calib;
 mod check;
 mod client;
+mod conditions;
 mod datasets;
 mod db;
 mod demo;

@@ -37,6 +37,10 @@ impl Engine {
             Command::Jobs(asked) => self.jobs_asked(now, order, asked, effects),
             // And so are constants.
             Command::Put(asked) => self.put_constant(now, order, asked, effects),
+            Command::Protect { tag, protection } => {
+                self.protect_tag(now, order, (tag, *protection), effects)
+            }
+            Command::Import(document) => self.import_conditions(now, order, document, effects),
             _ => self.obey(now, order, effects),
         };
         let after = object.as_ref().map(|object| self.standing_of(object));
@@ -99,9 +103,12 @@ impl Engine {
                 };
                 self.rule(ruling, effects)
             }
-            Command::Jobs(ref asked) => self.jobs_asked(now, order, asked, effects),
-            Command::Put(ref asked) => self.put_constant(now, order, asked, effects),
-            Command::ConfigReload => {
+            // Answered before this is asked.
+            Command::Jobs(_)
+            | Command::Put(_)
+            | Command::Protect { .. }
+            | Command::Import(_)
+            | Command::ConfigReload => {
                 Reply::Refused("a configuration is read by the instance, not by its engine".into())
             }
         }

@@ -12,7 +12,7 @@ use calibration::conditions::{Index, Insertion};
 use calibration::gate::{Candidate, Decision, OpenIov, Outcome, Quantity, Rule, judge};
 use calibration::thresholds::{self, Thresholds};
 use model::conditions::{
-    CandidateConstant, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, Iov,
+    CandidateConstant, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov,
     MeasuredQuantity, Since,
 };
 use model::fact::Fact;
@@ -31,6 +31,7 @@ use std::sync::Arc;
 pub(crate) struct Constants {
     /// Tags that somebody made.
     pub(crate) tags: BTreeMap<TagName, ConditionsTag>,
+    pub(crate) global_tags: BTreeMap<String, GlobalTag>,
     /// Intervals by the hashes of their payloads.
     pub(crate) iovs: BTreeMap<TagName, Index<String>>,
     pub(crate) payloads: BTreeMap<String, Arc<str>>,
@@ -287,6 +288,8 @@ impl Engine {
         let before = self.constants.decided_after(&tag, number);
         let (mut outcome, mut reason) = if let Some(reason) = &candidate.not_applicable {
             (GateOutcome::NotApplicable, reason.clone())
+        } else if let Some(why) = self.protection_of(&tag) {
+            (GateOutcome::Veto, why)
         } else if !run.run_type.publishes() {
             (
                 GateOutcome::Veto,

@@ -35,6 +35,7 @@ mod routes;
 mod history;
 mod constants;
 mod uploads;
+mod imports;
 mod release;
 mod quality;
 mod units;

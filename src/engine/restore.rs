@@ -121,6 +121,8 @@ impl Engine {
         }
         let tags = rows.tags.into_iter();
         engine.constants.tags = tags.map(|tag| (tag.name.clone(), tag)).collect();
+        let global_tags = rows.global_tags.into_iter();
+        engine.constants.global_tags = global_tags.map(|one| (one.name.clone(), one)).collect();
         for iov in &rows.iovs {
             engine.constants.keep(iov);
         }

@@ -10,7 +10,7 @@ use crate::constants::run_of;
 use crate::{Effect, Engine};
 use calibration::conditions::{Frontier, Limits, Put, Refusal, payload, rule};
 use model::command::{ConstantPut, Intent, Order, Preview, PutReply, Reply};
-use model::conditions::{ConditionsTag, Iov, Protection, Since, Synchronisation, TimeType};
+use model::conditions::{ConditionsTag, Iov, Protection, Since, TimeType};
 use model::fact::Fact;
 use model::ids::RunNumber;
 use model::names::{DataLabel, TagName};
@@ -145,8 +145,7 @@ impl Engine {
     /// The tag that is meant, and whether it is made now.
     fn tag_of(&self, now: Moment, asked: &ConstantPut) -> Result<(ConditionsTag, bool), String> {
         let name = &asked.tag;
-        let known = self.constants.tags.get(name).cloned();
-        let known = known.or_else(|| self.is_measured_tag(name).then(|| loop_tag(name)));
+        let known = self.known_tag(name);
         let other = |what| {
             let tag = name.clone();
             Err(Refusal::OtherTag { tag, what }.to_string())
@@ -175,15 +174,21 @@ impl Engine {
                 };
                 Ok((tag, true))
             }
-            (None, Some(_)) => Err(format!(
-                "\"{name}\" is no name of a tag: letters, digits, - _ and ., at most \
-                 {TAG_BYTES_MAX}, with {SIMULATED} behind it for simulated runs"
-            )),
+            (None, Some(_)) => Err(no_name(name)),
         }
     }
 
+    /// A tag that somebody made or tasks measure.
+    pub(crate) fn known_tag(&self, name: &TagName) -> Option<ConditionsTag> {
+        let made = self.constants.tags.get(name).cloned();
+        made.or_else(|| {
+            self.is_measured_tag(name)
+                .then(|| ConditionsTag::measured(name))
+        })
+    }
+
     /// Whether tasks measure a tag, or did.
-    fn is_measured_tag(&self, name: &TagName) -> bool {
+    pub(crate) fn is_measured_tag(&self, name: &TagName) -> bool {
         let (base, _) = parts(name);
         self.constants.iovs.contains_key(name)
             || self.plans.iter().any(|plan| {
@@ -242,25 +247,19 @@ fn parts(name: &TagName) -> (TagName, DataLabel) {
     }
 }
 
-fn is_name(name: &TagName) -> bool {
+/// Why a text is no name of a tag.
+pub(crate) fn no_name(name: &TagName) -> String {
+    format!(
+        "\"{name}\" is no name of a tag: letters, digits, - _ and ., at most {TAG_BYTES_MAX}, with \
+         {SIMULATED} behind it for simulated runs"
+    )
+}
+
+pub(crate) fn is_name(name: &TagName) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let (base, _) = parts(name);
     let base = base.as_str();
     !base.is_empty() && name.as_str().len() <= TAG_BYTES_MAX && base.bytes().all(legal)
-}
-
-/// What a tag is that tasks measure.
-fn loop_tag(name: &TagName) -> ConditionsTag {
-    ConditionsTag {
-        name: name.clone(),
-        time_type: TimeType::Run,
-        object_type: String::new(),
-        synchronisation: Synchronisation::Pcl,
-        description: String::new(),
-        protection: Protection::Open,
-        end_of_validity: None,
-        inserted_at: Moment(0),
-    }
 }
 
 fn in_words(asked: &ConstantPut, plan: &Plan) -> String {

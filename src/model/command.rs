@@ -1,6 +1,7 @@
 //! What people and programs may ask of a running engine, and what it answers.
 
-use crate::conditions::{ConditionsPayload, Since, Synchronisation};
+use crate::conditions::{ConditionsPayload, Protection, Since, Synchronisation};
+use crate::conditions_document::ConditionsDocument;
 use crate::failure::Fingerprint;
 use crate::ids::{JobId, LumiNumber, RunNumber};
 use crate::job::ExitClass;
@@ -75,6 +76,16 @@ pub enum Command {
     Jobs(JobsAsked),
     /// A constant shall be in force from some point on.
     Put(Box<ConstantPut>),
+    /// Whether a tag takes new intervals.
+    Protect {
+        /// The tag as stored.
+        tag: TagName,
+        /// What it shall be.
+        protection: Protection,
+    },
+    /// Tags, intervals, payloads and global tags that were made elsewhere, all of them or none.
+    /// Whoever asks has seen that payloads are what their hashes say.
+    Import(Box<ConditionsDocument>),
 }
 
 /// A constant that somebody puts into a tag.
@@ -177,6 +188,8 @@ impl Command {
             Self::FileDeclareLost { .. } => "file declare-lost",
             Self::ConfigReload => "config reload",
             Self::Put(_) => "calib put",
+            Self::Protect { .. } => "calib protect",
+            Self::Import(_) => "calib import",
             Self::Jobs(asked) => match asked.verb {
                 JobVerb::Retry => "job retry",
                 JobVerb::Split(_) => "job split",
@@ -200,7 +213,9 @@ impl Command {
             | Self::RunReopen { run }
             | Self::FileDeclareLost { run, .. } => Object::Run(*run),
             Self::Jobs(asked) => Object::Job(asked.which.job?),
-            Self::ConfigReload | Self::Put(_) => return None,
+            Self::ConfigReload | Self::Put(_) | Self::Protect { .. } | Self::Import(_) => {
+                return None;
+            }
         })
     }
 }

@@ -237,6 +237,22 @@ pub struct ConditionsTag {
     pub inserted_at: Moment,
 }
 
+impl ConditionsTag {
+    /// What a tag is that tasks measure and nobody made.
+    pub fn measured(name: &TagName) -> Self {
+        Self {
+            name: name.clone(),
+            time_type: TimeType::Run,
+            object_type: String::new(),
+            synchronisation: Synchronisation::Pcl,
+            description: String::new(),
+            protection: Protection::Open,
+            end_of_validity: None,
+            inserted_at: Moment(0),
+        }
+    }
+}
+
 /// An interval of validity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Iov {
@@ -259,4 +275,42 @@ pub struct ConditionsPayload {
     pub hash: String,
     /// The constant as programs read it.
     pub text: String,
+}
+
+/// A set of tags, one for each record and label, as of a moment: the name that a job's conditions
+/// have. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlobalTag {
+    /// Its name.
+    pub name: String,
+    /// In words.
+    pub description: String,
+    /// The release of the software it is for; may be empty.
+    pub release: String,
+    /// Nothing inserted later counts.
+    pub snapshot_at: Moment,
+    /// When it was made.
+    pub inserted_at: Moment,
+    /// The tag of each record and label, by record and label.
+    pub tags: Vec<RecordTag>,
+}
+
+impl GlobalTag {
+    /// The tag of a record and label.
+    pub fn tag_of(&self, record: &str, label: &str) -> Option<&TagName> {
+        let mut tags = self.tags.iter();
+        let found = tags.find(|one| one.record == record && one.label == label);
+        found.map(|one| &one.tag)
+    }
+}
+
+/// One record of a global tag.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordTag {
+    /// The record.
+    pub record: String,
+    /// Its label; may be empty.
+    pub label: String,
+    /// The tag.
+    pub tag: TagName,
 }

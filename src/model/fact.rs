@@ -6,7 +6,7 @@
 use crate::alarm::Alarm;
 use crate::arrival::SetAside;
 use crate::audit::Audit;
-use crate::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use crate::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
 use crate::configuration::ConfigurationText;
 use crate::dataset::{Block, Dataset, LumiContent, Output};
 use crate::file::File;
@@ -86,6 +86,8 @@ pub enum Fact {
     DecisionIs(GateDecision),
     /// A tag of the conditions.
     TagIs(ConditionsTag),
+    /// A global tag.
+    GlobalTagIs(GlobalTag),
     /// An interval of validity.
     IovIs(Iov),
     /// A constant.

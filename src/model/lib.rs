@@ -26,6 +26,7 @@ pub mod failure;
 pub mod field;
 pub mod dataset;
 pub mod conditions;
+pub mod conditions_document;
 pub mod configuration;
 pub mod quality;
 pub mod alarm;

@@ -2,7 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::arrival::SetAside;
-use crate::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use crate::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
 use crate::configuration::ConfigurationText;
 use crate::dataset::{Block, Dataset, LumiContent, Output};
 use crate::fact::Consumed;
@@ -49,6 +49,8 @@ pub struct Rows {
     pub decisions: Vec<GateDecision>,
     /// Tags that somebody made, by name.
     pub tags: Vec<ConditionsTag>,
+    /// Global tags, by name.
+    pub global_tags: Vec<GlobalTag>,
     /// Intervals of validity, by tag, since and sequence.
     pub iovs: Vec<Iov>,
     /// Payloads of those intervals, by hash.

@@ -5,7 +5,7 @@ use crate::store::StoreError;
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
 use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::Consumed;
 use model::file::File;
@@ -162,6 +162,8 @@ pub trait Catalogue: Holdings + Send + Sync {
     fn decisions(&self) -> Result<Vec<GateDecision>, StoreError>;
     /// Tags that somebody made, by name.
     fn tags(&self) -> Result<Vec<ConditionsTag>, StoreError>;
+    /// Global tags, by name.
+    fn global_tags(&self) -> Result<Vec<GlobalTag>, StoreError>;
     /// Intervals of validity, by tag and since.
     fn iovs(&self) -> Result<Vec<Iov>, StoreError>;
     /// One constant.

@@ -9,7 +9,7 @@ use crate::history::Moved;
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, BlockState, Dataset, LumiContent, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
@@ -63,6 +63,7 @@ pub(crate) struct Tables {
     contents: BTreeMap<(DatasetName, RunNumber), LumiContent>,
     pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
     tags: BTreeMap<TagName, ConditionsTag>,
+    global_tags: BTreeMap<String, GlobalTag>,
     pub(crate) iovs: BTreeMap<(TagName, RunNumber), Iov>,
     payloads: BTreeMap<String, ConditionsPayload>,
     pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
@@ -126,7 +127,24 @@ impl Tables {
                 let broken = "a constant was decided twice";
                 once(&mut self.decisions, key, decision, broken)
             }
-            Fact::TagIs(tag) => once(&mut self.tags, tag.name.clone(), tag, "a tag was remade"),
+            Fact::TagIs(tag) => {
+                let protection = tag.protection;
+                let known = self.tags.insert(tag.name.clone(), tag.clone());
+                let is_other = |known: ConditionsTag| {
+                    *tag != ConditionsTag {
+                        protection,
+                        ..known
+                    }
+                };
+                match known.is_some_and(is_other) {
+                    true => Err(format!("a tag was remade: {tag:?}")),
+                    false => Ok(()),
+                }
+            }
+            Fact::GlobalTagIs(global) => {
+                let broken = "a global tag was remade";
+                once(&mut self.global_tags, global.name.clone(), global, broken)
+            }
             Fact::IovIs(iov) => {
                 let key = (iov.tag.clone(), iov.since);
                 once(&mut self.iovs, key, iov, "an interval was released twice")
@@ -367,6 +385,7 @@ impl Tables {
             decisions: values(&self.decisions),
             rulings: values(&self.rulings),
             tags: values(&self.tags),
+            global_tags: values(&self.global_tags),
             iovs: values(&self.iovs),
             payloads: values(&self.payloads),
             quality: values(&self.quality),
@@ -406,6 +425,7 @@ pub(crate) fn difference(one: &Rows, other: &Rows) -> Option<String> {
         .or_else(|| differ("contents", &one.contents, &other.contents))
         .or_else(|| differ("decisions", &one.decisions, &other.decisions))
         .or_else(|| differ("tags", &one.tags, &other.tags))
+        .or_else(|| differ("global tags", &one.global_tags, &other.global_tags))
         .or_else(|| differ("intervals", &one.iovs, &other.iovs))
         .or_else(|| differ("payloads", &one.payloads, &other.payloads))
         .or_else(|| differ("verdicts", &one.quality, &other.quality))

@@ -7,7 +7,7 @@ use crate::rows::{Contents, Row, Table};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
@@ -46,6 +46,7 @@ pub(crate) struct LastValues<'a> {
     contents: Last<'a, LumiContent>,
     decisions: Last<'a, GateDecision>,
     tags: Last<'a, ConditionsTag>,
+    global_tags: Last<'a, GlobalTag>,
     iovs: Last<'a, Iov>,
     payloads: Last<'a, ConditionsPayload>,
     quality: Last<'a, RunQuality>,
@@ -95,6 +96,7 @@ impl<'a> LastValues<'a> {
             Fact::ContentIs(content) => put(&mut self.contents, content),
             Fact::DecisionIs(decision) => put(&mut self.decisions, decision),
             Fact::TagIs(tag) => put(&mut self.tags, tag),
+            Fact::GlobalTagIs(global) => put(&mut self.global_tags, global),
             Fact::IovIs(iov) => put(&mut self.iovs, iov),
             Fact::PayloadIs(payload) => put(&mut self.payloads, payload),
             Fact::QualityIs(quality) => put(&mut self.quality, quality),
@@ -135,6 +137,7 @@ impl<'a> LastValues<'a> {
             rows(&self.contents),
             rows(&self.decisions),
             rows(&self.tags),
+            rows(&self.global_tags),
             rows(&self.iovs),
             rows(&self.payloads),
             rows(&self.quality),

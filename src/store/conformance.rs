@@ -125,6 +125,7 @@ impl Oracle {
                 Fact::SetAsideIs(s) => rows.set_aside.push(s),
                 Fact::DecisionIs(d) => rows.decisions.push(d),
                 Fact::TagIs(t) => rows.tags.push(t),
+                Fact::GlobalTagIs(g) => rows.global_tags.push(g),
                 Fact::IovIs(i) => rows.iovs.push(i),
                 Fact::PayloadIs(p) => rows.payloads.push(p),
                 Fact::QualityIs(q) => rows.quality.push(q),
@@ -144,6 +145,7 @@ impl Oracle {
         rows.outputs.sort_by_key(|o| o.id);
         rows.blocks.sort_by_key(|b| b.id);
         rows.tags.sort_by_key(|t| t.name.clone());
+        rows.global_tags.sort_by_key(|g| g.name.clone());
         rows.iovs
             .sort_by_key(|i| (i.tag.clone(), i.since, i.sequence));
         rows.decisions.sort_by_key(|d| (d.tag.clone(), d.run));
@@ -172,6 +174,7 @@ fn identity(fact: &Fact) -> String {
         Fact::ContentIs(c) => format!("content {} {}", c.dataset, c.run),
         Fact::DecisionIs(d) => format!("decision {} {}", d.tag, d.run),
         Fact::TagIs(t) => format!("tag {}", t.name),
+        Fact::GlobalTagIs(g) => format!("global tag {}", g.name),
         Fact::IovIs(i) => format!("iov {} {} {}", i.tag, i.since, i.sequence),
         Fact::PayloadIs(p) => format!("payload {}", p.hash),
         Fact::QualityIs(q) => format!("quality {}", q.run),
@@ -356,6 +359,7 @@ fn readers_see_what_is_committed(place: &impl Place) {
     assert_eq!(reader.blocks(None, ALL).unwrap(), rows.blocks);
     assert_eq!(reader.decisions().unwrap(), rows.decisions);
     assert_eq!(reader.tags().unwrap(), rows.tags);
+    assert_eq!(reader.global_tags().unwrap(), rows.global_tags);
     assert_eq!(reader.iovs().unwrap(), rows.iovs);
     assert_eq!(
         reader.payload(&rows.payloads[1].hash).unwrap().as_ref(),

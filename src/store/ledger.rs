@@ -271,6 +271,7 @@ pub(crate) async fn restore(connection: &mut Connection, agent: Cell) -> Result<
         contents: sorted(c, of_own_runs!("lumi_content"), own()).await?,
         decisions: sorted(c, "SELECT body FROM decision", none()).await?,
         tags: sorted(c, "SELECT body FROM conditions_tag", none()).await?,
+        global_tags: sorted(c, "SELECT body FROM global_tag", none()).await?,
         iovs: sorted(c, "SELECT body FROM iov", none()).await?,
         payloads: sorted(c, "SELECT body FROM payload", none()).await?,
         quality: sorted(c, "SELECT body FROM quality", none()).await?,

@@ -50,6 +50,11 @@ pub(crate) const FILES: &[File] = &[
         "conditions",
         include_str!("migrations/0010_conditions.sql"),
     ),
+    (
+        11,
+        "global_tags",
+        include_str!("migrations/0011_global_tags.sql"),
+    ),
 ];
 
 /// How long the texts of columns may be.

@@ -15,7 +15,7 @@ use crate::states::{self, JOB_CANCELLED, JOB_DONE, JOB_FAILED, JOB_WORDS};
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
 use model::dataset::{Block, Output};
 use model::file::File;
 use model::ids::{FileId, JobId, RunNumber};
@@ -272,6 +272,11 @@ impl Catalogue for SqlCatalogue {
     fn tags(&self) -> Result<Vec<ConditionsTag>, StoreError> {
         let sql = "SELECT body FROM conditions_tag ORDER BY name";
         self.list("tags", sql, &[])
+    }
+
+    fn global_tags(&self) -> Result<Vec<GlobalTag>, StoreError> {
+        let sql = "SELECT body FROM global_tag ORDER BY name";
+        self.list("global tags", sql, &[])
     }
 
     fn iovs(&self) -> Result<Vec<Iov>, StoreError> {

@@ -6,7 +6,7 @@ use crate::states;
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::{Consumed, OutboxMessage};
@@ -414,6 +414,16 @@ row! {
         "name": tag.name.as_str(),
         "synchronisation": tag.synchronisation.as_str(),
         "inserted_us": tag.inserted_at,
+    }
+}
+
+row! {
+    "global_tag" holds GlobalTag,
+    key ["name"] as &'a str: |global| global.name.as_str(),
+    fixed None,
+    columns |global| {
+        "name": global.name.as_str(),
+        "inserted_us": global.inserted_at,
     }
 }
 

@@ -6,7 +6,9 @@ use model::account::UnitAccount;
 use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, Iov};
+use model::conditions::{
+    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov, RecordTag,
+};
 use model::conditions::{MeasuredQuantity, Protection, Since, Synchronisation, TimeType};
 use model::configuration::ConfigurationText;
 use model::dataset::{
@@ -37,7 +39,7 @@ use model::witness::{Instance, Says, Source, Witness};
 use std::sync::Arc;
 
 /// How many kinds of facts there are.
-pub(crate) const KINDS: u8 = 24;
+pub(crate) const KINDS: u8 = 25;
 
 fn at(value: u16) -> Moment {
     // Not a whole number of microseconds: bodies must keep nanoseconds.
@@ -59,7 +61,7 @@ fn task(key: u8) -> TaskPath {
     )
 }
 
-/// One fact of a kind (0 to 23).
+/// One fact of a kind (0 to 24).
 pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
     match kind {
         0 => Fact::RunIs(run(key, value)),
@@ -86,6 +88,7 @@ pub(crate) fn fact(kind: u8, key: u8, value: u16) -> Fact {
         21 => Fact::EvidenceIs(evidence(key, value)),
         22 => Fact::UsageIs(usage(key, value)),
         23 => Fact::TagIs(tag(key, value)),
+        24 => Fact::GlobalTagIs(global_tag(key, value)),
         other => panic!("there is no kind {other}"),
     }
 }
@@ -439,6 +442,22 @@ fn tag(key: u8, value: u16) -> ConditionsTag {
         protection: Protection::Open,
         end_of_validity: value.is_multiple_of(2).then(|| Since(u64::from(value))),
         inserted_at: at(value),
+    }
+}
+
+fn global_tag(key: u8, value: u16) -> GlobalTag {
+    let tags = (0..value % 3).map(|n| RecordTag {
+        record: format!("record {n}"),
+        label: String::new(),
+        tag: format!("tag_{n}").as_str().into(),
+    });
+    GlobalTag {
+        name: format!("global_{key}"),
+        description: format!("description {value}"),
+        release: String::new(),
+        snapshot_at: at(value),
+        inserted_at: at(value),
+        tags: tags.collect(),
     }
 }
 

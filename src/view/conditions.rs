@@ -7,7 +7,8 @@
 
 use model::command::PutReply;
 use model::conditions::{
-    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, Iov, Synchronisation,
+    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov, Protection,
+    Synchronisation,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub struct TagView {
     pub object_type: String,
     /// In words; empty where nobody said.
     pub description: String,
+    /// Whether it takes no new intervals.
+    pub protected: bool,
     /// Intervals in force.
     pub iovs: u64,
     /// The first run that its first interval holds for.
@@ -33,6 +36,52 @@ pub struct TagView {
     pub last_since: Option<u32>,
     /// Runs decided on.
     pub decisions: u64,
+}
+
+/// One global tag: a tag for each record, as of a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlobalTagView {
+    /// Its name.
+    pub global_tag: String,
+    /// In words; empty where nobody said.
+    pub description: String,
+    /// The release of the software it is for; empty where nobody said.
+    pub release: String,
+    /// Nothing inserted later counts.
+    pub snapshot_at: String,
+    /// When it was made.
+    pub inserted_at: String,
+    /// The tag of each record.
+    pub tags: Vec<RecordTagView>,
+}
+
+/// One record of a global tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordTagView {
+    /// The record.
+    pub record: String,
+    /// Its label; often empty.
+    pub label: String,
+    /// The tag.
+    pub tag: String,
+}
+
+impl From<&GlobalTag> for GlobalTagView {
+    fn from(global: &GlobalTag) -> Self {
+        let tags = global.tags.iter().map(|one| RecordTagView {
+            record: one.record.clone(),
+            label: one.label.clone(),
+            tag: one.tag.to_string(),
+        });
+        Self {
+            global_tag: global.name.clone(),
+            description: global.description.clone(),
+            release: global.release.clone(),
+            snapshot_at: global.snapshot_at.to_string(),
+            inserted_at: global.inserted_at.to_string(),
+            tags: tags.collect(),
+        }
+    }
 }
 
 /// One interval of validity. It ends where the next one of its tag begins.
@@ -199,6 +248,9 @@ pub fn tags_of(tags: &[ConditionsTag], iovs: &[Iov], decisions: &[GateDecision])
             description: made
                 .get(tag)
                 .map_or_else(String::new, |made| made.description.clone()),
+            protected: made
+                .get(tag)
+                .is_some_and(|made| made.protection == Protection::Protected),
             iovs: runs.len() as u64,
             first_since: runs.first().copied(),
             last_since: runs.last().copied(),
@@ -210,7 +262,7 @@ pub fn tags_of(tags: &[ConditionsTag], iovs: &[Iov], decisions: &[GateDecision])
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::conditions::{MeasuredQuantity, Protection, TimeType};
+    use model::conditions::{MeasuredQuantity, TimeType};
     use model::ids::RunNumber;
     use model::time::Moment;
 

@@ -125,6 +125,19 @@ fn every_list_and_object_is_served() {
     check("/api/v1/latency", "/items", serde_json::json!([]));
     check("/api/v1/tags", "/items/0/synchronisation", "offline".into());
     check("/api/v1/tags", "/items/1/iovs", 2.into());
+    check("/api/v1/tags", "/items/0/protected", false.into());
+    let record = "/items/0/tags/0/tag";
+    check("/api/v1/global-tags", record, "alignment".into());
+    let export = world.json("/api/v1/tags:export");
+    let expect = [
+        ("/tags/0/name", "alignment"),
+        ("/tags/1/synchronization", "pcl"),
+        ("/global_tag_map/0/global_tag_name", "2026_prompt_v1"),
+    ];
+    for (place, expect) in expect {
+        let found = export.pointer(place).and_then(serde_json::Value::as_str);
+        assert_eq!(found, Some(expect), "{place} of {export}");
+    }
     for (as_of, expect) in [(2, Some(2)), (3, Some(3)), (0, None)] {
         let path = format!("/api/v1/iovs?tag=beamspot&run=7&as_of=1970-01-01T00:00:0{as_of}Z");
         let answer = world.json(&path);

@@ -11,7 +11,9 @@ use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
 use model::command::{Command, Intent, Order, Preview, Reply};
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, Iov};
+use model::conditions::{
+    ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov, RecordTag,
+};
 use model::conditions::{Protection, Synchronisation, TimeType};
 use model::dataset::{Block, Output};
 use model::failure::Fingerprint;
@@ -222,6 +224,20 @@ impl Catalogue for Memory {
             protection: Protection::Open,
             end_of_validity: None,
             inserted_at: at(0),
+        }])
+    }
+    fn global_tags(&self) -> Result<Vec<GlobalTag>, StoreError> {
+        Ok(vec![GlobalTag {
+            name: "2026_prompt_v1".to_owned(),
+            description: "for prompt".to_owned(),
+            release: String::new(),
+            snapshot_at: at(5),
+            inserted_at: at(6),
+            tags: vec![RecordTag {
+                record: "Alignments".to_owned(),
+                label: String::new(),
+                tag: "alignment".into(),
+            }],
         }])
     }
     fn iovs(&self) -> Result<Vec<Iov>, StoreError> {

@@ -60,6 +60,9 @@ impl Shelf {
                     put(&mut rows.decisions, row, |row| (row.tag.clone(), row.run));
                 }
                 Fact::TagIs(tag) => put(&mut rows.tags, tag, |tag| tag.name.clone()),
+                Fact::GlobalTagIs(global) => {
+                    put(&mut rows.global_tags, global, |global| global.name.clone());
+                }
                 Fact::IovIs(iov) => put(&mut rows.iovs, iov, |iov| {
                     (iov.tag.clone(), iov.since, iov.sequence)
                 }),
