@@ -170,10 +170,10 @@ impl Recovery {
         values.get(values.len() / 2).copied().unwrap_or(0.0)
     }
 
-    fn figures(&self) -> [(&'static str, &'static str, f64); 8] {
+    fn figures(&self) -> Vec<(&'static str, &'static str, f64)> {
         let ratio = |start: &Start| start.ready.as_secs_f64() / start.raw.as_secs_f64();
         let ratio_cpu = |start: &Start| start.cpu_s / start.raw_cpu_s;
-        [
+        let mut figures = vec![
             (
                 "ready_s",
                 "start to READY",
@@ -210,7 +210,12 @@ impl Recovery {
                 "of a start: engine restored",
                 self.restoring.as_secs_f64(),
             ),
-        ]
+        ];
+        // A plain loop that was shorter than a tick of the clock has no ratio.
+        if self.starts.iter().any(|start| start.raw_cpu_s <= 0.0) {
+            figures.retain(|(name, ..)| *name != "ratio_cpu");
+        }
+        figures
     }
 
     /// The document for scripts.
