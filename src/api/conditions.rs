@@ -1,8 +1,8 @@
 //! Conditions over HTTP: tags, intervals of validity as they are or were, constants, and constants
 //! that are put into tags.
 //!
-//! In: requests below `/api/v1/tags`, `/global-tags`, `/iovs` and `/payloads`. Out: rows of the catalogue, or the
-//! engine's answer. Must never answer a put before it is durable.
+//! In: requests below `/api/v1/tags`, `/global-tags`, `/iovs` and `/payloads`. Out: rows of the
+//! catalogue, or the engine's answer. Must never answer a put before it is durable.
 
 use crate::ApiParts;
 use crate::commands::{ask as ask_engine, json};

@@ -127,20 +127,7 @@ impl Tables {
                 let broken = "a constant was decided twice";
                 once(&mut self.decisions, key, decision, broken)
             }
-            Fact::TagIs(tag) => {
-                let protection = tag.protection;
-                let known = self.tags.insert(tag.name.clone(), tag.clone());
-                let is_other = |known: ConditionsTag| {
-                    *tag != ConditionsTag {
-                        protection,
-                        ..known
-                    }
-                };
-                match known.is_some_and(is_other) {
-                    true => Err(format!("a tag was remade: {tag:?}")),
-                    false => Ok(()),
-                }
-            }
+            Fact::TagIs(tag) => self.take_tag(tag),
             Fact::GlobalTagIs(global) => {
                 let broken = "a global tag was remade";
                 once(&mut self.global_tags, global.name.clone(), global, broken)
@@ -189,6 +176,22 @@ impl Tables {
                 self.usage.insert(usage.task.clone(), usage.clone());
                 Ok(())
             }
+        }
+    }
+
+    /// Of a tag only whether it takes new intervals may change.
+    fn take_tag(&mut self, tag: &ConditionsTag) -> Result<(), String> {
+        let protection = tag.protection;
+        let known = self.tags.insert(tag.name.clone(), tag.clone());
+        let is_other = |known: ConditionsTag| {
+            *tag != ConditionsTag {
+                protection,
+                ..known
+            }
+        };
+        match known.is_some_and(is_other) {
+            true => Err(format!("a tag was remade: {tag:?}")),
+            false => Ok(()),
         }
     }
 
