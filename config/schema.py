@@ -156,6 +156,11 @@ def task_keys():
     needs = table({"cores": V["count"], "memory": V["bytes"], "wall": V["span"], "conditions": tags},
                   says="What a job needs: cores, memory, wall time, constants.")
     kind = {"type": "string", "pattern": "^[a-z0-9]{1,16}$"}
+    elements = {"anyOf": [TEXT, members(TEXT)]}
+    plugin = table({"name": V["name"], "program": V["argv"], "tests": elements, "measures": tags,
+                    "within": V["span"], "parameters": free(ANYTHING, "Handed on with each question.")},
+                   ["name", "program"], "A program that the task's program asks (docs/plugins).")
+    plugin["oneOf"] = [{"required": ["tests"]}, {"required": ["measures"]}]
     return {
         "name": V["name"], "enabled": V["flag"],
         "input": TEXT | {"description": '"trigger", or task.LABEL of this pipeline.'},
@@ -163,7 +168,7 @@ def task_keys():
         "outputs": free(kind, "Labels with kinds of file."), "retry": retry(),
         "release": by_run("release", release), "gate": members(gate), "upload_wait": V["span"],
         "certifies": V["flag"], "parameters": free(ANYTHING, "What the program finds in its job."),
-        "early": V["flag"],
+        "plugin": members(plugin), "early": V["flag"],
     }
 
 

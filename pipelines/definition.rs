@@ -8,6 +8,7 @@ use crate::splitting::Splitter;
 use model::budget::Budget;
 use model::job::Class;
 use model::names::{OutputLabel, PipelineName, StreamName, TagName, TaskName, TaskPath};
+use model::plugin::Plugin;
 use model::resource::{Mode, Needs};
 use model::run::RunType;
 use model::time::Span;
@@ -113,6 +114,8 @@ pub struct Task {
     pub certifies: bool,
     /// Free parameters handed to the program.
     pub parameters: BTreeMap<String, String>,
+    /// Plugins that its program asks.
+    pub plugins: Vec<Plugin>,
     /// Whether attempts may begin while their record is still being written (D3).
     pub early: bool,
 }
