@@ -11,6 +11,7 @@ mod retry;
 mod rules;
 mod split;
 mod task;
+mod verdict;
 
 use crate::definition::{BlockLimits, Definition, Task, TaskInput, Trigger};
 use crate::diagnosis::{Diagnosis, Place, Source, nearest};
@@ -51,6 +52,7 @@ pub(crate) struct TaskPlaces {
     pub(crate) gates: Place,
     pub(crate) program: Place,
     pub(crate) plugins: Place,
+    pub(crate) on_verdict: Place,
     pub(crate) conditions: Place,
 }
 

@@ -34,7 +34,7 @@ fn a_run_is_judged_with_plugins_and_in_spite_of_one() {
     let data = house.path("sim.csv").display().to_string();
     let truth = house.path("truth.json").display().to_string();
     let made = tier0(&[
-        "program", "mc", "--out", &data, "--truth", &truth, "--runs", "1",
+        "program", "mc", "--out", &data, "--truth", &truth, "--runs", "3",
     ]);
     assert_eq!(made.code, 0, "{made:?}");
     let spool = house.path("spool").display().to_string();

@@ -3,7 +3,7 @@
 //! In comes its table, out comes the task with every key read, its input still as typed. It never
 //! compares tasks with each other; the draft of the whole pipeline does.
 
-use super::{DraftTask, TaskPlaces, TypedInput, plugin, release, retry, rules, split};
+use super::{DraftTask, TaskPlaces, TypedInput, plugin, release, retry, rules, split, verdict};
 use crate::definition::{Release, Task, TaskInput};
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
@@ -27,6 +27,7 @@ const TASK_KEYS: &[&str] = &[
     "gate",
     "upload_wait",
     "certifies",
+    "on_verdict",
     "parameters",
     "plugin",
     "early",
@@ -82,6 +83,7 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         .get("certifies")
         .and_then(|n| reader.flag(n))
         .unwrap_or(false);
+    let on_verdict = verdict::read_actions(reader, &keys, certifies);
     let parameters = keys
         .get("parameters")
         .map(|n| read_parameters(reader, n))
@@ -104,6 +106,7 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         gates: at("gate"),
         program: at("program"),
         plugins: at("plugin"),
+        on_verdict: at("on_verdict"),
         conditions: keys
             .get("needs")
             .map_or(node, |needs| needs.get("conditions").unwrap_or(needs))
@@ -124,6 +127,7 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         calibrates,
         upload_wait,
         certifies,
+        on_verdict,
         parameters,
         plugins,
         early,
