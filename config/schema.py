@@ -155,15 +155,26 @@ def task_keys():
                      "lock": V["span"]}, ["when"], "What must be true of a run before jobs may start.")
     needs = table({"cores": V["count"], "memory": V["bytes"], "wall": V["span"], "conditions": tags},
                   says="What a job needs: cores, memory, wall time, constants.")
+    verdicts = words("bad", "warning", "not_run")
+    held = {"type": "string", "pattern": r"^[^.]+\.[^.]+$"}
+    action = table({"when": {"anyOf": [verdicts, members(verdicts)]}, "do": words("hold", "calibrate", "page"),
+                    "of": {"anyOf": [held, members(held)]}, "at_most": V["span"],
+                    "then": words("provisional", "note")}, ["when", "do", "at_most"],
+                   "What a verdict does until somebody has looked, or its time is over.")
     kind = {"type": "string", "pattern": "^[a-z0-9]{1,16}$"}
+    elements = {"anyOf": [TEXT, members(TEXT)]}
+    plugin = table({"name": V["name"], "program": V["argv"], "tests": elements, "measures": tags,
+                    "within": V["span"], "parameters": free(ANYTHING, "Handed on with each question.")},
+                   ["name", "program"], "A program that the task's program asks (docs/plugins).")
+    plugin["oneOf"] = [{"required": ["tests"]}, {"required": ["measures"]}]
     return {
         "name": V["name"], "enabled": V["flag"],
         "input": TEXT | {"description": '"trigger", or task.LABEL of this pipeline.'},
         "split": by_run("split", split()), "program": V["argv"], "mode": V["mode"], "needs": needs,
         "outputs": free(kind, "Labels with kinds of file."), "retry": retry(),
         "release": by_run("release", release), "gate": members(gate), "upload_wait": V["span"],
-        "certifies": V["flag"], "parameters": free(ANYTHING, "What the program finds in its job."),
-        "early": V["flag"],
+        "certifies": V["flag"], "on_verdict": members(action), "parameters": free(ANYTHING, "What the program finds in its job."),
+        "plugin": members(plugin), "early": V["flag"],
     }
 
 

@@ -8,6 +8,8 @@ use crate::splitting::Splitter;
 use model::budget::Budget;
 use model::job::Class;
 use model::names::{OutputLabel, PipelineName, StreamName, TagName, TaskName, TaskPath};
+use model::plugin::Plugin;
+use model::quality::RunVerdict;
 use model::resource::{Mode, Needs};
 use model::run::RunType;
 use model::time::Span;
@@ -111,8 +113,12 @@ pub struct Task {
     pub upload_wait: Span,
     /// Whether its jobs' quality tests make the run's verdict.
     pub certifies: bool,
+    /// What follows from the verdict besides the good-run list, where it certifies.
+    pub on_verdict: Vec<VerdictAction>,
     /// Free parameters handed to the program.
     pub parameters: BTreeMap<String, String>,
+    /// Plugins that its program asks.
+    pub plugins: Vec<Plugin>,
     /// Whether attempts may begin while their record is still being written (D3).
     pub early: bool,
 }
@@ -157,6 +163,40 @@ impl Release {
         at_most: None,
         lock: Span::ZERO,
     };
+}
+
+/// What a verdict does, until somebody has looked at it or its time is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerdictAction {
+    /// At which verdicts.
+    pub when: Vec<RunVerdict>,
+    /// What is done.
+    pub act: Act,
+    /// So long after the verdict it ends by itself: what was held goes on provisionally, and a note
+    /// stays that nobody has looked.
+    pub at_most: Span,
+}
+
+/// What is done at a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// These tasks of the run make no more jobs.
+    Hold(Vec<TaskPath>),
+    /// Whoever calibrates is asked.
+    Calibrate,
+    /// Whoever is on call is asked at once.
+    Page,
+}
+
+impl Act {
+    /// As people write it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Hold(_) => "hold",
+            Self::Calibrate => "calibrate",
+            Self::Page => "page",
+        }
+    }
 }
 
 /// How a proposed constant is judged; whole numbers only, in nano-units of each quantity (D4).

@@ -126,6 +126,10 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
         "A splitter for input that the pipeline's trigger never brings.",
     ),
     (
+        "P012",
+        "A verdict that holds a task that is not there, or the one that gives it.",
+    ),
+    (
         "P020",
         "A pipeline that inherits from one that is not there, or from itself by way of others.",
     ),

@@ -5,11 +5,13 @@
 //! other pipelines; or every mistake at once. It never guesses: a key that nobody reads is a
 //! mistake.
 
+mod plugin;
 mod release;
 mod retry;
 mod rules;
 mod split;
 mod task;
+mod verdict;
 
 use crate::definition::{BlockLimits, Definition, Task, TaskInput, Trigger};
 use crate::diagnosis::{Diagnosis, Place, Source, nearest};
@@ -49,6 +51,8 @@ pub(crate) struct TaskPlaces {
     pub(crate) outputs: Place,
     pub(crate) gates: Place,
     pub(crate) program: Place,
+    pub(crate) plugins: Place,
+    pub(crate) on_verdict: Place,
     pub(crate) conditions: Place,
 }
 
@@ -129,6 +133,31 @@ impl Draft {
             let named = others.filter(|word| word.starts_with("{program:"));
             named.map(move |word| (&task.name, word))
         })
+    }
+
+    /// What its tasks name for their plugins, in the same form: the first word of each argv, and
+    /// the placeholders of programs behind it.
+    pub fn plugin_programs(&self) -> impl Iterator<Item = (&TaskName, &str)> {
+        let tasks = self.definition.tasks.iter();
+        tasks.flat_map(|task| {
+            let argvs = task.plugins.iter().map(|plugin| &plugin.program);
+            let words = argvs.flat_map(|argv| argv.iter().map(String::as_str).enumerate());
+            let named = words.filter(|(at, word)| *at == 0 || word.starts_with("{program:"));
+            named.map(move |(_, word)| (&task.name, word))
+        })
+    }
+
+    /// A mistake at the plugins of a task, found by somebody who knows the machine.
+    pub fn diagnose_plugin(
+        &self,
+        task: &TaskName,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Diagnosis {
+        let places = self.places.tasks.get(task);
+        let at = places.map(|places| places.plugins.clone());
+        self.diagnose(&at.unwrap_or_default(), code, message, hint)
     }
 
     /// A mistake at the trigger, found by somebody who knows the streams.

@@ -6,7 +6,7 @@
 
 use crate::assembly::assemble;
 use crate::choice::Eras;
-use crate::definition::{Definition, Task, TaskInput, Trigger, When};
+use crate::definition::{Act, Definition, Task, TaskInput, Trigger, When};
 use crate::diagnosis::{Diagnosis, Place, nearest};
 use crate::document::Document;
 use crate::draft::Draft;
@@ -40,6 +40,7 @@ pub fn link(drafts: Vec<Draft>, not_in_use: &[Draft]) -> Result<Vec<Definition>,
     check_pipeline_names(&drafts, &mut found);
     check_triggers(&drafts, not_in_use, &mut found);
     check_tags(&drafts, not_in_use, &mut found);
+    check_held(&drafts, not_in_use, &mut found);
     check_datasets(&drafts, &mut found);
     check_circles(&drafts, &mut found);
     if found.is_empty() {
@@ -203,6 +204,43 @@ fn check_tags(drafts: &[Draft], not_in_use: &[Draft], found: &mut Vec<Diagnosis>
                 let hint = "give both pipelines the same run_types";
                 found.push(draft.diagnose(at, "P006", message, hint));
             }
+        }
+    }
+}
+
+/// What a verdict holds must be there, and be another task than the one that gives it.
+fn check_held(drafts: &[Draft], not_in_use: &[Draft], found: &mut Vec<Diagnosis>) {
+    let paths = |drafts| -> Vec<String> {
+        let all = tasks(drafts).map(|(draft, task)| path(draft, task).to_string());
+        all.collect()
+    };
+    let (known, idle) = (paths(drafts), paths(not_in_use));
+    for (draft, task) in tasks(drafts) {
+        let at = &draft.places.tasks[&task.name].on_verdict;
+        let own = path(draft, task).to_string();
+        let held = task.on_verdict.iter().flat_map(|action| match &action.act {
+            Act::Hold(of) => of.as_slice(),
+            Act::Calibrate | Act::Page => &[],
+        });
+        for of in held {
+            let typed = of.to_string();
+            let (message, hint) = if typed == own {
+                let hint = "name those that work on the run after it".to_owned();
+                (format!("the verdict of {own} would hold itself"), hint)
+            } else if known.contains(&typed) {
+                continue;
+            } else {
+                let hint = match nearest(&typed, known.iter().map(String::as_str)) {
+                    _ if idle.contains(&typed) => use_it(&of.pipeline),
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("tasks are {}", known.join(", ")),
+                };
+                (
+                    format!("a verdict holds \"{typed}\", which no pipeline has"),
+                    hint,
+                )
+            };
+            found.push(draft.diagnose(at, "P012", message, hint));
         }
     }
 }

@@ -222,6 +222,11 @@ pub(super) fn check_programs(
                 found.push(draft.diagnose_program(task, "C006", message, hint));
             }
         }
+        for (task, word) in draft.plugin_programs() {
+            if let Some((message, hint)) = unstartable(config, word, search) {
+                found.push(draft.diagnose_plugin(task, "C006", message, hint));
+            }
+        }
     }
     found
 }

@@ -95,6 +95,10 @@ const FIXES: &[(&str, &str)] = &[
         "Take a splitter for files of a stream, or another trigger.",
     ),
     (
+        "P012",
+        "Name tasks that exist as pipeline.task, and not the one that gives the verdict.",
+    ),
+    (
         "P020",
         "Name a pipeline whose definition stands in the same folder, and let no pipeline come \
          back to itself.",

@@ -131,6 +131,7 @@ const FAULTS: &[&str] = &[
 /// What must have come of it at least once in a thousand seeds.
 const MUST_HAPPEN: &[&str] = &[
     "a list was empty",
+    "looked at a verdict",
     "a list was short",
     "a list had what is gone",
     "a list came late",
@@ -229,6 +230,14 @@ const STEPS_OF_MACHINES: &[&str] = &[
     "lumi: open -> disputed",
     "lumi: disputed -> closed",
     "lumi: closed -> disputed",
+    "verdict: given -> verdict-hold",
+    "verdict: given -> verdict-calibrate",
+    "verdict: given -> verdict-page",
+    "verdict: given -> verdict-unheeded",
+    "verdict: verdict-hold -> over",
+    "verdict: verdict-calibrate -> over",
+    "verdict: verdict-page -> over",
+    "verdict: verdict-unheeded -> over",
     "source: landed -> copied",
     "source: copied -> verified",
     "source: copied -> landed",

@@ -3,7 +3,7 @@
 //! In comes its table, out comes the task with every key read, its input still as typed. It never
 //! compares tasks with each other; the draft of the whole pipeline does.
 
-use super::{DraftTask, TaskPlaces, TypedInput, release, retry, rules, split};
+use super::{DraftTask, TaskPlaces, TypedInput, plugin, release, retry, rules, split, verdict};
 use crate::definition::{Release, Task, TaskInput};
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
@@ -27,7 +27,9 @@ const TASK_KEYS: &[&str] = &[
     "gate",
     "upload_wait",
     "certifies",
+    "on_verdict",
     "parameters",
+    "plugin",
     "early",
 ];
 /// Cores of the largest machine we have heard of, with room.
@@ -81,10 +83,12 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         .get("certifies")
         .and_then(|n| reader.flag(n))
         .unwrap_or(false);
+    let on_verdict = verdict::read_actions(reader, &keys, certifies);
     let parameters = keys
         .get("parameters")
         .map(|n| read_parameters(reader, n))
         .unwrap_or_default();
+    let plugins = plugin::read_plugins(reader, &keys, &calibrates, needs.wall);
     let early = keys
         .get("early")
         .and_then(|node| reader.flag(node))
@@ -101,6 +105,8 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         outputs: at("outputs"),
         gates: at("gate"),
         program: at("program"),
+        plugins: at("plugin"),
+        on_verdict: at("on_verdict"),
         conditions: keys
             .get("needs")
             .map_or(node, |needs| needs.get("conditions").unwrap_or(needs))
@@ -121,7 +127,9 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         calibrates,
         upload_wait,
         certifies,
+        on_verdict,
         parameters,
+        plugins,
         early,
     };
     let input_at = keys.get("input").unwrap_or(node);
@@ -154,7 +162,7 @@ fn read_input<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<TypedInput> {
     }
 }
 
-fn read_program<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Vec<String>> {
+pub(super) fn read_program<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Vec<String>> {
     if let Value::Text(text) = &node.value {
         let words: Vec<String> = text.split_whitespace().map(|w| format!("{w:?}")).collect();
         let message = "a program is a list, itself and its arguments; this is a text";
@@ -286,7 +294,7 @@ fn read_outputs<'d>(reader: &Reader<'d>, node: &'d Node) -> BTreeMap<OutputLabel
     outputs
 }
 
-fn read_parameters<'d>(reader: &Reader<'d>, node: &'d Node) -> BTreeMap<String, String> {
+pub(super) fn read_parameters<'d>(reader: &Reader<'d>, node: &'d Node) -> BTreeMap<String, String> {
     let mut parameters = BTreeMap::new();
     for (key, node) in reader.entries(node, "parameters") {
         let text = match &node.value {

@@ -10,6 +10,7 @@ use crate::arrival::{late_key, set_aside_lumi, slice_of};
 use crate::commands::LUMIS_MAX;
 use crate::run_work::RunWork;
 use crate::timers::Timer;
+use crate::verdict_actions;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::arrival::Arrival;
@@ -155,8 +156,9 @@ impl Engine {
         }
     }
 
-    /// Whether a run is still worked with: a block of it is open, it is quarantined, its sources
-    /// are on their way, or harvests of other runs read, or will read, what it has.
+    /// Whether a run is still worked with: a block of it is open, it is quarantined, its verdict
+    /// waits for somebody, its sources are on their way, or harvests of other runs read, or will
+    /// read, what it has.
     fn is_in_use(&self, number: RunNumber) -> bool {
         let Some(work) = self.runs.get(&number) else {
             return false;
@@ -164,6 +166,7 @@ impl Engine {
         let mut collecting = self.constants.collecting.values().flatten();
         !work.blocks.is_empty()
             || work.run.quarantined.is_some()
+            || self.waits_for_a_look(number)
             || self.has_sources_at_work(number)
             || collecting.any(|run| *run == number)
             || self.is_harvested_with_others(number, work)
@@ -268,7 +271,7 @@ impl Engine {
                 "copy-bad" => of.split_once('/').is_some_and(|(_, file)| is_file(file)),
                 "late-record" | "run-type" | "run-end" | "end-disputed" | "lumi-disputed"
                 | "lumis-missing" | "run-silent" | "source-lost" => is_run(of),
-                _ => false,
+                other => verdict_actions::ALARMS.contains(&other) && is_run(of),
             }
         });
         for key in over.cloned().collect::<Vec<_>>() {

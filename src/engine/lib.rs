@@ -38,6 +38,7 @@ mod uploads;
 mod imports;
 mod release;
 mod quality;
+mod verdict_actions;
 mod units;
 mod publication;
 mod quarantine;
@@ -267,6 +268,7 @@ impl Engine {
                 timers::Timer::Archive(run) => self.soaked(now, run),
                 timers::Timer::ReadBack(file) => self.read_again(file, effects),
                 timers::Timer::Source(file) => self.source_again(now, file),
+                timers::Timer::Verdict(run) => self.heed_verdict(now, run, effects),
                 timers::Timer::Release(run) => self.look_at_sources(run),
                 timers::Timer::Stuck => self.stuck_is_due(),
                 timers::Timer::Reconcile => self.reconcile(now, effects),

@@ -104,6 +104,7 @@ impl Engine {
         effects.push(Effect::Record(Fact::QualityIs(quality.clone())));
         self.quality.insert(number, quality);
         effects.push(Effect::GoodRuns(self.good_run_list()));
+        self.heed_verdict(now, number, effects);
     }
 
     /// Lumis that are accounted for in every stream.

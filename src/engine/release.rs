@@ -44,19 +44,45 @@ impl Engine {
             Some(_) => {
                 let as_asked = matches!(by_rule(), Released::Yes { provisional: false })
                     || rule.when == When::Approved;
+                let as_asked = as_asked && self.held_by_verdict(number, index).is_none();
                 Released::Yes {
                     provisional: !as_asked,
                 }
             }
             None => self
                 .waits_for_earlier_run(number, index, now)
-                .unwrap_or_else(by_rule),
+                .unwrap_or_else(|| self.by_verdict(number, index, now, by_rule)),
+        }
+    }
+
+    /// What a verdict holds waits; what nobody looked at in time goes on with a mark.
+    fn by_verdict(
+        &self,
+        number: RunNumber,
+        index: usize,
+        now: Moment,
+        by_rule: impl FnOnce() -> Released,
+    ) -> Released {
+        let Some(hold) = self.held_by_verdict(number, index) else {
+            return by_rule();
+        };
+        if hold.until > now {
+            return Released::Waits {
+                kind: WaitKind::Verdict,
+                reason: hold.reason,
+                until: Some(hold.until),
+            };
+        }
+        match by_rule() {
+            Released::Yes { .. } => Released::Yes { provisional: true },
+            waits @ Released::Waits { .. } => waits,
         }
     }
 
     /// What stands for a task of a run: a ruling on the run before one on all runs.
     fn ruling(&self, task: &TaskPath, number: RunNumber) -> Option<&Ruling> {
         let of_run = self.rulings.get(&(task.clone(), Some(number)));
+        let of_run = of_run.filter(|ruling| ruling.kind != RulingKind::Seen);
         let stands = of_run.or_else(|| self.rulings.get(&(task.clone(), None)));
         stands.filter(|ruling| ruling.kind != RulingKind::Lifted)
     }
@@ -158,13 +184,13 @@ impl Engine {
                 format!("run {run} is not known; `tier0 run ls` lists those that are")
             });
         }
+        let ruling = self.as_a_look(ruling);
         let key = (path.clone(), ruling.run);
-        let known = self.rulings.get(&key).map(|known| known.kind);
         let object = match ruling.run {
             Some(run) => format!("{path} of run {run}"),
             None => format!("{path} of every run"),
         };
-        if known == Some(ruling.kind) {
+        if self.is_said_already(&ruling) {
             return Reply::Done(format!("{object} was already {}", ruling.kind.as_str()));
         }
         let said = format!("{object} is {}", ruling.kind.as_str());
@@ -173,8 +199,12 @@ impl Engine {
             None => self.runs.keys().copied().collect(),
         };
         effects.push(Effect::Record(Fact::RulingIs(ruling.clone())));
+        let (at, of_run) = (ruling.at, ruling.run.is_some());
         self.rulings.insert(key, ruling);
         self.look_at_task(&path, &runs);
+        if of_run {
+            self.heed_verdict(at, runs[0], effects);
+        }
         Reply::Done(said)
     }
 

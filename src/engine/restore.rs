@@ -356,6 +356,9 @@ impl Engine {
                 self.timers.set(now, Timer::Overdue(number));
             }
             self.soak(now, number);
+            if self.quality.contains_key(&number) {
+                self.timers.set(now, Timer::Verdict(number));
+            }
         }
     }
 }

@@ -152,6 +152,7 @@ fn place(plans: &[TaskPlan], definition: &Definition, task: &Arc<Task>) -> Optio
             needs: task.needs,
             outputs: outputs.collect(),
             parameters: task.parameters.clone(),
+            plugins: task.plugins.clone(),
             early: task.early,
         }),
         path,

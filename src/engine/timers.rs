@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     ReadBack(FileId),
     /// A source's pause or soak is over.
     Source(FileId),
+    /// An action on the verdict of a run is over.
+    Verdict(RunNumber),
     /// More sources of a run may be released than one step takes.
     Release(RunNumber),
     /// The executor is to be asked what it has, or more of what is lost is to be given up.

@@ -3,6 +3,7 @@
 
 use crate::Engine;
 use crate::overdue::LUMIS_NAMED_MAX;
+use crate::verdict_actions::looked;
 use model::ids::{FileId, JobId, LumiNumber, RunNumber};
 use model::job::{InputId, Job, JobState};
 use model::lumi::LumiState;
@@ -139,6 +140,7 @@ impl Engine {
 
     fn waits_of_run(&self, number: RunNumber, now: Moment) -> Vec<Wait> {
         let mut waits = self.waits_of_run_itself(number, now);
+        waits.extend(self.waits_for_lookers(number, now));
         for job in self.jobs.values().filter(|job| job.run == number) {
             waits.extend(self.wait_that_holds_run(job, now));
         }
@@ -403,6 +405,11 @@ impl Engine {
             remedy.push_str(&format!(
                 "; tier0 calib accept {path} lets all runs go again"
             ));
+        }
+        if let Some(hold) = self.held_by_verdict(number, index)
+            && kind == WaitKind::Verdict
+        {
+            remedy = format!("{}; {remedy}", looked(hold.by, number));
         }
         Some(Wait {
             object: Object::Task(number, self.plans[index].path.clone()),

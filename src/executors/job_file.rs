@@ -6,10 +6,11 @@
 
 use model::ids::{LumiNumber, Token};
 use model::names::ProfileName;
+use model::plugin::{Asked, Plugin};
 use model::work::{AttemptConstant, AttemptSpec, Location};
 use ports::failpoint::{Point, pass};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -214,23 +215,46 @@ fn write_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The task's parameters, and what the data are. Whoever wrote `"12"` meant the number.
+/// The task's parameters, what the data are, and its plugins.
 fn parameters(spec: &AttemptSpec) -> BTreeMap<&str, Value> {
     let mut parameters: BTreeMap<&str, Value> = spec
         .plan
         .parameters
         .iter()
-        .map(|(name, text)| {
-            let value = match serde_json::from_str(text) {
-                Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
-                _ => Value::from(text.as_str()),
-            };
-            (name.as_str(), value)
-        })
+        .map(|(name, text)| (name.as_str(), meant(text)))
         .collect();
     parameters.insert("label", Value::from(spec.label.as_str()));
     parameters.insert("run_type", Value::from(spec.run_type.as_str()));
+    if !spec.plan.plugins.is_empty() {
+        let plugins = spec.plan.plugins.iter().map(plugin);
+        parameters.insert("plugins", Value::Array(plugins.collect()));
+    }
     parameters
+}
+
+/// A plugin as the program finds it among its parameters.
+fn plugin(plugin: &Plugin) -> Value {
+    let (asked, of) = match &plugin.asked {
+        Asked::Tests(elements) => ("tests", json!(elements)),
+        Asked::Measures(tags) => ("measures", json!(tags)),
+    };
+    let parameters = plugin.parameters.iter();
+    let parameters = parameters.map(|(name, text)| (name.clone(), meant(text)));
+    json!({
+        "name": plugin.name,
+        "program": plugin.program,
+        asked: of,
+        "within_s": plugin.within.as_secs_f64(),
+        "parameters": parameters.collect::<Map<String, Value>>(),
+    })
+}
+
+/// Whoever wrote `"12"` meant the number.
+fn meant(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
+        _ => Value::from(text),
+    }
 }
 
 /// From what the work is, not from when it was done: the same work gives the same random numbers in

@@ -32,6 +32,7 @@ pub mod quality;
 pub mod alarm;
 pub mod trouble;
 pub mod account;
+pub mod plugin;
 pub mod work;
 pub mod source;
 pub mod wait;

@@ -16,6 +16,8 @@ pub enum RulingKind {
     Accepted,
     /// The rule decides again.
     Lifted,
+    /// Somebody has looked at the verdict that the task gave.
+    Seen,
 }
 
 impl RulingKind {
@@ -23,7 +25,7 @@ impl RulingKind {
     pub fn verb(self) -> &'static str {
         match self {
             Self::Held => "calib hold",
-            Self::Accepted | Self::Lifted => "calib accept",
+            Self::Accepted | Self::Lifted | Self::Seen => "calib accept",
         }
     }
 
@@ -33,6 +35,7 @@ impl RulingKind {
             Self::Held => "held",
             Self::Accepted => "accepted",
             Self::Lifted => "left to its rule",
+            Self::Seen => "looked at",
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::conditions::CandidateConstant;
 use crate::ids::{LumiNumber, RunNumber, Token};
 use crate::job::ExitClass;
 use crate::names::{DataLabel, FileName, OutputLabel, ProfileName, TagName, TaskPath};
+use crate::plugin::Plugin;
 use crate::quality::TestAnswer;
 use crate::resource::{Mode, Needs};
 use crate::run::RunType;
@@ -102,6 +103,9 @@ pub struct AttemptPlan {
     pub outputs: Vec<WantedOutput>,
     /// Free parameters of the task.
     pub parameters: BTreeMap<String, String>,
+    /// Plugins that its program asks.
+    #[serde(default)]
+    pub plugins: Vec<Plugin>,
     /// Whether an attempt may begin while the record of it is still being written (D3).
     pub early: bool,
 }

@@ -23,6 +23,7 @@ use crate::format::Label;
 use crate::input::{check_label, mixed};
 use crate::job::{JobError, JobFile, JobInput, Made};
 use crate::outputs::{Outputs, ranges};
+use crate::questions::{Asks, plugins};
 use crate::source::SIMULATED_RUN_MIN;
 
 /// Numbers up to this many units fit into whole numbers of 1e-9 of them.
@@ -30,6 +31,7 @@ const UNITS_MAX: f64 = 9e9;
 
 /// Runs one job.
 pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
+    plugins(job, Asks::Nothing)?;
     let run = job.run_needed()?;
     let mut outputs = Outputs::new(job, folder, &["HARVEST"])?;
     // Run numbers tell simulated from real, as everywhere.

@@ -6,12 +6,13 @@
 //! 1e-9 of their unit, and the payload as canonical JSON. The beam spot is fitted from the tracks
 //! of the job's run alone; the momentum scale from all inputs. Whether a candidate is good enough
 //! is decided elsewhere: a fit that fails is a candidate without quantities and with a reason, not
-//! a failed job. The drift chamber has a harvest of its own, `chamber_harvest`.
+//! a failed job. Plugins of the task measure their tags instead. The drift chamber has a harvest of
+//! its own, `chamber_harvest`, which asks none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use calibration::beamspot::{self, BeamSpot, Track};
+use calibration::beamspot::{self, BeamSpot, Sums, Track};
 use calibration::scale::{self, Peak, PeakModel};
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ use crate::format::Label;
 use crate::input::{check_label, mixed};
 use crate::job::{Detector, JobError, JobFile, JobInput, Made};
 use crate::outputs::{Outputs, ranges};
+use crate::questions::{self, Asks, Wanted, plugins};
 use crate::table::Table;
 
 /// One model for every sample size: a change of model between two runs could look like a change of
@@ -32,6 +34,8 @@ struct Collected {
     label: Option<Label>,
     source: Option<String>,
     tracks: Vec<Track>,
+    /// Of the job's run, for whoever fits sums.
+    sums: BTreeMap<u32, Sums>,
     masses_gev: Vec<f64>,
     runs: BTreeSet<u32>,
     lumis: BTreeSet<u32>,
@@ -60,7 +64,15 @@ pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
         let reason = format!("none of the inputs holds events of run {run}, the job's run");
         return Err(job.inputs[0].refuse(reason));
     }
-    let candidates = vec![beamspot_candidate(run, &all), scale_candidate(&all)];
+    let mut candidates = vec![beamspot_candidate(run, &all), scale_candidate(&all)];
+    for plugin in plugins(job, Asks::Constants)? {
+        for candidate in questions::measure(&plugin, &question(run, &all), |tag| wanted(tag, &all))
+        {
+            // Whoever measures a tag by plugin wants that or nothing.
+            candidates.retain(|own| own["tag"] != candidate["tag"]);
+            candidates.push(candidate);
+        }
+    }
     let document = json!({
         "schema": 1,
         "label": label.as_str(),
@@ -113,22 +125,52 @@ fn collect(job: &JobFile, input: &JobInput, run: u32, all: &mut Collected) -> Re
     all.runs.extend(runs);
     let of_run = |index: &usize| runs[*index] == run;
     all.own_events += (0..runs.len()).filter(of_run).count() as u64;
-    let lumis = table.u32s("lumi").map_err(refuse)?;
+    let own_lumis = table.u32s("lumi").map_err(refuse)?;
     all.lumis
-        .extend((0..runs.len()).filter(of_run).map(|index| lumis[index]));
+        .extend((0..runs.len()).filter(of_run).map(|index| own_lumis[index]));
     for n in [1, 2] {
         let phis = table.f64s(&format!("phi{n}")).map_err(refuse)?;
         let dxys = table.optional(&format!("dxy{n}")).map_err(refuse)?;
         for index in (0..runs.len()).filter(of_run) {
             if let Some(dxy_cm) = dxys[index] {
-                all.tracks.push(Track {
-                    phi_rad: phis[index],
-                    dxy_cm,
-                });
+                let phi_rad = phis[index];
+                let track = Track { phi_rad, dxy_cm };
+                all.sums.entry(own_lumis[index]).or_default().add(&track);
+                all.tracks.push(track);
             }
         }
     }
     Ok(())
+}
+
+/// What plugins are told of a run: sums of its tracks by lumi, masses of all runs that collect.
+fn question(run: u32, all: &Collected) -> Value {
+    let lumis = all.sums.iter().map(|(lumi, sums)| {
+        let mut sums = json!(sums);
+        sums["lumi"] = json!(lumi);
+        sums
+    });
+    json!({
+        "run": run,
+        "tracks": lumis.collect::<Value>(),
+        "masses": {
+            "runs": all.runs,
+            "range_gev": [MODEL.range_gev.0, MODEL.range_gev.1],
+            "counts": MODEL.histogram(&all.masses_gev),
+        },
+    })
+}
+
+/// What is known of a tag that a plugin measures.
+fn wanted(tag: &str, all: &Collected) -> Wanted<'static> {
+    let masses: u64 = MODEL.histogram(&all.masses_gev).iter().sum();
+    let tracks = all.sums.values().map(|sums| sums.n).sum();
+    let (given, quantities): (u64, Option<&[&str]>) = match tag {
+        "beamspot" => (tracks, Some(&["x0_cm", "y0_cm"])),
+        "scale" => (masses, Some(&["k"])),
+        _ => (tracks.max(masses), None),
+    };
+    Wanted { given, quantities }
 }
 
 /// A quantity in whole numbers of 1e-9 of its unit: what decisions are made on.

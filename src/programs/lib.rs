@@ -24,9 +24,11 @@ pub mod job;
 pub mod mc;
 mod monitor;
 mod outputs;
+mod plugin;
 pub mod product;
 mod prompt;
 mod quality;
+mod questions;
 mod root_file;
 mod sidecar;
 pub mod source;
@@ -40,6 +42,8 @@ mod chain_tests;
 #[cfg(test)]
 mod channel_tests;
 #[cfg(test)]
+mod plugin_tests;
+#[cfg(test)]
 mod refusal_tests;
 
 use std::path::PathBuf;
@@ -47,24 +51,29 @@ use std::path::PathBuf;
 use arguments::Arguments;
 use chamber_mc::ChamberOptions;
 use mc::McOptions;
+use questions::Asks;
 use worker::{Program, USAGE, WORKER, say};
 
 /// The programs that take jobs.
 const PROGRAMS: [Program; 4] = [
     Program {
         name: "express",
+        asks: Asks::Nothing,
         run: express::run,
     },
     Program {
         name: "harvest",
+        asks: Asks::Constants,
         run: harvest::run,
     },
     Program {
         name: "prompt",
+        asks: Asks::Nothing,
         run: prompt::run,
     },
     Program {
         name: "dqm",
+        asks: Asks::Tests,
         run: quality::run,
     },
 ];

@@ -4,9 +4,9 @@
 //! some (express and prompt are kept apart: they saw the same events) and the quality tests; the
 //! tests again in `metrics.quality_tests`, the number of events tested in `metrics.entries`. Tests
 //! are made on prompt's histograms where there are any, else on express'. Thresholds are the
-//! constants below; a job's parameters of the same names in small letters replace them. Documents
-//! of two runs, or real and simulated ones, are refused. The verdict is made elsewhere, from the
-//! tests.
+//! constants below; a job's parameters of the same names in small letters replace them. Plugins of
+//! the task are asked for tests of their own. Documents of two runs, or real and simulated ones,
+//! are refused. The verdict is made elsewhere, from the tests.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +22,7 @@ use crate::input::{check_label, mixed};
 use crate::job::{JobError, JobFile, JobInput, Made};
 use crate::monitor::{Document, MASS, OCTANT, RESIDUAL, to_value};
 use crate::outputs::{Outputs, ranges};
+use crate::questions::{self, Asks, plugins};
 
 /// Most pairs of a clean sample lie around the Z, between these masses in GeV: 96 % of the recorded
 /// pairs of 2011, and no run of them less than 94 %.
@@ -173,7 +174,12 @@ fn test_all(job: &JobFile, part: &Part) -> Result<Vec<TestResult>, JobError> {
     let tests = tests
         .iter()
         .map(|(name, histogram, test)| test_one(part, name, histogram, test));
-    Ok(tests.chain([test_octants(part)]).collect())
+    let mut results: Vec<TestResult> = tests.chain([test_octants(part)]).collect();
+    let (run, find) = (job.run_needed()?, |name: &str| part.histograms.get(name));
+    for plugin in plugins(job, Asks::Tests)? {
+        results.extend(questions::test(&plugin, run, find, absent));
+    }
+    Ok(results)
 }
 
 /// Whether each octant sees about what the others do: one that does not spoils the run.

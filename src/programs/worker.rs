@@ -16,19 +16,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::job::{Exit, ExitClass, JobError, JobFile, Made, Report};
+use crate::questions::{Asks, plugins};
 
 /// Exit code of a command line that cannot be followed.
 pub(crate) const USAGE: i32 = 2;
 /// Argument that makes a program a warm worker.
 pub(crate) const WORKER: &str = "--tier0-worker";
 /// Version of the line protocol.
-const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 1;
 
 /// A program of this crate.
 #[derive(Clone, Copy)]
 pub(crate) struct Program {
     /// Its name on the command line.
     pub(crate) name: &'static str,
+    /// What it asks plugins for.
+    pub(crate) asks: Asks,
     /// What it does with a job in an attempt's folder.
     pub(crate) run: fn(&JobFile, &Path) -> Result<Made, JobError>,
 }
@@ -62,6 +65,7 @@ impl Program {
     fn perform_parsed(self, job: &JobFile, folder: &Path) -> (Made, ExitClass, String) {
         let result = catch_unwind(AssertUnwindSafe(|| {
             linger(job)?;
+            plugins(job, self.asks)?;
             (self.run)(job, folder)
         }));
         match result {

@@ -19,9 +19,10 @@ pub(crate) fn configuration(checked: &Checked, myself: &Path) -> Configuration {
     let mut definitions = checked.pipelines.definitions.clone();
     definitions.for_each_mut(|definition| {
         for task in definition.tasks.iter_mut().map(Arc::make_mut) {
-            let filled = task.program.iter();
-            let filled = filled.map(|argument| fill(argument, myself, &checked.config.programs));
-            task.program = filled.collect();
+            let plugins = task.plugins.iter_mut().map(|plugin| &mut plugin.program);
+            for argument in plugins.chain([&mut task.program]).flatten() {
+                *argument = fill(argument, myself, &checked.config.programs);
+            }
         }
     });
     Configuration {

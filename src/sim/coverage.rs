@@ -20,6 +20,14 @@ pub(crate) type Step = (&'static str, &'static str, &'static str);
 /// A state before there is one.
 const NEW: &str = "new";
 
+/// Alarms by which verdicts act.
+const VERDICT_ALARMS: [&str; 4] = [
+    "verdict-hold",
+    "verdict-calibrate",
+    "verdict-page",
+    "verdict-unheeded",
+];
+
 /// Counts of one seed.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
@@ -107,6 +115,18 @@ impl Coverage {
                 let known = before.sources.get(&source.file);
                 let from = known.map_or(SourceState::Landed, |known| known.state);
                 self.step("source", from.word(), source.state.word());
+            }
+            Fact::AlarmIs(alarm) => {
+                let kind = VERDICT_ALARMS
+                    .iter()
+                    .find(|kind| alarm.key.split('/').next() == Some(**kind));
+                let known = before.alarms.get(&alarm.key);
+                let stands = known.is_some_and(|known| known.cleared_at.is_none());
+                match (kind, stands, alarm.cleared_at.is_some()) {
+                    (Some(kind), false, false) => self.step("verdict", "given", kind),
+                    (Some(kind), true, true) => self.step("verdict", kind, "over"),
+                    _ => {}
+                }
             }
             Fact::FileIs(file) => {
                 self.touched.insert(file.arrival.run);

@@ -1,20 +1,23 @@
-//! The pipelines that are simulated: those that come with the program, and two that cut by files.
+//! The pipelines that are simulated: those that come with the program, some that cut by files, and
+//! one that is made of what was judged.
 
 use crate::random::Random;
 use engine::Configuration;
 use model::ids::RunNumber;
-use model::names::TaskName;
+use model::names::{TaskName, TaskPath};
+use model::quality::RunVerdict;
 use model::time::Span;
-use pipelines::definition::BlockLimits;
-use pipelines::definition::Definition;
+use pipelines::definition::{Act, BlockLimits, Definition, VerdictAction};
 use pipelines::link::load;
 use pipelines::retry::Reaction;
 use pipelines::splitting::Splitter;
 use pipelines::variants::Definitions;
 use std::sync::Arc;
 
-/// One job a file at once, over any order of arrival; and packs of three, with less hurry.
-const BY_FILE: [(&str, &str); 3] = [
+/// One job a file at once, over any order of arrival; packs of three, with less hurry; and what
+/// waits for a verdict.
+const BY_FILE: [(&str, &str); 4] = [
+    ("digest.toml", include_str!("digest.toml")),
     ("fast.toml", include_str!("fast.toml")),
     ("monitor.toml", include_str!("monitor.toml")),
     ("packs.toml", include_str!("packs.toml")),
@@ -33,6 +36,34 @@ pub(crate) const READERS: [(&str, &str); 5] = [
 /// that no run is passed over that would have had its turn in an undisturbed world.
 const UPLOAD_WAIT: Span = Span::from_secs(3 * 86_400);
 
+/// Tasks that a verdict holds which is bad or a warning.
+pub(crate) const HELD: [(&str, &str); 5] = [
+    ("digest", "sum"),
+    ("fast", "reco"),
+    ("fast", "merge"),
+    ("monitor", "look"),
+    ("packs", "pack"),
+];
+
+/// What a verdict does, for at most so long: the same in every configuration of a seed, so that
+/// somebody outside the engine can tell.
+fn verdict_actions(at_most: Span) -> Vec<VerdictAction> {
+    let held = HELD.map(|(pipeline, task)| TaskPath::new(pipeline, task));
+    let action = |when: &[RunVerdict], act| VerdictAction {
+        when: when.to_vec(),
+        act,
+        at_most,
+    };
+    vec![
+        action(
+            &[RunVerdict::Bad, RunVerdict::Warning],
+            Act::Hold(held.to_vec()),
+        ),
+        action(&[RunVerdict::Bad], Act::Page),
+        action(&[RunVerdict::NotRun], Act::Calibrate),
+    ]
+}
+
 /// Reads them.
 pub(crate) fn all() -> Vec<Definition> {
     let files: Vec<(&str, &str)> = pipelines::EMBEDDED
@@ -48,7 +79,8 @@ pub(crate) fn all() -> Vec<Definition> {
 
 /// The configurations of a seed, with its waits and ways to start: the first is in force at the
 /// beginning, the others are taken while it runs. What a run's constants and datasets must be is
-/// the same under each. Also how long prompt work waits for its constants.
+/// the same under each. Also how long prompt work waits for its constants, and a verdict for
+/// somebody who looks.
 pub(crate) fn configurations(
     definitions: &[Definition],
     later_run: RunNumber,
@@ -77,9 +109,10 @@ pub(crate) fn configurations(
     ("abc".chars().map(configuration).collect(), wait)
 }
 
-/// The longest wait of any: for constants, or for the end of a block.
+/// The longest wait of any: for constants, then for somebody who looks at a verdict, or for the end
+/// of a block.
 pub(crate) fn longest_wait(prompt_waits: Span) -> Span {
-    prompt_waits.max(UPLOAD_WAIT) + BlockLimits::DEFAULT.close_after
+    prompt_waits.max(UPLOAD_WAIT) + prompt_waits + BlockLimits::DEFAULT.close_after
 }
 
 /// What follows from a failure where doing the same again is doubtful: mostly the usual. What a
@@ -115,6 +148,9 @@ fn varied(
         task.retry.on_memory = reaction(Reaction::Grow, harsh, random);
         if let Some(at_most) = &mut task.release.at_most {
             *at_most = wait;
+        }
+        if task.certifies {
+            task.on_verdict = verdict_actions(wait);
         }
     }
     for definition in &mut definitions {

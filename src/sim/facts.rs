@@ -5,6 +5,7 @@
 //! a reader truly found), out comes the sentence that says which promise the fact breaks. Nothing
 //! here asks the engine.
 
+use crate::definitions::HELD;
 use crate::settled::stored;
 use crate::world::World;
 use model::arrival::{Arrival, Checksum, Refusal, Seen};
@@ -14,7 +15,8 @@ use model::fact::Fact;
 use model::file::{Content, File};
 use model::ids::{FileId, RunNumber, Token};
 use model::job::{InputId, Job, JobState};
-use model::names::TagName;
+use model::names::{TagName, TaskPath};
+use model::quality::RunVerdict;
 use model::ruling::{Ruling, RulingKind};
 use model::run::{Run, RunState, RunType};
 use model::units::Bytes;
@@ -187,6 +189,7 @@ impl World {
             let (id, task) = (job.id, &job.task);
             return Err(format!("D17: job {id} was made, and {task} is held"));
         }
+        self.check_heeded(job, ruling)?;
         match job.task.pipeline.as_str() {
             "prompt" => self.check_released(job, ruling),
             "calibration" => self.check_collected(job),
@@ -194,10 +197,43 @@ impl World {
         }
     }
 
+    /// A verdict that is not good holds what it may until somebody has looked or its time is over;
+    /// what nobody looked at is marked.
+    fn check_heeded(&self, job: &Job, ruling: Option<&Ruling>) -> Result<(), String> {
+        let (pipeline, task) = (job.task.pipeline.as_str(), job.task.task.as_str());
+        let Some(quality) = self.shadow.quality.get(&job.run) else {
+            return Ok(());
+        };
+        let is_bad = matches!(quality.verdict, RunVerdict::Bad | RunVerdict::Warning);
+        if !is_bad || !HELD.contains(&(pipeline, task)) {
+            return Ok(());
+        }
+        let look = (TaskPath::new("dqm", "harvest"), Some(job.run));
+        let look = self.shadow.rulings.get(&look);
+        if look.is_some_and(|look| look.kind == RulingKind::Seen && look.at >= quality.at) {
+            return Ok(());
+        }
+        let accepted = ruling.is_some_and(|ruling| ruling.kind == RulingKind::Accepted);
+        let over = self.now >= quality.at + self.prompt_waits;
+        let (id, number) = (job.id, job.run);
+        if !accepted && !over {
+            return Err(format!(
+                "D17: job {id} was made, and the verdict on run {number} holds {pipeline}.{task}"
+            ));
+        }
+        if !job.provisional {
+            return Err(format!(
+                "D17: job {id} carries no mark, and nobody has looked at the verdict on run {number}"
+            ));
+        }
+        Ok(())
+    }
+
     /// What a person has ruled on a job's task: on its run before all runs.
     fn ruling_on(&self, job: &Job) -> Option<&Ruling> {
         let rulings = &self.shadow.rulings;
         let on_run = rulings.get(&(job.task.clone(), Some(job.run)));
+        let on_run = on_run.filter(|ruling| ruling.kind != RulingKind::Seen);
         let stands = on_run.or_else(|| rulings.get(&(job.task.clone(), None)));
         stands.filter(|ruling| ruling.kind != RulingKind::Lifted)
     }

@@ -164,6 +164,16 @@ impl World {
 
     /// A ruling on the work of a task.
     fn about_a_task(&mut self, random: &mut Random) -> Option<Command> {
+        if let Some(run) = self.verdict_to_look_at()
+            && random.per_mille(500)
+        {
+            self.story.count("looked at a verdict");
+            return Some(Command::Rule {
+                task: TaskPath::new("dqm", "harvest"),
+                run: Some(run),
+                kind: RulingKind::Accepted,
+            });
+        }
         let tasks = [
             ("prompt", "reco"),
             ("calibration", "harvest"),
@@ -184,13 +194,24 @@ impl World {
         self.story.count(match kind {
             RulingKind::Held => "asked to hold a task",
             RulingKind::Lifted => "asked to let a task go",
-            RulingKind::Accepted => "asked to accept a task",
+            RulingKind::Accepted | RulingKind::Seen => "asked to accept a task",
         });
         let task = TaskPath {
             pipeline: PipelineName::new(pipeline),
             task: TaskName::new(task),
         };
         Some(Command::Rule { task, run, kind })
+    }
+
+    /// A run whose verdict asks somebody to look.
+    fn verdict_to_look_at(&self) -> Option<RunNumber> {
+        let alarms = self.store.tables.alarms.values();
+        let mut standing = alarms.filter(|alarm| alarm.cleared_at.is_none());
+        standing.find_map(|alarm| {
+            let (kind, run) = alarm.key.split_once('/')?;
+            let asks = kind.starts_with("verdict-");
+            run.parse().ok().filter(|_| asks).map(RunNumber)
+        })
     }
 
     fn about_a_run(&mut self, random: &mut Random) -> Option<Command> {

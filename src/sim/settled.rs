@@ -7,9 +7,11 @@
 use crate::tables::Tables;
 use crate::world::World;
 use model::dataset::BlockState;
+use model::ids::RunNumber;
 use model::job::{Job, JobState};
 use model::names::{DataLabel, TagName};
 use model::run::Run;
+use model::time::{Moment, Span};
 use std::sync::Arc;
 
 /// Alarms of which none may stand when all runs have finished.
@@ -33,6 +35,7 @@ impl World {
         tables.check_blocks()?;
         tables.check_messages()?;
         tables.check_alarms()?;
+        tables.check_verdicts(self.now, self.prompt_waits)?;
         self.check_sources_settled()?;
         for run in tables.runs.values() {
             tables.check_decided(run)?;
@@ -83,7 +86,7 @@ impl Tables {
             // Only of a run that is history may late files wait for ever.
             let late = alarm.key.strip_prefix("late-file/");
             let late = late.and_then(|rest| rest.split('/').next()?.parse().ok());
-            let of_history = late.is_some_and(|run| !self.is_at_work(model::ids::RunNumber(run)));
+            let of_history = late.is_some_and(|run| !self.is_at_work(RunNumber(run)));
             let left = NOT_LEFT.iter().any(|key| alarm.key.starts_with(key)) && !of_history;
             let job = alarm.key.strip_prefix("job-failed/");
             let job = job.and_then(|id| id.parse().ok()).map(model::ids::JobId);
@@ -94,6 +97,23 @@ impl Tables {
                     "I8: the alarm {} stands without a cause",
                     alarm.key
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody is asked to look at a verdict for longer than its time; `LATE` is for what was under
+    /// way.
+    fn check_verdicts(&self, now: Moment, at_most: Span) -> Result<(), String> {
+        const LATE: Span = Span::from_secs(60);
+        for alarm in self.alarms.values().filter(|a| a.cleared_at.is_none()) {
+            let (kind, of) = alarm.key.split_once('/').unwrap_or_default();
+            let asks = ["verdict-hold", "verdict-calibrate", "verdict-page"].contains(&kind);
+            let run = of.parse().ok().map(RunNumber).filter(|_| asks);
+            let quality = run.and_then(|run| self.quality.get(&run));
+            if quality.is_some_and(|quality| quality.at + at_most + LATE < now) {
+                let key = &alarm.key;
+                return Err(format!("D17: the alarm {key} stands longer than it may"));
             }
         }
         Ok(())

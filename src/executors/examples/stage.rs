@@ -85,6 +85,7 @@ fn spec(job: i64, program: &[&str], outputs: &[&str]) -> AttemptSpec {
                 })
                 .collect(),
             parameters: BTreeMap::new(),
+            plugins: Vec::new(),
             early: true,
         }),
         run: RunNumber(1),

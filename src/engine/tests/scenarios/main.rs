@@ -25,6 +25,7 @@ mod sources;
 mod splitting;
 mod trouble;
 mod uploads;
+mod verdicts;
 
 use play::Play;
 

@@ -186,6 +186,7 @@ pub(crate) fn plan(mode: Mode, program: &[&str], outputs: &[&str], wall: Span) -
             })
             .collect(),
         parameters: BTreeMap::from([("nbins".into(), "12".into()), ("name".into(), "x y".into())]),
+        plugins: Vec::new(),
         early: true,
     })
 }
