@@ -40,6 +40,8 @@ mod chain_tests;
 #[cfg(test)]
 mod channel_tests;
 #[cfg(test)]
+mod pulls_tests;
+#[cfg(test)]
 mod refusal_tests;
 
 use std::path::PathBuf;
