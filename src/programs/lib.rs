@@ -21,6 +21,7 @@ mod harvest;
 pub mod inject;
 mod input;
 pub mod job;
+mod mass_peak;
 pub mod mc;
 mod monitor;
 mod outputs;
@@ -43,6 +44,8 @@ mod channel_tests;
 mod pulls_tests;
 #[cfg(test)]
 mod refusal_tests;
+#[cfg(test)]
+mod wrong_constants_tests;
 
 use std::path::PathBuf;
 
