@@ -113,6 +113,8 @@ impl Bins {
         self.add_weight(cell, weight);
     }
 
+    #[cold]
+    #[inline(never)]
     fn add_weight(&mut self, cell: usize, weight: f64) {
         if let Some(weighted) = &mut self.weighted {
             weighted.contents[cell].add(weight);

@@ -142,8 +142,6 @@ impl Histogram2d {
         let (x_bin, y_bin) = (self.axes[0].bin_of(x), self.axes[1].bin_of(y));
         self.bins.add_one(self.cell(x_bin, y_bin));
         if self.axes[0].holds(x_bin) && self.axes[1].holds(y_bin) {
-            let steps = self.sums.steps();
-            let (x, y) = (i128::from(steps[1].of(x)), i128::from(steps[3].of(y)));
             self.sums.count([x, x * x, y, y * y, x * y]);
         }
         Ok(())

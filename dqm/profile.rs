@@ -113,8 +113,7 @@ impl Profile {
         if weight == 1.0 {
             self.bins.add_one(bin);
             if axis.holds(bin) {
-                let steps = i128::from(self.sums.steps()[1].of(x));
-                self.sums.count([steps, steps * steps]);
+                self.sums.count([x, x * x]);
             }
         } else {
             self.bins.add(bin, weight);

@@ -99,14 +99,17 @@ pub fn mean_within_expected(
         return Err(too_few());
     };
     let chance = |mean: f64, sigma: f64| chi2_probability(((found - mean) / sigma).powi(2), 1);
-    let value = match *expected {
-        Expectation::Range { low, high } => f64::from(u8::from(found >= low && found <= high)),
-        Expectation::Sigma { mean, sigma } => chance(mean, sigma),
-        Expectation::Rms { mean } => chance(mean, rms),
+    let (value, wanted) = match *expected {
+        Expectation::Range { low, high } => {
+            let within = found >= low && found <= high;
+            (f64::from(u8::from(within)), format!("{low} to {high}"))
+        }
+        Expectation::Sigma { mean, sigma } => (chance(mean, sigma), format!("{mean} +- {sigma}")),
+        Expectation::Rms { mean } => (chance(mean, rms), format!("{mean} +- {rms:.4}")),
     };
     Ok(Measured {
         value,
         bad_bins: Vec::new(),
-        detail: format!("mean {found:.4}"),
+        detail: format!("mean {found:.4}, expected {wanted}"),
     })
 }

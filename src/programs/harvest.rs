@@ -244,7 +244,7 @@ fn scale_payload(all: &Collected, peak: &Peak, scale: &scale::Scale) -> Value {
     json!({
         "schema": 1,
         "kind": "scale",
-        "method": "Voigt peak of the Z on a flat background, Poisson likelihood ratio",
+        "method": "Voigt peak of the Z on a background of known slope, Poisson likelihood ratio",
         "units": {"mass": "GeV", "k": "1"},
         "runs": [first, all.runs.last()],
         "k": scale.k,

@@ -21,6 +21,7 @@ mod harvest;
 pub mod inject;
 mod input;
 pub mod job;
+mod mass_peak;
 pub mod mc;
 mod monitor;
 mod outputs;
@@ -44,7 +45,11 @@ mod channel_tests;
 #[cfg(test)]
 mod plugin_tests;
 #[cfg(test)]
+mod pulls_tests;
+#[cfg(test)]
 mod refusal_tests;
+#[cfg(test)]
+mod wrong_constants_tests;
 
 use std::path::PathBuf;
 

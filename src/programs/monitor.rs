@@ -27,6 +27,13 @@ pub(crate) const DXY: &str = "muon_dxy_cm";
 /// Impact parameter of each muon less the beam spot's prediction, um.
 pub(crate) const RESIDUAL: &str = "muon_dxy_residual_um";
 
+/// How far a muon would have the beam spot to be moved, in um: twice its residual along the direction
+/// in which it sees the beam spot, split into x and y. The mean over evenly spread muons is the
+/// distance of the true beam spot from the one that was used.
+pub(crate) const BEAMSPOT_X: &str = "beamspot_off_x_um";
+/// The same in y.
+pub(crate) const BEAMSPOT_Y: &str = "beamspot_off_y_um";
+
 /// Height of each hit of a chamber track less that of its line, um.
 pub(crate) const CHAMBER_RESIDUAL: &str = "chamber_residual_um";
 
@@ -34,7 +41,7 @@ pub(crate) const CHAMBER_RESIDUAL: &str = "chamber_residual_um";
 pub(crate) const OCTANT: &str = "muon_octant";
 
 /// Name, title, unit, bins, low and high edge of each histogram.
-const BOOKED: [(&str, &str, &str, usize, f64, f64); 7] = [
+const BOOKED: [(&str, &str, &str, usize, f64, f64); 9] = [
     (MASS, "Dimuon mass", "GeV", 120, 60.0, 120.0),
     (PT, "Muon transverse momentum", "GeV", 100, 0.0, 200.0),
     (ETA, "Muon pseudorapidity", "", 50, -2.5, 2.5),
@@ -54,6 +61,22 @@ const BOOKED: [(&str, &str, &str, usize, f64, f64); 7] = [
         120,
         -300.0,
         300.0,
+    ),
+    (
+        BEAMSPOT_X,
+        "Beam spot in x from the one used",
+        "um",
+        120,
+        -600.0,
+        600.0,
+    ),
+    (
+        BEAMSPOT_Y,
+        "Beam spot in y from the one used",
+        "um",
+        120,
+        -600.0,
+        600.0,
     ),
     (
         CHAMBER_RESIDUAL,

@@ -151,7 +151,11 @@ fn monitor(events: &Events, constants: &Constants) -> Monitor {
                 monitor.fill(monitor::DXY, dxy_cm);
             }
             if let Some(dxy_cm) = constants.dxy_cm(muon) {
-                monitor.fill(monitor::RESIDUAL, dxy_cm * UM_PER_CM);
+                let residual_um = dxy_cm * UM_PER_CM;
+                monitor.fill(monitor::RESIDUAL, residual_um);
+                let (sine, cosine) = muon.phi_rad.sin_cos();
+                monitor.fill(monitor::BEAMSPOT_X, -2.0 * residual_um * sine);
+                monitor.fill(monitor::BEAMSPOT_Y, 2.0 * residual_um * cosine);
             }
         }
     }
