@@ -81,6 +81,29 @@ impl PeakModel {
         },
         ..Self::Z
     };
+    /// The same peak on a background whose slope is known to be another one.
+    #[must_use]
+    pub fn on_known_slope(self, slope_per_gev: f64) -> Self {
+        let reference_gev = match self.background {
+            Background::Exponential { reference_gev }
+            | Background::Linear { reference_gev }
+            | Background::KnownSlope { reference_gev, .. } => reference_gev,
+        };
+        let background = Background::KnownSlope {
+            reference_gev,
+            slope_per_gev,
+        };
+        Self { background, ..self }
+    }
+
+    /// How fast the background falls, 1/GeV, where that is known.
+    pub fn known_slope_per_gev(&self) -> Option<f64> {
+        match self.background {
+            Background::KnownSlope { slope_per_gev, .. } => Some(slope_per_gev),
+            Background::Exponential { .. } | Background::Linear { .. } => None,
+        }
+    }
+
     /// Upsilon(1S) to dimuons: 10 MeV bins.
     pub const UPSILON_1S: Self = Self {
         name: "Upsilon(1S)",

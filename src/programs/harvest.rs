@@ -26,7 +26,10 @@ use crate::table::Table;
 
 /// One model for every sample size: a change of model between two runs could look like a change of
 /// the scale.
+/// A job's parameter `mass_background_per_gev` says how fast the background falls where another slope
+/// is known; 0 is a flat one.
 const MODEL: PeakModel = PeakModel::Z_SMALL_SAMPLE;
+const BACKGROUND: &str = "mass_background_per_gev";
 
 /// What the inputs hold.
 #[derive(Default)]
@@ -64,7 +67,10 @@ pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
         let reason = format!("none of the inputs holds events of run {run}, the job's run");
         return Err(job.inputs[0].refuse(reason));
     }
-    let mut candidates = vec![beamspot_candidate(run, &all), scale_candidate(&all)];
+    let mut candidates = vec![
+        beamspot_candidate(run, &all),
+        scale_candidate(&model_of(job)?, &all),
+    ];
     for plugin in plugins(job, Asks::Constants)? {
         for candidate in questions::measure(&plugin, &question(run, &all), |tag| wanted(tag, &all))
         {
@@ -219,10 +225,23 @@ fn beamspot_payload(run: u32, spot: &BeamSpot) -> Value {
     })
 }
 
-fn scale_candidate(all: &Collected) -> Value {
-    let counts = MODEL.histogram(&all.masses_gev);
+/// The peak to fit, as the job wants it.
+fn model_of(job: &JobFile) -> Result<PeakModel, JobError> {
+    match job.number(BACKGROUND)? {
+        None => Ok(MODEL),
+        Some(slope) if slope.abs() < 1.0 => Ok(MODEL.on_known_slope(slope)),
+        Some(slope) => {
+            let what =
+                format!("{BACKGROUND} = {slope} is no slope of a background: below 1 per GeV");
+            Err(JobError::Definition { what })
+        }
+    }
+}
+
+fn scale_candidate(model: &PeakModel, all: &Collected) -> Value {
+    let counts = model.histogram(&all.masses_gev);
     let n = counts.iter().sum();
-    match scale::fit(&MODEL, &counts) {
+    match scale::fit(model, &counts) {
         Ok(peak) => {
             let scale = scale::scale_of(&peak);
             json!({
@@ -232,14 +251,14 @@ fn scale_candidate(all: &Collected) -> Value {
                 "quantities": [quantity("k", scale.k, scale.k_err)],
                 "chi2_milli": (peak.min2nll * 1e3).round() as i64,
                 "ndf": peak.ndf,
-                "payload": scale_payload(all, &peak, &scale).to_string(),
+                "payload": scale_payload(model, all, &peak, &scale).to_string(),
             })
         }
         Err(error) => refused("scale", n, &error.to_string()),
     }
 }
 
-fn scale_payload(all: &Collected, peak: &Peak, scale: &scale::Scale) -> Value {
+fn scale_payload(model: &PeakModel, all: &Collected, peak: &Peak, scale: &scale::Scale) -> Value {
     let first = all.runs.first();
     json!({
         "schema": 1,
@@ -256,7 +275,8 @@ fn scale_payload(all: &Collected, peak: &Peak, scale: &scale::Scale) -> Value {
         "min2nll": peak.min2nll,
         "ndf": peak.ndf,
         "pdg_mass_gev": peak.pdg_mass_gev,
-        "range_gev": [MODEL.range_gev.0, MODEL.range_gev.1],
+        "range_gev": [model.range_gev.0, model.range_gev.1],
+        "background_per_gev": model.known_slope_per_gev(),
     })
 }
 

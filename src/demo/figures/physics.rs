@@ -37,8 +37,9 @@ pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
         .find(|p| p.run == iov.since.0)?;
     let counts: Vec<u64> =
         serde_json::from_value(harvest.document["mass_histogram"]["counts"].clone()).ok()?;
-    let model = PeakModel::Z_SMALL_SAMPLE;
     let number = |name: &str| payload[name].as_f64();
+    let slope = number("background_per_gev")?;
+    let model = PeakModel::Z_SMALL_SAMPLE.on_known_slope(slope);
     let (mass, mass_err) = (number("mass_gev")?, number("mass_err_gev")?);
     let (k, k_err) = (number("k")?, number("k_err")?);
     let peak = fit(&model, &counts).ok()?;
@@ -46,8 +47,8 @@ pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
     let same = (peak.mass_gev - mass).abs() < 1e-9 * mass;
     let title = format!("Z peak of the accepted scale, run {}", iov.since);
     let caption = format!(
-        "{} pairs from 75 to 105 GeV of runs {} (no other cut here); Voigt on a background of \
-         known slope, Poisson likelihood: M = {mass:.2} +- {mass_err:.2} GeV, sigma = {:.2} +- {:.2} GeV, \
+        "{} pairs from 75 to 105 GeV of runs {} (no other cut here); Voigt on a background that \
+         falls by {slope} per GeV, Poisson likelihood: M = {mass:.2} +- {mass_err:.2} GeV, sigma = {:.2} +- {:.2} GeV, \
          -2 ln L = {:.1} for {} degrees of freedom; table {:.3} GeV; k = {k:.4} +- {k_err:.4}; {}. \
          Histogram: {}; constant: {}/conditions.json, tag {}.{}",
         payload["n"],
