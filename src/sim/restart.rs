@@ -209,6 +209,7 @@ impl World {
                 }
                 Event::Committed(..)
                 | Event::Read(..)
+                | Event::Split(..)
                 | Event::Source(..)
                 | Event::Listed(..)
                 | Event::Wake => false,
