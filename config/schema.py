@@ -91,6 +91,8 @@ def splitter_keys():
         "event_aware_lumi": {"events_per_job": count, "job_time_limit": span,
                              "allow_creation_failure": flag, "total_events": count} | boundaries,
         "event_aware_file": {"max_events": count},
+        "plugin": {"name": V["name"], "program": V["argv"], "within": span,
+                   "parameters": free(ANYTHING, "Handed on with each question.")},
         "lumi": {"lumis_per_job": count, "total_lumis": count} | boundaries,
         "min_file": {"files_per_job": count},
         "size": {"size_per_job": size},

@@ -135,12 +135,13 @@ impl Draft {
         })
     }
 
-    /// What its tasks name for their plugins, in the same form: the first word of each argv, and
-    /// the placeholders of programs behind it.
+    /// What its tasks name for their plugins and splitters, in the same form: the first word of each
+    /// argv, and the placeholders of programs behind it.
     pub fn plugin_programs(&self) -> impl Iterator<Item = (&TaskName, &str)> {
         let tasks = self.definition.tasks.iter();
         tasks.flat_map(|task| {
             let argvs = task.plugins.iter().map(|plugin| &plugin.program);
+            let argvs = argvs.chain(task.splitter.program());
             let words = argvs.flat_map(|argv| argv.iter().map(String::as_str).enumerate());
             let named = words.filter(|(at, word)| *at == 0 || word.starts_with("{program:"));
             named.map(move |(_, word)| (&task.name, word))

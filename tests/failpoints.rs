@@ -2,7 +2,7 @@
 //! again: it must come to the same as a life that nobody disturbed.
 //!
 //! In: the list of `ports::failpoint`; a small run of simulated data with express, prompt, a merge
-//! that fails at first, calibration, a verdict, and a program that people give up. The hit numbers
+//! that a plugin splits and that fails at first, calibration, a verdict, and a program that people give up. The hit numbers
 //! come from a printed seed (`TIER0_KILLS_SEED`), so many of each point as `TIER0_FAILPOINT_HITS`
 //! says. Out: the same published content, nothing left over, no program started twice under one
 //! token, and no point that nobody passes.
@@ -94,6 +94,8 @@ fn write_programs(house: &House) {
         &format!("{note}exec '{TIER0}' program prompt\n"),
     );
     house.program("linger.sh", &format!("{note}exec sleep 600\n"));
+    let packer = include_str!("../docs/plugins/pack_by_size.py");
+    house.program("packer.py", packer);
     // Its first attempt fails.
     let merge = "case \"$TIER0_TOKEN\" in *-1) exit 75;; esac\n\
                  grep -o '\"path\":\"[^\"]*/storage/[^\"]*\"' \"$TIER0_JOB\" \
@@ -127,7 +129,9 @@ fn write_pipelines(house: &House) {
         "pipelines/merge.toml",
         "[pipeline]\nname = \"merge\"\ntrigger = { output = \"express.reco.RECO\" }\n\
          processing = \"Merge-v1\"\n\n\
-         [[task]]\nname = \"merge\"\nsplit = { by = \"run\" }\n\
+         [[task]]\nname = \"merge\"\n\
+         split = { by = \"plugin\", name = \"packer\", program = [\"{program:packer}\"], \
+         parameters = { max_bytes = 1000000000 } }\n\
          program = [\"{program:merge}\"]\noutputs = { MERGED = \"bin\" }\n\
          retry = { attempts = 3, policy = \"squared\", base = \"10ms\" }\n",
     );
@@ -156,7 +160,7 @@ impl Stage {
         let config = "[pipelines]\nfolder = \"pipelines\"\n\n\
                       [executor.local]\ncores = 4\npool = 4\n\n\
                       [programs]\nexpress = \"express.sh\"\nprompt = \"prompt.sh\"\n\
-                      merge = \"merge.sh\"\nlinger = \"linger.sh\"\n\n\
+                      merge = \"merge.sh\"\nlinger = \"linger.sh\"\npacker = \"packer.py\"\n\n\
                       [[stream]]\nname = \"daq\"\nfolder = \"spool\"\nprofile = \"cms\"\n\
                       label = \"simulated\"\n";
         let release = "[release]\nenabled = true\ncopies = [\"one\", \"two\"]\nsoak = \"50ms\"\n\

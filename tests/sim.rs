@@ -132,6 +132,11 @@ const FAULTS: &[&str] = &[
 const MUST_HAPPEN: &[&str] = &[
     "a list was empty",
     "looked at a verdict",
+    "splitter never answered",
+    "splitter crashed",
+    "splitter lied",
+    "splitter answered too late",
+    "splitter answered twice",
     "a list was short",
     "a list had what is gone",
     "a list came late",

@@ -7,12 +7,16 @@ use super::task::{read_parameters, read_program, read_tags};
 use crate::definition::GateRule;
 use crate::document::Node;
 use crate::reader::{Keys, Reader};
+use crate::splitting;
 use model::names::TagName;
 use model::plugin::{Asked, Plugin};
 use model::time::Span;
 
 /// An interpreter starts in a tenth of a second; a fit of a run's sums takes a few.
 const DEFAULT_WITHIN: Span = Span::from_secs(10);
+
+/// Splitters are asked one after the other.
+const SPLITS_WITHIN_MAX: Span = Span::from_secs(60);
 
 const PLUGIN_KEYS: &[&str] = &[
     "name",
@@ -95,6 +99,32 @@ fn read_plugin<'d>(reader: &Reader<'d>, node: &'d Node, gates: &[GateRule]) -> O
         program: program?,
         asked: asked?,
         within: within.unwrap_or(DEFAULT_WITHIN),
+        parameters: parameters.unwrap_or_default(),
+    })
+}
+
+/// A plugin that splits: what stands beside `by = "plugin"`.
+pub(super) fn read_splitter<'d>(reader: &Reader<'d>, keys: &Keys<'d>) -> Option<splitting::Plugin> {
+    let name = keys
+        .required(reader, "name", "name = \"packer\"")
+        .and_then(|n| reader.name(n, ""));
+    let program = keys
+        .required(reader, "program", "program = [\"{program:packer}\"]")
+        .and_then(|n| read_program(reader, n));
+    let within = keys.get("within");
+    let span = within
+        .and_then(|n| reader.span(n))
+        .unwrap_or(DEFAULT_WITHIN);
+    if let Some(node) = within.filter(|_| span > SPLITS_WITHIN_MAX) {
+        let message = format!("one splitter would keep all others waiting for {span}");
+        let hint = format!("give it at most {SPLITS_WITHIN_MAX}");
+        reader.mistake(node, "T008", message, hint);
+    }
+    let parameters = keys.get("parameters").map(|n| read_parameters(reader, n));
+    Some(splitting::Plugin {
+        name: name?.to_owned(),
+        program: program?,
+        within: span,
         parameters: parameters.unwrap_or_default(),
     })
 }

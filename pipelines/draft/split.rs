@@ -5,7 +5,7 @@
 //! at each. Parameters that contradict each other are refused, and so are, in [`check_trigger`],
 //! splitters for input that a pipeline's trigger never brings.
 
-use super::DraftTask;
+use super::{DraftTask, plugin};
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
 use crate::splitting::{
@@ -102,6 +102,7 @@ const KINDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("event_aware_file", &["max_events"]),
+    ("plugin", &["name", "program", "within", "parameters"]),
     (
         "lumi",
         &[
@@ -218,6 +219,7 @@ impl<'d> Split<'_, 'd> {
             "event_aware_file" => Splitter::EventAwareFile(EventAwareFile {
                 max_events: self.required_number("max_events", "max_events = 2000")?,
             }),
+            "plugin" => Splitter::Plugin(plugin::read_splitter(self.reader, self.keys)?),
             // WMCore LumiBased.
             "lumi" => Splitter::Lumi(Lumi {
                 lumis_per_job: self.number("lumis_per_job", 1)?,

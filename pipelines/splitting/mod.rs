@@ -31,6 +31,7 @@ mod lumi_jobs;
 mod merge_by_size;
 mod min_file;
 mod parentless_merge;
+pub mod plugin;
 mod repack;
 mod repack_merge;
 mod requests;
@@ -55,6 +56,7 @@ pub use lumi_jobs::Boundaries;
 pub use merge_by_size::MergeBySize;
 pub use min_file::MinFile;
 pub use parentless_merge::ParentlessMerge;
+pub use plugin::Plugin;
 pub use repack::Repack;
 pub use repack_merge::RepackMerge;
 pub use run::Run;
@@ -116,10 +118,30 @@ pub enum Splitter {
     AlcaHarvest(AlcaHarvest),
     /// Merges and tests of histograms.
     DqmHarvest(DqmHarvest),
+    /// As somebody's program says, when the input is complete.
+    Plugin(Plugin),
     /// A unit of work a block, for requests.
     Block,
     /// One unit of work for everything, for requests.
     Dataset,
+}
+
+impl Splitter {
+    /// The name of the plugin that is asked; empty where none is.
+    pub fn plugin_name(&self) -> &str {
+        match self {
+            Self::Plugin(by) => &by.name,
+            _ => "",
+        }
+    }
+
+    /// The program that is asked, where one is.
+    pub fn program(&self) -> Option<&Vec<String>> {
+        match self {
+            Self::Plugin(by) => Some(&by.program),
+            _ => None,
+        }
+    }
 }
 
 /// What releases input that fills no job.
@@ -304,6 +326,8 @@ pub enum HoldingKind {
     Delay,
     /// Siblings have not worked on the input yet.
     Siblings,
+    /// A plugin has not said which inputs go together.
+    Plugin,
 }
 
 /// What a splitter decides.
@@ -459,6 +483,8 @@ pub fn split(splitter: &Splitter, window: &Window<'_>, closed: bool, now: Moment
         } => express::split(*max_events, *max_input_rate, window, closed),
         Splitter::AlcaHarvest(by) => alca_harvest::split(*by, window, closed, now),
         Splitter::DqmHarvest(by) => dqm_harvest::split(by, window, closed, now),
+        // Whoever keeps the window asks the plugin; without its answer nothing is cut.
+        Splitter::Plugin(_) => Cut::default(),
         Splitter::Block => requests::blocks(window, closed),
         Splitter::Dataset => requests::dataset(window, closed),
     }

@@ -8,6 +8,7 @@ use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use model::alarm::Severity;
 use model::ids::{FileId, Token};
 use model::job::ExitClass;
+use model::plugin::SplitQuestion;
 use model::time::Moment;
 use model::trouble::{DiskRole, Trouble};
 use model::units::Bytes;
@@ -19,6 +20,7 @@ use ports::clock::Clock;
 use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink, Submitted};
 use ports::failpoint::{Point, pass};
+use ports::splitter::AskSplitter;
 use ports::storage::{ReadBack, Storage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -233,6 +235,25 @@ pub(crate) fn reader(
             return;
         }
         pass(Point::ReadBackTold);
+    }
+}
+
+/// Asks splitters until the lane closes: one at a time.
+pub(crate) fn splitters(
+    plugins: &Arc<dyn AskSplitter>,
+    mut work: Receiver<SplitQuestion>,
+    engine: &Sender<Message, Wait>,
+) {
+    while let Ok(Some(question)) = work.recv(None) {
+        pass(Point::SplitTaken);
+        let groups = plugins.ask(&question);
+        let key = question.key;
+        pass(Point::SplitTelling);
+        let answer = Message::Input(Input::Split { key, groups });
+        if engine.send(answer).is_err() {
+            return;
+        }
+        pass(Point::SplitTold);
     }
 }
 

@@ -20,6 +20,7 @@ use engine::{Effect, Input, Setup};
 use lanes::{Receiver, Refuse, Sender, Wait};
 use meter::Meter;
 use model::ids::{FileId, Token};
+use model::plugin::SplitQuestion;
 use model::resource::Mode;
 use model::trouble::DiskRole;
 use model::work::{AttemptNews, Location};
@@ -27,6 +28,7 @@ use ports::clock::Clock;
 use ports::disk::Disk;
 use ports::executor::{Executor, NewsSink};
 use ports::failpoint::{Point, pass};
+use ports::splitter::AskSplitter;
 use ports::storage::{ReadBack, SourceKeeper, Storage};
 use ports::store::{Ledger, Recall, Rows, Standing};
 use std::collections::{BTreeMap, VecDeque};
@@ -75,6 +77,8 @@ pub struct Parts {
     pub history: Arc<dyn Recall>,
     /// Reads files back.
     pub files: Arc<dyn ReadBack>,
+    /// Asks splitters that are plugins.
+    pub splitters: Arc<dyn AskSplitter>,
     /// Copies sources and removes them.
     pub sources: Arc<dyn SourceKeeper>,
     /// The disk under the outputs.
@@ -165,6 +169,12 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         perform::reader(&files, reader_lane, &answers);
     })?;
 
+    let (splitter_sender, splitter_lane) = lanes::refuse(WORK_LANE);
+    let (answers, plugins) = (answer_sender.clone(), parts.splitters);
+    let splitter_thread = performer("splitter", &answer_sender, move || {
+        perform::splitters(&plugins, splitter_lane, &answers);
+    })?;
+
     let sources = sourcing::start(parts.sources, &answer_sender, &surroundings)?;
     let (recall_sender, recall_thread) =
         past::start(parts.history, &answer_sender, surroundings.clone())?;
@@ -195,6 +205,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         executor: executor_sender,
         storage,
         reader: reader_sender,
+        splitter: splitter_sender,
         sources: sources.0,
         next_storage: 0,
         waiting_work: VecDeque::new(),
@@ -213,6 +224,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let performers = [
         executor_thread,
         reader_thread,
+        splitter_thread,
         recall_thread,
         sources.1,
         writer_thread,
@@ -286,6 +298,7 @@ enum Work {
     Executor(ExecutorWork),
     Storage(StorageWork),
     Reading(Reading),
+    Split(SplitQuestion),
     Source(SourceWork),
 }
 
@@ -298,6 +311,7 @@ struct Runtime {
     executor: Sender<ExecutorWork, Refuse>,
     storage: Vec<Sender<StorageWork, Refuse>>,
     reader: Sender<Reading, Refuse>,
+    splitter: Sender<SplitQuestion, Refuse>,
     sources: Sender<SourceWork, Refuse>,
     next_storage: usize,
     waiting_work: VecDeque<Work>,
@@ -499,6 +513,7 @@ impl Runtime {
                 Effect::Start(spec) => self.start(spec),
                 Effect::Store(plan) => self.do_storage(StorageWork::Store(plan)),
                 Effect::ReadBack(file, location) => self.give(reading(file, location)),
+                Effect::AskSplitter(question) => self.give(Work::Split(question)),
                 Effect::Prepare(plan, count) => {
                     self.do_executor(ExecutorWork::Prepare(plan, count));
                 }
@@ -561,6 +576,7 @@ impl Runtime {
             | Effect::Record(_)
             | Effect::Store(_)
             | Effect::ReadBack(..)
+            | Effect::AskSplitter(_)
             | Effect::Prepare(..) => {}
         }
         match effect {
@@ -579,7 +595,11 @@ impl Runtime {
             Effect::GoodRuns(text) => self.do_storage(StorageWork::GoodRuns(text)),
             Effect::CopySource(order) => self.give(Work::Source(SourceWork::Copy(order))),
             Effect::Unlink(order) => self.give(Work::Source(SourceWork::Unlink(order))),
-            Effect::Record(_) | Effect::Store(_) | Effect::ReadBack(..) | Effect::Prepare(..) => {}
+            Effect::Record(_)
+            | Effect::Store(_)
+            | Effect::ReadBack(..)
+            | Effect::AskSplitter(_)
+            | Effect::Prepare(..) => {}
         }
     }
 
@@ -608,6 +628,7 @@ impl Runtime {
                 offer(&self.executor, work, lost, "executor").map(Work::Executor)
             }
             Work::Reading(work) => offer(&self.reader, work, lost, "reader").map(Work::Reading),
+            Work::Split(work) => offer(&self.splitter, work, lost, "splitter").map(Work::Split),
             Work::Source(work) => offer(&self.sources, work, lost, "sources").map(Work::Source),
             Work::Storage(work) => {
                 // The good-run list goes one way, so that an older one never replaces a newer one.

@@ -10,8 +10,8 @@ use crate::arrival::{late_key, set_aside_lumi, slice_of};
 use crate::commands::LUMIS_MAX;
 use crate::run_work::RunWork;
 use crate::timers::Timer;
-use crate::verdict_actions;
 use crate::{Effect, Engine};
+use crate::{split_plugins, verdict_actions};
 use model::alarm::Severity;
 use model::arrival::Arrival;
 use model::dataset::Totals;
@@ -271,6 +271,7 @@ impl Engine {
                 "copy-bad" => of.split_once('/').is_some_and(|(_, file)| is_file(file)),
                 "late-record" | "run-type" | "run-end" | "end-disputed" | "lumi-disputed"
                 | "lumis-missing" | "run-silent" | "source-lost" => is_run(of),
+                split_plugins::ALARM => is_run(of),
                 other => verdict_actions::ALARMS.contains(&other) && is_run(of),
             }
         });

@@ -15,7 +15,7 @@ use model::ids::{AttemptNumber, JobId, LumiNumber, RunNumber};
 use model::job::{ExitClass, InputId, Job, JobState, Lineage, Slice, Stamps};
 use model::time::Moment;
 use pipelines::release::Released;
-use pipelines::splitting::{Cut, CutJob, Item, Window, split};
+use pipelines::splitting::{Cut, CutJob, Item, Splitter, Window, split};
 use std::collections::BTreeSet;
 
 /// No lumi is passed.
@@ -47,6 +47,11 @@ impl Engine {
             }
             None => return,
         };
+        if matches!(self.plans[index].task.splitter, Splitter::Plugin(_)) {
+            self.cut_by_plugin(now, number, index, provisional, effects);
+            self.conclude.insert(number);
+            return;
+        }
         let mut cut = self.ask_splitter(now, number, index);
         self.note_wait(now, number, index, &mut cut);
         if !cut.jobs.is_empty() || !cut.quarantined.is_empty() || !cut.declined.is_empty() {
@@ -127,7 +132,7 @@ impl Engine {
     }
 
     /// Makes the jobs of a cut and takes their input out of the window.
-    fn take_cut(
+    pub(crate) fn take_cut(
         &mut self,
         now: Moment,
         number: RunNumber,

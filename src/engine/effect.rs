@@ -7,6 +7,7 @@ use model::fact::Fact;
 use model::ids::{FileId, RunNumber, Token};
 use model::job::Stamps;
 use model::names::TaskPath;
+use model::plugin::SplitQuestion;
 use model::source::{CopyOrder, UnlinkOrder};
 use model::time::{Moment, Span};
 use model::work::{AttemptPlan, AttemptSpec, CommitPlan, Location};
@@ -27,6 +28,9 @@ pub enum Effect {
     /// Read a file back: its size and adler32 as they are. Need not wait: it changes nothing. A
     /// copy of a source is answered with [`crate::Input::Source`].
     ReadBack(FileId, Location),
+    /// Ask a plugin which inputs go together. Need not wait: it changes nothing. Answered with
+    /// [`crate::Input::Split`].
+    AskSplitter(SplitQuestion),
     /// Copy a source.
     CopySource(CopyOrder),
     /// Remove a source, and its sidecar with it. That it is released is durable by then.

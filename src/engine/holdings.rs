@@ -43,6 +43,10 @@ impl Engine {
                     _ => format!("nothing to do: the delay in the definition of {path} ends it"),
                 },
             ),
+            HoldingKind::Plugin => (
+                WaitKind::Splitter,
+                format!("{accept} makes one job of what is here now"),
+            ),
             HoldingKind::Siblings => (
                 WaitKind::Siblings,
                 format!("tier0 why run/{number} says how far the other tasks are"),

@@ -6,6 +6,7 @@ use model::arrival::Seen;
 use model::command::Order;
 use model::ids::{FileId, JobId, RunNumber, Token};
 use model::names::FileName;
+use model::plugin::SplitKey;
 use model::recall::Recalled;
 use model::source::SourceNews;
 use model::time::Moment;
@@ -47,6 +48,14 @@ pub enum Input {
         file: FileId,
         /// What.
         news: SourceNews,
+    },
+    /// A plugin has said which inputs of a task go together.
+    Split {
+        /// To which question.
+        key: SplitKey,
+        /// Places of inputs in the question; or what the plugin did instead, which reads on from
+        /// its name.
+        groups: Result<Vec<Vec<u32>>, String>,
     },
     /// The executor was asked for everything that it has.
     Listed {

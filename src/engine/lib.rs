@@ -23,6 +23,7 @@ mod witness;
 mod bookkeeping;
 mod overdue;
 mod cutting;
+mod split_plugins;
 pub mod dispatch;
 mod execution;
 mod reconciler;
@@ -135,6 +136,8 @@ pub struct Engine {
     reading: BTreeSet<FileId>,
     unproven: BTreeMap<JobId, verification::Winner>,
     sources: sources::Sources,
+    /// Splitters that are asked, or will be. Not a row: after a restart they are asked again.
+    splitters: split_plugins::Splitters,
     /// Tasks to look at, and objects whose new value must be recorded, at the end of the batch.
     look_at: BTreeSet<(RunNumber, usize)>,
     conclude: BTreeSet<RunNumber>,
@@ -180,6 +183,7 @@ impl Engine {
             reading: BTreeSet::new(),
             unproven: BTreeMap::new(),
             sources: sources::Sources::new(setup.release),
+            splitters: split_plugins::Splitters::default(),
             look_at: BTreeSet::new(),
             conclude: BTreeSet::new(),
             changed_jobs: BTreeSet::new(),
@@ -200,6 +204,7 @@ impl Engine {
             Input::Stored { token, result } => self.stored(now, token, result, effects),
             Input::ReadBack { file, result } => self.was_read(now, file, result, effects),
             Input::Source { file, news } => self.source_news(now, file, news, effects),
+            Input::Split { key, groups } => self.was_split(now, &key, groups, effects),
             Input::Listed { asked_at, tokens } => self.listed(now, asked_at, tokens, effects),
             Input::Archived { run, is_all } => self.slice_moved(now, run, is_all, effects),
             Input::Recalled(answer) => self.recalled(now, *answer, effects),

@@ -245,6 +245,9 @@ impl Engine {
                 Some(_) => None,
             };
         }
+        if task.input_closed && self.is_being_split(number, index) {
+            return None;
+        }
         let cut = task.sorted.then(|| self.would_cut(now, number, index));
         let makes = cut.as_ref().is_none_or(|cut| {
             !cut.jobs.is_empty() || !cut.quarantined.is_empty() || !cut.declined.is_empty()

@@ -106,6 +106,8 @@ pub enum WaitKind {
     SplitLumi,
     /// Input that other tasks have not worked on yet.
     Siblings,
+    /// Input that a plugin has not split yet.
+    Splitter,
     /// Files that came after their run was closed.
     LateFiles,
     /// Records that came after their run was closed and say something else.
@@ -171,6 +173,7 @@ impl WaitKind {
             Self::FirstLumi => "first-lumi",
             Self::SplitLumi => "split-lumi",
             Self::Siblings => "siblings",
+            Self::Splitter => "splitter",
             Self::LateFiles => "late-files",
             Self::LateRecord => "late-record",
             Self::Input => "input",

@@ -287,6 +287,12 @@ points! {
     ReadBackTelling = "read_back.telling",
     /// The engine's lane holds what a file of a spool holds.
     ReadBackTold = "read_back.told",
+    /// A splitter is about to be asked.
+    SplitTaken = "split.taken",
+    /// A splitter has answered and the engine is not told.
+    SplitTelling = "split.telling",
+    /// The engine's lane holds what a splitter answered.
+    SplitTold = "split.told",
     // Sources.
     /// Copies of sources are about to be asked for.
     ReleaseCopy = "release.copy",

@@ -10,4 +10,5 @@ pub mod store;
 pub mod catalogue;
 pub mod executor;
 pub mod storage;
+pub mod splitter;
 pub mod disk;

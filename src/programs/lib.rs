@@ -33,6 +33,7 @@ mod questions;
 mod root_file;
 mod sidecar;
 pub mod source;
+pub mod splitter;
 mod table;
 mod worker;
 

@@ -77,12 +77,8 @@ pub(crate) struct Plugin {
 
 impl Plugin {
     /// Starts it and hears its hello; `within` is for everything it is ever asked.
-    pub(crate) fn start(argv: &[String], within: Duration) -> Result<Self, Fault> {
-        let Some((program, arguments)) = argv.split_first() else {
-            return Err(Fault::Start(io::ErrorKind::InvalidInput.into()));
-        };
-        let mut child = Command::new(program)
-            .args(arguments)
+    pub(crate) fn start(mut command: Command, within: Duration) -> Result<Self, Fault> {
+        let mut child = command
             .arg(WORKER)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -2,13 +2,21 @@
 //! or drown us. In: processes. Out: results and candidates with reasons, a job that goes on, and
 //! nothing left running.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use model::ids::{LumiNumber, RunNumber};
+use model::names::{FileName, TaskPath};
+use model::plugin::{SplitInput, SplitKey, SplitQuestion};
+use model::time::{Moment, Span};
+use model::units::{Bytes, Events};
 use serde_json::{Value, json};
 
 use crate::chain_tests::{Chain, simulated};
+use crate::splitter;
 
 /// A run with what quality tests and constants are made of.
 struct Bench {
@@ -69,17 +77,22 @@ impl Bench {
         metrics["candidates"].as_array().unwrap().clone()
     }
 
-    /// A plugin of these lines of Python; `ask()` reads a question, `say` writes a line.
+    /// A plugin of these lines.
     fn written(&self, name: &str, lines: &str) -> PathBuf {
-        let path = self.chain.folder.path().join(name);
-        let head = "#!/usr/bin/env python3\nimport json, os, subprocess, sys, time\n\
-            def say(**line):\n    print(json.dumps(line), flush=True)\n\
-            def ask():\n    return json.loads(sys.stdin.readline())['ask']\n\
-            def hello():\n    say(hello={'protocol': 1})\n";
-        std::fs::write(&path, format!("{head}{lines}\n")).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-        path
+        plugin_of(self.chain.folder.path(), name, lines)
     }
+}
+
+/// A plugin of these lines of Python; `ask()` reads a question, `say` writes a line.
+fn plugin_of(folder: &Path, name: &str, lines: &str) -> PathBuf {
+    let path = folder.join(name);
+    let head = "#!/usr/bin/env python3\nimport json, os, subprocess, sys, time\n\
+        def say(**line):\n    print(json.dumps(line), flush=True)\n\
+        def ask():\n    return json.loads(sys.stdin.readline())['ask']\n\
+        def hello():\n    say(hello={'protocol': 1})\n";
+    std::fs::write(&path, format!("{head}{lines}\n")).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    path
 }
 
 fn example(name: &str) -> PathBuf {
@@ -91,7 +104,7 @@ fn example(name: &str) -> PathBuf {
 #[test]
 fn the_examples_fit_a_screen_and_do_what_they_say() {
     let mut bench = Bench::new();
-    for name in ["peak_width.py", "beam_centre.py"] {
+    for name in ["peak_width.py", "beam_centre.py", "pack_by_size.py"] {
         let text = std::fs::read_to_string(example(name)).unwrap();
         assert!(text.lines().count() <= 40, "{name} is longer than 40 lines");
     }
@@ -259,7 +272,7 @@ fn a_test_that_hangs_lies_or_crashes_is_not_judged_and_the_others_are() {
     let absent = bench.tests(Path::new("/not/there"), json!({}), json!(["muon_eta"]));
     let message = absent[0]["message"].as_str().unwrap();
     assert!(message.contains("could not be started"), "{message}");
-    let left = std::process::Command::new("pgrep")
+    let left = Command::new("pgrep")
         .args(["-f", "^sleep 61$"])
         .output()
         .unwrap();
@@ -392,5 +405,67 @@ fn a_plugin_that_the_program_does_not_ask_is_a_mistake_of_the_definition() {
         assert_eq!(report["exit"]["class"], "program", "{report}");
         let message = report["exit"]["message"].as_str().unwrap();
         assert!(message.contains(expect), "{message}");
+    }
+}
+
+/// Asks a splitter about inputs of these lumis and sizes.
+fn split(program: &Path, inputs: &[(u32, u64)]) -> Result<Vec<Vec<u32>>, String> {
+    let input = |(place, (lumi, bytes)): (usize, &(u32, u64))| SplitInput {
+        name: FileName::new(&format!("f{place}")),
+        first_lumi: LumiNumber(*lumi),
+        last_lumi: LumiNumber(*lumi),
+        bytes: Bytes(*bytes),
+        events: Events(1),
+    };
+    let question = SplitQuestion {
+        key: SplitKey {
+            run: RunNumber(7),
+            task: TaskPath::new("packs", "pack"),
+            asked_at: Moment(0),
+        },
+        name: "mine".to_owned(),
+        program: Vec::new(),
+        within: Span::from_secs(1),
+        parameters: BTreeMap::from([("max_bytes".to_owned(), "100".to_owned())]),
+        inputs: inputs.iter().enumerate().map(input).collect(),
+    };
+    splitter::ask(Command::new(program), &question)
+}
+
+#[test]
+fn a_splitter_answers_with_groups_or_with_a_reason() {
+    let packed = split(
+        &example("pack_by_size.py"),
+        &[(1, 40), (1, 30), (2, 60), (3, 30), (4, 200)],
+    );
+    let expect = vec![vec![4], vec![0, 1, 3], vec![2]];
+    assert_eq!(packed, Ok(expect));
+    // Its question is longer than any pipe holds.
+    let many: Vec<(u32, u64)> = (0..5_000).map(|lumi| (lumi, 60)).collect();
+    assert_eq!(
+        split(&example("pack_by_size.py"), &many).map(|groups| groups.len()),
+        Ok(5_000)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    for (name, lines, expect) in [
+        (
+            "hangs",
+            "hello(); ask(); time.sleep(60)",
+            "did not answer within 1 s and was ended",
+        ),
+        (
+            "crashes",
+            "hello(); ask(); sys.exit(3)",
+            "ended with exit code 3 before it answered",
+        ),
+        (
+            "lies",
+            "hello(); ask(); say(answer={'request_id': 1, 'groups': [[-1]]}); ask()",
+            "answered what cannot be: invalid value: integer `-1`",
+        ),
+    ] {
+        let program = plugin_of(folder.path(), name, lines);
+        let did = split(&program, &[(1, 10)]).expect_err("it has not answered");
+        assert!(did.contains(expect), "{name}: {did}");
     }
 }

@@ -7,6 +7,7 @@
 //! reason; its tests are then not judged and its constants not measured. Nothing else of the job
 //! suffers, and no constant ever comes from a plugin that was set aside.
 
+use std::process::Command;
 use std::time::Duration;
 
 use dqm::histogram::Histogram;
@@ -134,7 +135,11 @@ impl<'n> Asking<'n> {
             Some(running) => running,
             None => {
                 let within = Duration::from_secs_f64(self.named.within_s);
-                Plugin::start(&self.named.program, within)?
+                let mut argv = self.named.program.iter();
+                // Without a name nothing is started, and the system says so.
+                let mut command = Command::new(argv.next().map_or("", String::as_str));
+                command.args(argv);
+                Plugin::start(command, within)?
             }
         };
         self.running.insert(running).ask(question)

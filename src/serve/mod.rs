@@ -11,6 +11,7 @@ mod profiles;
 mod reading;
 mod reload;
 mod sources;
+mod splitters;
 mod settings;
 mod windows;
 
@@ -187,6 +188,10 @@ impl Instance {
             turn: std::sync::Mutex::new(()),
         });
         let catalogue = Arc::new(SqlCatalogue::open(&database)?);
+        let splitters = splitters::Splitters {
+            work: std::path::absolute(&places.work).unwrap_or_else(|_| places.work.clone()),
+            epoch: setup.epoch,
+        };
         let agent = agents::runtime::start(Parts {
             setup,
             standing,
@@ -196,6 +201,7 @@ impl Instance {
             storage,
             history: catalogue.clone(),
             files: folders.clone(),
+            splitters: Arc::new(splitters),
             sources: sources::keeper(config)?,
             output_disk: Arc::new(PosixDisk::below(&places.storage)),
             state_disk: Arc::new(state_disk),

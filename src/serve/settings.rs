@@ -9,6 +9,7 @@ use crate::check::{Checked, recall};
 use crate::config::Typed;
 use engine::Configuration;
 use model::configuration::ConfigurationText;
+use pipelines::splitting::Splitter;
 use ports::store::Rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,12 @@ pub(crate) fn configuration(checked: &Checked, myself: &Path) -> Configuration {
     definitions.for_each_mut(|definition| {
         for task in definition.tasks.iter_mut().map(Arc::make_mut) {
             let plugins = task.plugins.iter_mut().map(|plugin| &mut plugin.program);
-            for argument in plugins.chain([&mut task.program]).flatten() {
+            let splitter = match &mut task.splitter {
+                Splitter::Plugin(by) => Some(&mut by.program),
+                _ => None,
+            };
+            let argvs = plugins.chain(splitter).chain([&mut task.program]);
+            for argument in argvs.flatten() {
                 *argument = fill(argument, myself, &checked.config.programs);
             }
         }

@@ -87,6 +87,7 @@ impl World {
                 let after = Span::from_millis(random.between(1, 400) as i64);
                 self.at(self.now + after, Event::Read(file, result));
             }
+            Effect::AskSplitter(question) => self.ask_splitter(&question),
             Effect::Reply { reply, .. } => {
                 self.story.count(match reply {
                     Reply::Done(_) => "answered: done",

@@ -91,6 +91,8 @@ pub(crate) struct Faults {
     pub(crate) conflict: u64,
     /// Something that cannot be taken lies in the spool, per file.
     pub(crate) unreadable: u64,
+    /// A splitter hangs, crashes, lies, is late or answers twice: each so often, per question.
+    pub(crate) splitter: u64,
     /// A file is not what its sender claims, per file; harsh, and for good.
     pub(crate) corrupt: u64,
     /// A file too many for its lumi, per run; harsh.
@@ -181,6 +183,7 @@ impl Faults {
             copy_vanishes: rate(200),
             copy_lies: rate(200),
             source_gone: rate(150),
+            splitter: rate(900),
             any_order: false,
         };
         faults.pace = Pace::ALL[random.below(Pace::ALL.len() as u64) as usize];

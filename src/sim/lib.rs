@@ -28,6 +28,7 @@ mod restart;
 mod settled;
 mod shrink;
 mod sources;
+mod splitters;
 mod storage;
 mod store;
 mod story;

@@ -212,6 +212,7 @@ impl World {
                 }
                 Event::Committed(..)
                 | Event::Read(..)
+                | Event::Split(..)
                 | Event::Source(..)
                 | Event::Listed(..)
                 | Event::Wake => false,

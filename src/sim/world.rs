@@ -23,6 +23,7 @@ use model::arrival::{Arrival, Seen};
 use model::command::Reply;
 use model::fact::Fact;
 use model::ids::{AgentNumber, Epoch, FileId, RunNumber, Token};
+use model::plugin::SplitKey;
 use model::recall::Recalled;
 use model::run::RunType;
 use model::source::{CopyPlace, SourceNews};
@@ -61,6 +62,8 @@ pub(crate) enum Event {
     ),
     Read(FileId, Result<(Bytes, u32), String>),
     Source(FileId, SourceNews),
+    /// A splitter has answered.
+    Split(SplitKey, Result<Vec<Vec<u32>>, String>),
     Vanish(CopyPlace, String),
     /// What the executor has, as asked for at that moment.
     Listed(Moment, Option<Vec<Token>>),
@@ -425,6 +428,7 @@ impl World {
                 }
                 self.step(Input::Source { file, news })
             }
+            Event::Split(key, groups) => self.step(Input::Split { key, groups }),
             Event::Vanish(..) => {
                 self.copies_vanish();
                 Ok(())
@@ -534,6 +538,12 @@ fn told(event: &Event) -> String {
         }
         Event::Stored(token, _, what) => format!("outputs of job {}: {what}", short(token.job.0)),
         Event::Committed(epoch, number) => format!("batch {number} of epoch {epoch} is committed"),
+        Event::Split(key, groups) => {
+            format!(
+                "the splitter of {} answers for run {}: {groups:?}",
+                key.task, key.run
+            )
+        }
         Event::Read(file, result) => format!("file {file} is read back: {result:?}"),
         Event::Source(file, news) => format!("source of file {file}: {news:?}"),
         Event::Vanish(place, name) => format!("copy {place} of {name} vanishes"),

@@ -22,6 +22,7 @@ mod retries;
 #[path = "../shelf/mod.rs"]
 mod shelf;
 mod sources;
+mod split_plugins;
 mod splitting;
 mod trouble;
 mod uploads;

@@ -22,6 +22,7 @@
 //! `restart` makes another engine of what was recorded, `holds` tells what tasks wait for,
 //! `lists JOB,JOB` answers the question what the executor has (`-`: nothing), `lists ?` says that
 //! nobody knows, `asked` tells whether that question stands;
+//! `split 0,2/1` is a splitter's answer to its last question, `split did WORDS` what it did instead;
 //! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
 //! `datasets RUN` which hold something of it.
 //!
@@ -40,6 +41,7 @@ use model::ids::{AgentNumber, AttemptNumber, Epoch, JobId, LumiNumber, RunNumber
 use model::job::ExitClass;
 use model::lumi::Expected;
 use model::names::{DataLabel, FileName, ProfileName, StreamName, TaskPath};
+use model::plugin::SplitKey;
 use model::resource::Needs;
 use model::ruling::RulingKind;
 use model::run::RunType;
@@ -55,8 +57,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, ReleasePolicy, Setup};
 use words::{
-    candidate, constant, file, instance, of_content, of_stream, source, source_news, test, units,
-    word,
+    candidate, constant, file, groups, instance, of_content, of_stream, source, source_news, test,
+    units, word,
 };
 
 /// The configuration that the engine is born with.
@@ -78,6 +80,8 @@ pub(crate) struct Play {
     messages: Vec<String>,
     /// When the executor was asked what it has, while that is not answered.
     asked: Option<Moment>,
+    /// The last question to a splitter.
+    question: Option<SplitKey>,
     /// Files whose content is not what their sender claims.
     corrupt: BTreeSet<String>,
     /// Whether starts say which lumis and events a job is for.
@@ -175,6 +179,7 @@ impl Play {
             said: Vec::new(),
             messages: Vec::new(),
             asked: None,
+            question: None,
             corrupt: BTreeSet::new(),
             shows_parts: false,
         }
@@ -192,6 +197,12 @@ impl Play {
         self.engine = restored;
         // Whoever was asked answers nobody.
         self.asked = None;
+    }
+
+    /// A splitter answers its last question, perhaps once more.
+    fn split(&mut self, words: &[&str]) {
+        let (key, groups) = (self.question.clone().expect("it was asked"), groups(words));
+        self.step(Input::Split { key, groups });
     }
 
     /// What tasks wait for.
@@ -303,6 +314,7 @@ impl Play {
             "restart" => self.restart(),
             "holds" => self.holds(),
             "lists" => self.lists(words[1]),
+            "split" => self.split(&words[1..]),
             "asked" => self.said.push(self.asked.is_some().to_string()),
             "estimate" => self.estimate(words[1]),
             "messages" => self.said.append(&mut self.messages),

@@ -72,6 +72,13 @@ impl Play {
                 let words: Vec<&str> = [&*reply.done].into_iter().chain(why).collect();
                 Some(format!("done: {}", words.join("; ")))
             }
+            Effect::AskSplitter(question) => {
+                let names = question.inputs.iter().map(|input| input.name.as_str());
+                let names: Vec<&str> = names.collect();
+                let words = format!("ask {}: {}", question.name, names.join(", "));
+                self.question = Some(question.key);
+                Some(words)
+            }
             Effect::CopySource(order) => {
                 let from = match order.from {
                     Location::Copy { place, .. } => format!(" from copy {place}"),

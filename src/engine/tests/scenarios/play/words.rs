@@ -194,3 +194,17 @@ pub(super) fn source_news(words: &[&str], truth: (Bytes, u32)) -> SourceNews {
         other => panic!("{other} is no word of sources"),
     }
 }
+
+/// `0,2/1`: inputs 0 and 2 together, 1 alone; `did WORDS`: what a splitter did instead.
+pub(super) fn groups(words: &[&str]) -> Result<Vec<Vec<u32>>, String> {
+    if words[0] == "did" {
+        return Err(words[1..].join(" "));
+    }
+    let group = |text: &str| {
+        let places = text.split(',').filter(|place| !place.is_empty());
+        places
+            .map(|place| place.parse().expect("a place"))
+            .collect()
+    };
+    Ok(words[0].split('/').map(group).collect())
+}
