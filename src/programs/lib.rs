@@ -3,7 +3,8 @@
 //! What comes in: data sets (recorded, or made by [`mc`]) that [`inject`] plays into a spool like a
 //! data acquisition, and jobs as `job.json`. What goes out: a spool, output files and
 //! `report.json`. The chain is express (events, histograms, sums), harvest (constants), prompt
-//! (corrected events), dqm (quality of a run). Everything is deterministic: the same input and
+//! (corrected events), dqm (quality of a run); beside it repack (raw events as a table) and skim (the
+//! events of a window). Everything is deterministic: the same input and
 //! constants give the same bytes. The programs know nothing of the house that runs them but the job
 //! contract, decide nothing about publication, and never put real and simulated data into one
 //! product.
@@ -28,8 +29,10 @@ mod outputs;
 pub mod product;
 mod prompt;
 mod quality;
+mod repack;
 mod root_file;
 mod sidecar;
+mod skim;
 pub mod source;
 mod table;
 mod worker;
@@ -45,6 +48,8 @@ mod pulls_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
+mod skim_tests;
+#[cfg(test)]
 mod wrong_constants_tests;
 
 use std::path::PathBuf;
@@ -55,7 +60,11 @@ use mc::McOptions;
 use worker::{Program, USAGE, WORKER, say};
 
 /// The programs that take jobs.
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 6] = [
+    Program {
+        name: "repack",
+        run: repack::run,
+    },
     Program {
         name: "express",
         run: express::run,
@@ -72,6 +81,10 @@ const PROGRAMS: [Program; 4] = [
         name: "dqm",
         run: quality::run,
     },
+    Program {
+        name: "skim",
+        run: skim::run,
+    },
 ];
 
 /// Flag of `mc` that makes chamber tracks instead of dimuons.
@@ -85,7 +98,8 @@ pub fn run(name: &str, args: &[String]) -> i32 {
     }
     let Some(program) = PROGRAMS.iter().find(|program| program.name == name) else {
         say(&format!(
-            "program {name:?} is not known; known are express, harvest, prompt, dqm, mc"
+            "program {name:?} is not known; known are repack, express, harvest, prompt, dqm, \
+             skim, mc"
         ));
         return USAGE;
     };
