@@ -16,6 +16,7 @@ pub mod chamber_mc;
 mod chamber_payload;
 mod chamber_rows;
 pub mod event;
+mod event_rows;
 mod express;
 pub mod format;
 mod harvest;
@@ -25,6 +26,7 @@ pub mod job;
 mod mass_peak;
 pub mod mc;
 mod monitor;
+mod nano;
 mod outputs;
 pub mod product;
 mod prompt;
@@ -49,6 +51,8 @@ mod pulls_tests;
 mod refusal_tests;
 #[cfg(test)]
 mod skim_tests;
+#[cfg(test)]
+mod source_tests;
 #[cfg(test)]
 mod wrong_constants_tests;
 

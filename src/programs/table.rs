@@ -142,6 +142,14 @@ impl Table {
         }
     }
 
+    /// A column of charges; the error says what is missing.
+    pub(crate) fn i32s(&self, name: &str) -> std::result::Result<&[i32], String> {
+        match self.column(name)? {
+            Values::I32(values) => Ok(values),
+            _ => Err(format!("column {name} does not hold signed 32-bit numbers")),
+        }
+    }
+
     /// A column of quantities; the error says what is missing.
     pub(crate) fn f64s(&self, name: &str) -> std::result::Result<&[f64], String> {
         match self.column(name)? {
