@@ -23,7 +23,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = INJECT_EXAMPLES)]
 pub struct InjectArgs {
-    /// Data set: .csv or .root; or its name, as `tier0 data ls` has it
+    /// Data set: .csv, .root (NanoAOD too) or .parquet; or its name, as `tier0 data ls` has it
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Spool folder; made if absent

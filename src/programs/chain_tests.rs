@@ -74,6 +74,8 @@ impl Chain {
             "express" => &["RECO", "ALCA", "DQM"],
             "harvest" => &["HARVEST"],
             "prompt" => &["AOD", "DQM"],
+            "repack" => &["RAW"],
+            "skim" => &["SKIM"],
             _ => &["DQM_RUN"],
         };
         let mut job = json!({
@@ -130,7 +132,7 @@ impl Chain {
 }
 
 /// Events of tables as (run, event), sorted.
-fn pairs(paths: &[PathBuf]) -> Vec<(u32, u64)> {
+pub(super) fn pairs(paths: &[PathBuf]) -> Vec<(u32, u64)> {
     let mut all = Vec::new();
     for path in paths {
         let table = Table::read(path).unwrap();

@@ -24,7 +24,7 @@ use calibration::random::uniform_of;
 pub struct InjectOptions {
     /// Spool folder; made if absent.
     pub spool: PathBuf,
-    /// Data set: `.csv` or `.root`.
+    /// Data set: `.csv`, `.root` or `.parquet`.
     pub data: PathBuf,
     /// Stream name: letters and digits, not holding the word `stream`.
     pub stream: String,
@@ -156,6 +156,12 @@ pub fn play(
 ) -> Result<Played, InjectError> {
     check_options(options)?;
     let data = source::read(&options.data)?;
+    if data.without_pair > 0 {
+        let count = data.without_pair;
+        progress(&format!(
+            "{count} events without a pair of muons of opposite charge are left out"
+        ));
+    }
     let label = check_label(options, &data)?;
     let runs = choose(options, &data)?;
     if runs.is_empty() {

@@ -3,7 +3,8 @@
 //! What comes in: data sets (recorded, or made by [`mc`]) that [`inject`] plays into a spool like a
 //! data acquisition, and jobs as `job.json`. What goes out: a spool, output files and
 //! `report.json`. The chain is express (events, histograms, sums), harvest (constants), prompt
-//! (corrected events), dqm (quality of a run). Everything is deterministic: the same input and
+//! (corrected events), dqm (quality of a run); beside it repack (raw events as a table) and skim (the
+//! events of a window). Everything is deterministic: the same input and
 //! constants give the same bytes. The programs know nothing of the house that runs them but the job
 //! contract, decide nothing about publication, and never put real and simulated data into one
 //! product.
@@ -15,6 +16,7 @@ pub mod chamber_mc;
 mod chamber_payload;
 mod chamber_rows;
 pub mod event;
+mod event_rows;
 mod express;
 pub mod format;
 mod harvest;
@@ -24,14 +26,17 @@ pub mod job;
 mod mass_peak;
 pub mod mc;
 mod monitor;
+mod nano;
 mod outputs;
 mod plugin;
 pub mod product;
 mod prompt;
 mod quality;
 mod questions;
+mod repack;
 mod root_file;
 mod sidecar;
+mod skim;
 pub mod source;
 pub mod splitter;
 mod table;
@@ -50,6 +55,10 @@ mod pulls_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
+mod skim_tests;
+#[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod wrong_constants_tests;
 
 use std::path::PathBuf;
@@ -61,7 +70,12 @@ use questions::Asks;
 use worker::{Program, USAGE, WORKER, say};
 
 /// The programs that take jobs.
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 6] = [
+    Program {
+        name: "repack",
+        asks: Asks::Nothing,
+        run: repack::run,
+    },
     Program {
         name: "express",
         asks: Asks::Nothing,
@@ -82,6 +96,11 @@ const PROGRAMS: [Program; 4] = [
         asks: Asks::Tests,
         run: quality::run,
     },
+    Program {
+        name: "skim",
+        asks: Asks::Nothing,
+        run: skim::run,
+    },
 ];
 
 /// Flag of `mc` that makes chamber tracks instead of dimuons.
@@ -95,7 +114,8 @@ pub fn run(name: &str, args: &[String]) -> i32 {
     }
     let Some(program) = PROGRAMS.iter().find(|program| program.name == name) else {
         say(&format!(
-            "program {name:?} is not known; known are express, harvest, prompt, dqm, mc"
+            "program {name:?} is not known; known are repack, express, harvest, prompt, dqm, \
+             skim, mc"
         ));
         return USAGE;
     };

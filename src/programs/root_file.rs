@@ -1,7 +1,7 @@
-//! Reading a flat tree of a ROOT file as text rows, through `oxyroot`.
+//! Reading a tree of a ROOT file as text rows, through `oxyroot`: a flat one, or that of NanoAOD.
 //!
 //! In: a ROOT file and the name of a tree whose branches hold one integer, floating-point number or
-//! string an entry. Out: column names and rows of comma separated text; numbers in the shortest
+//! string an entry; a file with a tree `Events` is taken for NanoAOD (`nano`). Out: column names and rows of comma separated text; numbers in the shortest
 //! form that reads back to the same value. The library answers damaged input with panics: they are
 //! caught here and become errors. It must never let one pass.
 
@@ -10,15 +10,19 @@ use std::path::Path;
 
 use oxyroot::{Branch, RootFile};
 
+use crate::nano;
+
 /// Columns and rows of a tree.
 pub(crate) struct Rows {
     /// Branch names in the order of the file.
     pub(crate) columns: Vec<String>,
     /// Rows, comma separated.
     pub(crate) rows: Vec<String>,
+    /// Entries without a pair of muons, which have no row.
+    pub(crate) without_pair: u64,
 }
 
-/// Reads the tree `tree`; the error is the reason in words.
+/// Reads NanoAOD where the file is such, else the tree `tree`; the error is the reason in words.
 pub(crate) fn read(path: &Path, tree: &str) -> Result<Rows, String> {
     catch_unwind(AssertUnwindSafe(|| read_tree(path, tree))).unwrap_or_else(|panic| {
         let said = panic
@@ -32,6 +36,12 @@ pub(crate) fn read(path: &Path, tree: &str) -> Result<Rows, String> {
 
 fn read_tree(path: &Path, tree: &str) -> Result<Rows, String> {
     let mut file = RootFile::open(path).map_err(|error| error.to_string())?;
+    if file.keys_name().any(|name| name == nano::TREE) {
+        let tree = file
+            .get_tree(nano::TREE)
+            .map_err(|error| error.to_string())?;
+        return nano::rows(&tree);
+    }
     let tree = file
         .get_tree(tree)
         .map_err(|error| format!("tree {tree:?}: {error}"))?;
@@ -61,7 +71,11 @@ fn read_tree(path: &Path, tree: &str) -> Result<Rows, String> {
         }
         columns.push(branch.name().to_owned());
     }
-    Ok(Rows { columns, rows })
+    Ok(Rows {
+        columns,
+        rows,
+        without_pair: 0,
+    })
 }
 
 /// All values of a branch as text.

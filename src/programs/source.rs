@@ -1,15 +1,16 @@
 //! Data sets to be replayed: CSV files of dimuons (recorded or made by `mc`) or of chamber tracks
-//! (made by `mc --chamber`), and `uproot-Zmumu.root`.
+//! (made by `mc --chamber`), `uproot-Zmumu.root`, NanoAOD, and event tables of these programs (Parquet).
 //!
 //! In: a path. Out: events in run order and in each run by event number, with their rows as text,
 //! every row already checked to be readable. A malformed row is an error that names the
-//! file and the line; nothing is skipped in silence. It never writes.
+//! file and the line; nothing is skipped in silence: NanoAOD events without a pair are counted. It never writes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::chamber_rows;
 use crate::event::{Layout, RowError};
+use crate::event_rows;
 use crate::format::{Label, RawEvent};
 use crate::root_file;
 
@@ -28,6 +29,8 @@ pub struct DataSet {
     pub columns: Vec<String>,
     /// Runs in order, each with its events by rising number.
     pub runs: BTreeMap<u32, Vec<RawEvent>>,
+    /// Events of the file without a pair of muons, which are not among them.
+    pub without_pair: u64,
 }
 
 /// Why a data set cannot be read.
@@ -41,9 +44,9 @@ pub enum SourceError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Neither `.csv` nor `.root`.
-    #[error("data set {} is neither .csv nor .root; give Zmumu_Run2011A.csv, uproot-Zmumu.root or \
-             a file of `tier0 program mc`", path.display())]
+    /// Neither `.csv` nor `.root` nor `.parquet`.
+    #[error("data set {} is neither .csv, .root nor .parquet; give Zmumu_Run2011A.csv, \
+             uproot-Zmumu.root or a file of `tier0 program mc`", path.display())]
     Kind {
         /// The file.
         path: PathBuf,
@@ -54,6 +57,14 @@ pub enum SourceError {
         /// The file.
         path: PathBuf,
         /// What the reader said.
+        reason: String,
+    },
+    /// The Parquet file is no event table.
+    #[error("cannot read event table {}: {reason}; give a RECO, AOD, RAW or SKIM file", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         reason: String,
     },
     /// A row that is no event. Lines count from 1; in a ROOT file the line is the entry plus 2.
@@ -91,8 +102,13 @@ pub fn read(path: &Path) -> Result<DataSet, SourceError> {
         .extension()
         .and_then(|ending| ending.to_str())
         .unwrap_or("");
+    let mut without_pair = 0;
     let (columns, rows) = match ending {
         "csv" => read_csv(path)?,
+        "parquet" => event_rows::read(path).map_err(|reason| SourceError::Table {
+            path: path.to_owned(),
+            reason,
+        })?,
         "root" => {
             // Opened first, so that an absent file is reported as such and not by the reader.
             std::fs::File::open(path).map_err(|source| SourceError::Read {
@@ -103,6 +119,7 @@ pub fn read(path: &Path) -> Result<DataSet, SourceError> {
                 path: path.to_owned(),
                 reason,
             })?;
+            without_pair = rows.without_pair;
             (rows.columns, rows.rows)
         }
         _ => {
@@ -119,6 +136,7 @@ pub fn read(path: &Path) -> Result<DataSet, SourceError> {
         name,
         columns,
         runs,
+        without_pair,
     };
     data.label(path)?;
     Ok(data)
@@ -318,7 +336,7 @@ mod tests {
             "a.csv",
             "never mixed",
         );
-        check("x".into(), "a.txt", "neither .csv nor .root");
+        check("x".into(), "a.txt", "neither .csv, .root nor .parquet");
         check(
             "this is not a ROOT file".into(),
             "a.root",

@@ -48,6 +48,32 @@ impl Values {
         }
     }
 
+    /// Adds values of the same kind; none where they are of another.
+    fn append(&mut self, other: &Self) -> Option<()> {
+        match (self, other) {
+            (Self::U32(ours), Self::U32(theirs)) => ours.extend_from_slice(theirs),
+            (Self::U64(ours), Self::U64(theirs)) => ours.extend_from_slice(theirs),
+            (Self::I32(ours), Self::I32(theirs)) => ours.extend_from_slice(theirs),
+            (Self::F64(ours), Self::F64(theirs)) => ours.extend_from_slice(theirs),
+            (Self::OptionF64(ours), Self::OptionF64(theirs)) => ours.extend_from_slice(theirs),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn rows_of(&self, rows: &[usize]) -> Self {
+        fn chosen<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().map(|row| values[*row]).collect()
+        }
+        match self {
+            Self::U32(values) => Self::U32(chosen(values, rows)),
+            Self::U64(values) => Self::U64(chosen(values, rows)),
+            Self::I32(values) => Self::I32(chosen(values, rows)),
+            Self::F64(values) => Self::F64(chosen(values, rows)),
+            Self::OptionF64(values) => Self::OptionF64(chosen(values, rows)),
+        }
+    }
+
     fn schema(&self, name: &str) -> String {
         match self {
             Self::U32(_) => format!("REQUIRED INT32 {name} (INTEGER(32,false));"),
@@ -107,13 +133,20 @@ impl Table {
     }
 
     /// A column of event numbers; the error says what is missing.
-    #[cfg(test)]
     pub(crate) fn u64s(&self, name: &str) -> std::result::Result<&[u64], String> {
         match self.column(name)? {
             Values::U64(values) => Ok(values),
             _ => Err(format!(
                 "column {name} does not hold unsigned 64-bit numbers"
             )),
+        }
+    }
+
+    /// A column of charges; the error says what is missing.
+    pub(crate) fn i32s(&self, name: &str) -> std::result::Result<&[i32], String> {
+        match self.column(name)? {
+            Values::I32(values) => Ok(values),
+            _ => Err(format!("column {name} does not hold signed 32-bit numbers")),
         }
     }
 
@@ -133,11 +166,50 @@ impl Table {
         }
     }
 
-    fn column(&self, name: &str) -> std::result::Result<&Values, String> {
+    /// A column of any kind; the error says what is missing.
+    pub(crate) fn column(&self, name: &str) -> std::result::Result<&Values, String> {
         let found = self.columns.iter().find(|(column, _)| column == name);
         found
             .map(|(_, values)| values)
             .ok_or_else(|| format!("column {name} is missing"))
+    }
+
+    /// Adds the rows of a table with the same columns; of the metadata what differs is an error, but
+    /// for what only express writes about its lumis.
+    pub(crate) fn append(&mut self, other: &Self) -> std::result::Result<(), String> {
+        let names = |table: &Self| -> Vec<String> {
+            table.columns.iter().map(|(name, _)| name.clone()).collect()
+        };
+        if names(self) != names(other) {
+            let (ours, theirs) = (names(self).join(" "), names(other).join(" "));
+            return Err(format!(
+                "its columns are {theirs}, those of the others {ours}"
+            ));
+        }
+        if self.noted("tier0.source") != other.noted("tier0.source") {
+            let source = other.noted("tier0.source").unwrap_or_default();
+            return Err(format!(
+                "its source is {source:?}, the others have another one"
+            ));
+        }
+        // Of a run whose lumis were corrected with different constants no single hash is true.
+        self.metadata.retain(|note| other.metadata.contains(note));
+        for ((name, ours), (_, theirs)) in self.columns.iter_mut().zip(&other.columns) {
+            ours.append(theirs)
+                .ok_or_else(|| format!("column {name} is of another kind than in the others"))?;
+        }
+        Ok(())
+    }
+
+    /// The rows of these numbers, in their order, with the metadata.
+    pub(crate) fn rows_of(&self, rows: &[usize]) -> Self {
+        let columns = self.columns.iter();
+        Self {
+            columns: columns
+                .map(|(name, values)| (name.clone(), values.rows_of(rows)))
+                .collect(),
+            metadata: self.metadata.clone(),
+        }
     }
 
     /// The bytes of the Parquet file.
