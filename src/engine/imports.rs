@@ -30,7 +30,7 @@ impl Engine {
         };
         let is = |protection: Protection| match protection {
             Protection::Open => "takes new intervals",
-            Protection::Protected => "is protected: it takes no new intervals",
+            Protection::Protected => "is protected: it takes nothing new",
         };
         if known.protection == protection {
             return Reply::Done(format!("{name} {} already", is(protection)));

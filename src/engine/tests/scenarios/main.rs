@@ -13,6 +13,7 @@ mod constants;
 mod failures;
 mod faults;
 mod flow;
+mod imports;
 mod lumis;
 mod pathologies;
 mod play;

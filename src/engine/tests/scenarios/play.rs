@@ -6,6 +6,7 @@
 //! (its outputs are not in place yet), `twice JOB`,
 //! `fail JOB CLASS`, `unstored JOB`, `old JOB` (success of an older attempt), `wait SECONDS`,
 //! `start RUN TYPE`, `stop RUN LAST_LUMI`, `files RUN LUMI COUNT` (a record that counts files),
+//! `protect TAG`, `open TAG`, `bring TAG SINCE TEXT` (a document with one interval),
 //! `close RUN`, `reopen RUN`, `lost RUN LUMI NAME`, `why OBJECT`,
 //! `retry|halve|single|park|release|cancel JOB`, `jobs VERB FILTER ..`, `take CONFIGURATION`. A job
 //! is `pipeline#n`, numbered as they are made.
@@ -37,6 +38,7 @@ mod words;
 use crate::shelf::Shelf;
 use model::arrival::{AbsentLumi, Completion, LumiEnd, RunBegin, RunEnd, Seen};
 use model::command::{Command, Declared, Intent, JobFilter, JobVerb, JobsAsked, Order, SplitInto};
+use model::conditions::Protection;
 use model::ids::{AgentNumber, AttemptNumber, Epoch, JobId, LumiNumber, RunNumber, Token};
 use model::job::ExitClass;
 use model::lumi::Expected;
@@ -57,8 +59,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, ReleasePolicy, Setup};
 use words::{
-    candidate, constant, file, groups, instance, of_content, of_stream, source, source_news, test,
-    units, word,
+    bring, candidate, constant, file, groups, instance, of_content, of_stream, protect, source,
+    source_news, test, units, word,
 };
 
 /// The configuration that the engine is born with.
@@ -340,6 +342,9 @@ impl Play {
             "hold" => self.rule(&words, RulingKind::Held),
             "accept" => self.rule(&words, RulingKind::Accepted),
             "put" => self.ask(constant(&words)),
+            "protect" => self.ask(protect(words[1], Protection::Protected)),
+            "open" => self.ask(protect(words[1], Protection::Open)),
+            "bring" => self.ask(bring(&words)),
             "lift" => self.rule(&words, RulingKind::Lifted),
             _ => self.attempt(&words),
         }

@@ -4,8 +4,10 @@ use model::account::UnitAccount;
 use model::arrival::{Arrival, Checksum, Counts, Seen};
 use model::command::{Command, ConstantPut, NewTag};
 use model::conditions::{
-    CandidateConstant, ConditionsPayload, MeasuredQuantity, Since, Synchronisation,
+    CandidateConstant, ConditionsPayload, ConditionsTag, MeasuredQuantity, Protection, Since,
+    Synchronisation,
 };
+use model::conditions_document::{ConditionsDocument, IovRow, PayloadRow};
 use model::ids::{LumiNumber, RunNumber};
 use model::names::{DataLabel, FileName, ProfileName, StreamName, TagName};
 use model::quality::TestAnswer;
@@ -138,6 +140,37 @@ pub(super) fn constant(words: &[&str]) -> Command {
         },
         make,
     }))
+}
+
+/// `protect TAG`, `open TAG`.
+pub(super) fn protect(tag: &str, protection: Protection) -> Command {
+    let tag = TagName::new(tag);
+    Command::Protect { tag, protection }
+}
+
+/// `bring TAG SINCE TEXT`: a tag with one interval, made elsewhere at moment 1 us. A tag that tasks
+/// measure here is one there, too.
+pub(super) fn bring(words: &[&str]) -> Command {
+    let (name, hash) = (TagName::new(words[1]), words[3].to_owned());
+    let mut tag = ConditionsTag::measured(&name);
+    if !["beamspot", "scale"].contains(&words[1]) {
+        tag.synchronisation = Synchronisation::Any;
+    }
+    let iov = IovRow {
+        tag_name: name.to_string(),
+        since: words[2].parse().expect("a since"),
+        insertion_time_us: 1,
+        sequence: 1,
+        payload_hash: hash.clone(),
+    };
+    let data = hash.clone();
+    let payload = PayloadRow { hash, data };
+    Command::Import(Box::new(ConditionsDocument::of(
+        [&tag],
+        [iov],
+        [payload],
+        [],
+    )))
 }
 
 /// `slices=9/12`: nine of twelve time slices are here.
