@@ -41,7 +41,7 @@ impl World {
         }
         if self.chance.of("splitter_late", asked, rate) {
             self.story.count("splitter answered too late");
-            after = after + TOO_LATE;
+            after += TOO_LATE;
         }
         let answer =
             |groups: &Result<Vec<Vec<u32>>, String>| Event::Split(key.clone(), groups.clone());
