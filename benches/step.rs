@@ -193,6 +193,7 @@ fn kind_of(input: &Input) -> &'static str {
         Input::News { .. } => "report",
         Input::Stored { .. } => "commit",
         Input::ReadBack { .. } => "file read back",
+        Input::Split { .. } => "split",
         Input::Listed { .. } => "list",
         Input::Source { .. } => "source",
         Input::Trouble(_) | Input::TroubleOver(_) => "trouble",

@@ -135,8 +135,8 @@ impl Draft {
         })
     }
 
-    /// What its tasks name for their plugins and splitters, in the same form: the first word of each
-    /// argv, and the placeholders of programs behind it.
+    /// What its tasks name for their plugins and splitters, in the same form: the first word of
+    /// each argv, and the placeholders of programs behind it.
     pub fn plugin_programs(&self) -> impl Iterator<Item = (&TaskName, &str)> {
         let tasks = self.definition.tasks.iter();
         tasks.flat_map(|task| {

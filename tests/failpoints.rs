@@ -2,10 +2,10 @@
 //! again: it must come to the same as a life that nobody disturbed.
 //!
 //! In: the list of `ports::failpoint`; a small run of simulated data with express, prompt, a merge
-//! that a plugin splits and that fails at first, calibration, a verdict, and a program that people give up. The hit numbers
-//! come from a printed seed (`TIER0_KILLS_SEED`), so many of each point as `TIER0_FAILPOINT_HITS`
-//! says. Out: the same published content, nothing left over, no program started twice under one
-//! token, and no point that nobody passes.
+//! that a plugin splits and that fails at first, calibration, a verdict, and a program that people
+//! give up. The hit numbers come from a printed seed (`TIER0_KILLS_SEED`), so many of each point as
+//! `TIER0_FAILPOINT_HITS` says. Out: the same published content, nothing left over, no program
+//! started twice under one token, and no point that nobody passes.
 
 mod support;
 

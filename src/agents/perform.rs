@@ -1,8 +1,10 @@
 //! Performers: threads that do what the engine says. Each owns one port, takes from one lane, and
 //! answers with inputs.
 
+use crate::ending::AgentError;
 use crate::message::Message;
 use crate::surroundings::Surroundings;
+use crate::threads::{Performer, WORK_LANE, performer};
 use engine::Input;
 use lanes::{Receiver, Refuse, Refused, Sender, Wait};
 use model::alarm::Severity;
@@ -238,8 +240,21 @@ pub(crate) fn reader(
     }
 }
 
+/// Starts the thread that asks splitters.
+pub(crate) fn start_splitters(
+    plugins: Arc<dyn AskSplitter>,
+    engine: &Sender<Message, Wait>,
+) -> Result<Performer<SplitQuestion>, AgentError> {
+    let (sender, lane) = lanes::refuse(WORK_LANE);
+    let answers = engine.clone();
+    let thread = performer("splitter", engine, move || {
+        splitters(&plugins, lane, &answers);
+    })?;
+    Ok((sender, thread))
+}
+
 /// Asks splitters until the lane closes: one at a time.
-pub(crate) fn splitters(
+fn splitters(
     plugins: &Arc<dyn AskSplitter>,
     mut work: Receiver<SplitQuestion>,
     engine: &Sender<Message, Wait>,

@@ -169,12 +169,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         perform::reader(&files, reader_lane, &answers);
     })?;
 
-    let (splitter_sender, splitter_lane) = lanes::refuse(WORK_LANE);
-    let (answers, plugins) = (answer_sender.clone(), parts.splitters);
-    let splitter_thread = performer("splitter", &answer_sender, move || {
-        perform::splitters(&plugins, splitter_lane, &answers);
-    })?;
-
+    let splitters = perform::start_splitters(parts.splitters, &answer_sender)?;
     let sources = sourcing::start(parts.sources, &answer_sender, &surroundings)?;
     let (recall_sender, recall_thread) =
         past::start(parts.history, &answer_sender, surroundings.clone())?;
@@ -205,7 +200,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         executor: executor_sender,
         storage,
         reader: reader_sender,
-        splitter: splitter_sender,
+        splitter: splitters.0,
         sources: sources.0,
         next_storage: 0,
         waiting_work: VecDeque::new(),
@@ -224,7 +219,7 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
     let performers = [
         executor_thread,
         reader_thread,
-        splitter_thread,
+        splitters.1,
         recall_thread,
         sources.1,
         writer_thread,

@@ -5,8 +5,8 @@
 //! the question that stands, and if it puts every input into exactly one job. What is not answered,
 //! or answered with anything else, is asked again after a pause that grows up to ten minutes, with
 //! an alarm that says what the plugin did; a person may let the task go with one job of everything
-//! (`calib accept`). Nothing of a question is a row: only the jobs of a good answer are, and after a
-//! restart it is asked again.
+//! (`calib accept`). Nothing of a question is a row: only the jobs of a good answer are, and after
+//! a restart it is asked again.
 
 use crate::timers::Timer;
 use crate::{Effect, Engine};

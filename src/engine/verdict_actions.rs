@@ -144,7 +144,8 @@ impl Engine {
             if unseen.until > now {
                 let (kind, severity, text) = unseen.alarm();
                 let standing = wanted.entry(kind).or_insert((severity, String::new()));
-                standing.1 = format!("{} {text}", standing.1).trim_start().to_owned();
+                let gap = if standing.1.is_empty() { "" } else { " " };
+                standing.1.push_str(&format!("{gap}{text}"));
                 next = next.into_iter().chain([unseen.until]).min();
             } else {
                 let (verdict, task) = (unseen.in_words(), unseen.plan.path.clone());

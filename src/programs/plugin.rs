@@ -1,11 +1,11 @@
 //! A plugin's process: one question line at a time, one bounded answer line, until a deadline.
 //!
-//! In: argv, the time it has, questions. Out: the answers as they came, or a fault in words; whoever
-//! asks judges what an answer says. The protocol is that of warm workers (docs/plugins/README.md):
-//! it is started with `--tier0-worker`, says `{"hello":{..}}`, answers each `{"ask":{..}}` with
-//! `{"answer":{..}}` of the same `request_id`, and ends at `{"quit":{}}`. Its pipes never block us:
-//! one loop waits for all three until the deadline. Whatever it does, nothing of its process group
-//! is left when it is dropped.
+//! In: a command, the time it has, questions. Out: the answers as they came, or a fault in words;
+//! whoever asks judges what an answer says. The protocol is that of warm workers
+//! (docs/plugins/README.md): it is started with `--tier0-worker`, says `{"hello":{..}}`, answers
+//! each `{"ask":{..}}` with `{"answer":{..}}` of the same `request_id`, and ends at `{"quit":{}}`.
+//! Its pipes never block us: one loop waits for all three until the deadline. Whatever it does,
+//! nothing of its process group is left when it is dropped.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};

@@ -256,8 +256,8 @@ pub(crate) struct Wanted<'w> {
     pub(crate) quantities: Option<&'w [&'w str]>,
 }
 
-/// The candidates that a plugin measures, one for each of its tags. `question` is what it is told of
-/// the run, `wanted` what is known of a tag.
+/// The candidates that a plugin measures, one for each of its tags. `question` is what it is told
+/// of the run, `wanted` what is known of a tag.
 pub(crate) fn measure<'w>(
     named: &Named,
     question: &Value,

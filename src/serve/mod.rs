@@ -188,11 +188,8 @@ impl Instance {
             turn: std::sync::Mutex::new(()),
         });
         let catalogue = Arc::new(SqlCatalogue::open(&database)?);
-        let splitters = splitters::Splitters {
-            work: std::path::absolute(&places.work).unwrap_or_else(|_| places.work.clone()),
-            epoch: setup.epoch,
-        };
         let agent = agents::runtime::start(Parts {
+            splitters: splitters::of(&places.work, setup.epoch),
             setup,
             standing,
             rows,
@@ -201,7 +198,6 @@ impl Instance {
             storage,
             history: catalogue.clone(),
             files: folders.clone(),
-            splitters: Arc::new(splitters),
             sources: sources::keeper(config)?,
             output_disk: Arc::new(PosixDisk::below(&places.storage)),
             state_disk: Arc::new(state_disk),

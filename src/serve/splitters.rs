@@ -7,8 +7,9 @@
 use model::ids::Epoch;
 use model::plugin::SplitQuestion;
 use ports::splitter::AskSplitter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 /// What a program of the machine needs to find its parts.
 const KEPT: [&str; 7] = [
@@ -22,11 +23,17 @@ const KEPT: [&str; 7] = [
 ];
 
 /// Starts them.
-pub(super) struct Splitters {
+struct Splitters {
     /// The work folder, by which processes of this instance are known.
-    pub(super) work: PathBuf,
+    work: PathBuf,
     /// The instance's epoch.
-    pub(super) epoch: Epoch,
+    epoch: Epoch,
+}
+
+/// Those of an instance.
+pub(super) fn of(work: &Path, epoch: Epoch) -> Arc<dyn AskSplitter> {
+    let work = std::path::absolute(work).unwrap_or_else(|_| work.to_owned());
+    Arc::new(Splitters { work, epoch })
 }
 
 impl AskSplitter for Splitters {

@@ -1,8 +1,8 @@
 //! The modelled plugin that splits: what it answers, and when, if at all.
 //!
-//! In comes a question, out come answers to hear later. A good one is a pure function of the run and
-//! of how many inputs there are. Where chance says so it crashes, lies, answers twice, not at all,
-//! or so late that the question was given up.
+//! In comes a question, out come answers to hear later. A good one is a pure function of the run
+//! and of how many inputs there are. Where chance says so it crashes, lies, answers twice, not at
+//! all, or so late that the question was given up.
 
 use crate::random::{mix, mix_text};
 use crate::world::{Event, World};
@@ -41,7 +41,7 @@ impl World {
         }
         if self.chance.of("splitter_late", asked, rate) {
             self.story.count("splitter answered too late");
-            after = after + TOO_LATE;
+            after += TOO_LATE;
         }
         let answer =
             |groups: &Result<Vec<Vec<u32>>, String>| Event::Split(key.clone(), groups.clone());

@@ -23,7 +23,7 @@
 //! `restart` makes another engine of what was recorded, `holds` tells what tasks wait for,
 //! `lists JOB,JOB` answers the question what the executor has (`-`: nothing), `lists ?` says that
 //! nobody knows, `asked` tells whether that question stands;
-//! `split 0,2/1` is a splitter's answer to its last question, `split did WORDS` what it did instead;
+//! `split 0,2/1` is a splitter's answer to its last question, `split did WORDS` what it did else;
 //! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
 //! `datasets RUN` which hold something of it.
 //!
