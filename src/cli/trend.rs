@@ -1,8 +1,8 @@
 //! What was measured for a tag, run by run, as a line of text for a terminal.
 //!
-//! In: decisions. Out: for each quantity one line of blocks, low to high, one a run in order, with a
-//! caret below each run that brought a new constant. It must never stand for a number: those are in
-//! the table above it.
+//! In: decisions. Out: for each quantity one line of blocks, low to high, one a run in order, with
+//! a caret below each run that brought a new constant. It must never stand for a number: those are
+//! in the table above it.
 
 use std::collections::BTreeSet;
 use view::conditions::DecisionView;
