@@ -111,8 +111,8 @@ impl PartialEq for ExactSum {
 }
 
 /// Whole steps of a quantity of bounded size: 2^-42 of the power of two above its bound. Values are
-/// rounded to steps once, when they are filled: for coordinates between the edges of an axis 2 parts
-/// in 10^13 of the larger edge, which is far below the width of any bin.
+/// rounded to steps once, when they are filled: for coordinates between the edges of an axis 2
+/// parts in 10^13 of the larger edge, which is far below the width of any bin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Steps {
     steps_a_unit: f64,

@@ -240,8 +240,9 @@ impl Histogram {
     #[inline(always)]
     pub fn fill(&mut self, value: f64) -> Result<(), HistogramError> {
         let Axis { low, high, .. } = self.axis;
-        // The way of an entry between the edges comes first. Its bin is that of `Axis::bin_of`, which
-        // divides: the product is off by less than 5e-11 of a bin, so only near an edge can it differ.
+        // The way of an entry between the edges comes first. Its bin is that of `Axis::bin_of`,
+        // which divides: the product is off by less than 5e-11 of a bin, so only near an edge can
+        // it differ.
         if value >= low && value < high {
             let place = (value - low) * self.bins_a_unit;
             // Bins fit into 32 bits, whose conversion is the cheapest.

@@ -210,6 +210,21 @@ fn the_chamber_is_aligned_by_definitions_that_stand_beside_the_embedded_ones() {
 }
 
 #[test]
+fn a_skim_reads_what_prompt_publishes() {
+    let skim = ("zpeak.toml", include_str!("../examples/skim/zpeak.toml"));
+    let all: Vec<(&str, &str)> = EMBEDDED.iter().copied().chain([skim]).collect();
+    let definitions = load(&all).unwrap_or_else(|found| panic!("{found:?}"));
+    let task = &definitions[EMBEDDED.len()].tasks[0];
+    let shown = show(&definitions[EMBEDDED.len()]);
+    assert!(
+        shown[0].starts_with("zpeak.skim prompt.reco.AOD File("),
+        "{shown:?}"
+    );
+    let window = ["column", "low", "high"].map(|name| task.parameters[name].as_str());
+    assert_eq!(window, ["mass_corrected_gev", "80", "100"]);
+}
+
+#[test]
 fn one_line_of_each_section_is_enough() {
     let text = "[pipeline]\nname = \"spool\"\ntrigger = { stream = \"*\" }\n\
                 [[task]]\nname = \"run\"\nprogram = [\"/bin/true\"]\n";

@@ -7,8 +7,9 @@ use super::client::{rows, shape};
 use super::manner::Manner;
 use super::outcome::{Exit, Failure};
 use super::table::{Table, or_dash, to_second};
-use super::{Desk, conditions, pictures};
+use super::{Desk, conditions, pictures, trend};
 use clap::Subcommand;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use view::conditions::{DecisionView, IovView, PayloadView, TagView};
 use view::gate::GateView;
@@ -366,5 +367,10 @@ fn decisions(decisions: &[DecisionView], desk: &mut Desk) -> Result<Exit, Failur
         desk.out,
         "no decisions on that tag; `tier0 calib tags` lists the tags",
     )?;
+    // For people alone: what reads a table must find nothing else.
+    let trend = trend::lines(decisions);
+    if std::io::stdout().is_terminal() && !trend.is_empty() {
+        writeln!(desk.out, "\n{}", trend.join("\n"))?;
+    }
     Ok(Exit::Fine)
 }

@@ -29,6 +29,7 @@ mod replay;
 mod runs;
 mod simulate;
 mod table;
+mod trend;
 mod why;
 
 pub use outcome::Exit;

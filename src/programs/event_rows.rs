@@ -1,9 +1,9 @@
 //! Event tables of these programs as text rows, so that they can be played again.
 //!
-//! In: a Parquet file with the columns that `express` (RECO), `prompt` (AOD), `repack` (RAW) and `skim`
-//! write. Out: column names of a dimuon data set and rows of comma separated text: what was read, not
-//! what was corrected. Numbers have the shortest form that reads back to the same value. It never
-//! mixes files.
+//! In: a Parquet file with the columns that `express` (RECO), `prompt` (AOD), `repack` (RAW) and
+//! `skim` write. Out: column names of a dimuon data set and rows of comma separated text: what was
+//! read, not what was corrected. Numbers have the shortest form that reads back to the same value.
+//! It never mixes files.
 
 use std::path::Path;
 

@@ -3,11 +3,10 @@
 //! What comes in: data sets (recorded, or made by [`mc`]) that [`inject`] plays into a spool like a
 //! data acquisition, and jobs as `job.json`. What goes out: a spool, output files and
 //! `report.json`. The chain is express (events, histograms, sums), harvest (constants), prompt
-//! (corrected events), dqm (quality of a run); beside it repack (raw events as a table) and skim (the
-//! events of a window). Everything is deterministic: the same input and
-//! constants give the same bytes. The programs know nothing of the house that runs them but the job
-//! contract, decide nothing about publication, and never put real and simulated data into one
-//! product.
+//! (corrected events), dqm (quality of a run); beside it repack (raw events as a table) and skim
+//! (the events of a window). Everything is deterministic: the same input and constants give the
+//! same bytes. The programs know nothing of the house that runs them but the job contract, decide
+//! nothing about publication, and never put real and simulated data into one product.
 
 mod arguments;
 mod chamber_harvest;

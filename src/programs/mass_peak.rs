@@ -1,20 +1,21 @@
 //! Whether the Z of a run stands where the tables have it: a scale that is wrong shows here.
 //!
-//! In: the histogram of corrected dimuon masses. Out: a quality test's value, 1 or 0, with the peak in
-//! words. The fit is that of the harvest. It never says anything about a run with few pairs.
+//! In: the histogram of corrected dimuon masses. Out: a quality test's value, 1 or 0, with the peak
+//! in words. The fit is that of the harvest. It never says anything about a run with few pairs.
 
 use calibration::scale::{self, PeakModel};
 use dqm::histogram::Histogram;
 use dqm::quality::{CannotRun, Measured};
 
-/// The peak is within this many GeV of the table: half of the resolution, and five times the error that
-/// the gate's 400 pairs give it.
+/// The peak is within this many GeV of the table: half of the resolution, and five times the error
+/// that the gate's 400 pairs give it.
 pub(crate) const MASS_PEAK_GEV: f64 = 0.7;
 /// With fewer pairs the gate has no scale either.
 const PAIRS_MIN: u64 = 400;
 const MODEL: PeakModel = PeakModel::Z_SMALL_SAMPLE;
 
-/// The test of `masses`, whose bins have to be those of the model; `within_gev` of the table is good.
+/// The test of `masses`, whose bins have to be those of the model; `within_gev` of the table is
+/// good.
 pub(crate) fn mass_peak(masses: &Histogram, within_gev: f64) -> Result<Measured, CannotRun> {
     let entries = masses.inside().iter().sum::<f64>() as u64;
     if entries < PAIRS_MIN {

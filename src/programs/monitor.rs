@@ -27,9 +27,9 @@ pub(crate) const DXY: &str = "muon_dxy_cm";
 /// Impact parameter of each muon less the beam spot's prediction, um.
 pub(crate) const RESIDUAL: &str = "muon_dxy_residual_um";
 
-/// How far a muon would have the beam spot to be moved, in um: twice its residual along the direction
-/// in which it sees the beam spot, split into x and y. The mean over evenly spread muons is the
-/// distance of the true beam spot from the one that was used.
+/// How far a muon would have the beam spot to be moved, in um: twice its residual along the
+/// direction in which it sees the beam spot, split into x and y. The mean over evenly spread muons
+/// is the distance of the true beam spot from the one that was used.
 pub(crate) const BEAMSPOT_X: &str = "beamspot_off_x_um";
 /// The same in y.
 pub(crate) const BEAMSPOT_Y: &str = "beamspot_off_y_um";

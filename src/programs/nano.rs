@@ -1,10 +1,11 @@
 //! Dimuons of a NanoAOD file, as text rows.
 //!
-//! In: the tree `Events` with `run`, `event` and the muons as lists (`Muon_pt`, `Muon_eta`, `Muon_phi`,
-//! `Muon_charge`), sorted by falling momentum as NanoAOD has them. Out: one row for each event with a
-//! pair of opposite charge: its first muon and the first one of the other charge. Events without such a
-//! pair are counted. `Muon_dxy` is not taken over: it is the distance from the event's own vertex, not
-//! from the origin of the detector, and says nothing about the beam spot.
+//! In: the tree `Events` with `run`, `event` and the muons as lists (`Muon_pt`, `Muon_eta`,
+//! `Muon_phi`, `Muon_charge`), sorted by falling momentum as NanoAOD has them. Out: one row for
+//! each event with a pair of opposite charge: its first muon and the first one of the other charge.
+//! Events without such a pair are counted. `Muon_dxy` is not taken over: it is the distance from
+//! the event's own vertex, not from the origin of the detector, and says nothing about the beam
+//! spot.
 
 use oxyroot::{ReaderTree, Slice, UnmarshalerInto};
 

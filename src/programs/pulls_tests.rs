@@ -1,10 +1,12 @@
 //! Whether the errors of the constants are true: 200 generated runs go through express and harvest,
-//! and fitted less true over error is a normal distribution. In: simulated runs. Out: mean and width
-//! of the pulls of x0, y0 and k, printed and held against what 200 of them may show by chance.
+//! and fitted less true over error is a normal distribution. In: simulated runs. Out: mean and
+//! width of the pulls of x0, y0 and k, printed and held against what 200 of them may show by
+//! chance.
 //!
 //! What is smaller than that is known from 6,000 runs: the errors of the beam spot are 2 to 3 % too
 //! small, because tracks at the edge of the clipping are taken for certain, and k is 1e-4 too low
-//! (0.07 of its error in a run), because the resolution grows with the mass and the line's does not.
+//! (0.07 of its error in a run), because the resolution grows with the mass and the line's does
+//! not.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +34,8 @@ fn pulls(seed: u64) -> BTreeMap<String, Vec<f64>> {
         let alca: Vec<_> = files[&spot.run]
             .iter()
             .map(|file| {
-                let made = chain.products("express", spot.run, &[file.clone()], json!({}));
+                let made =
+                    chain.products("express", spot.run, std::slice::from_ref(file), json!({}));
                 made["ALCA"].path.clone()
             })
             .collect();

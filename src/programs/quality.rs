@@ -34,8 +34,8 @@ const MASS_HIGH_GEV: f64 = 115.0;
 const RESIDUAL_MEAN_UM: f64 = 20.0;
 /// Residuals within five times the resolution, in um, are the core; a wrong beam spot empties it.
 const RESIDUAL_CORE_UM: f64 = 150.0;
-/// The beam spot that was used is within this many um of the muons' own, in x and in y: two thirds of
-/// the resolution; a run of a hundred tracks fixes it to 4 um.
+/// The beam spot that was used is within this many um of the muons' own, in x and in y: two thirds
+/// of the resolution; a run of a hundred tracks fixes it to 4 um.
 const BEAMSPOT_OFF_UM: f64 = 20.0;
 /// With fewer tracks a mean says nothing.
 const RESIDUAL_ENTRIES: u64 = 50;

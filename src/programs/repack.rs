@@ -1,8 +1,8 @@
 //! `tier0 program repack`: what the detector wrote, as a table.
 //!
-//! In: event containers `.dat` of dimuons. Out: `RAW`, every event of the input exactly once, sorted by
-//! run, lumi and event, one row group each lumi, Parquet; nothing computed but the mass. It uses no
-//! conditions, and what it leaves out is nothing.
+//! In: event containers `.dat` of dimuons. Out: `RAW`, every event of the input exactly once,
+//! sorted by run, lumi and event, one row group each lumi, Parquet; nothing computed but the mass.
+//! It uses no conditions, and what it leaves out is nothing.
 
 use std::path::Path;
 

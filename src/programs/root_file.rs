@@ -1,9 +1,10 @@
 //! Reading a tree of a ROOT file as text rows, through `oxyroot`: a flat one, or that of NanoAOD.
 //!
 //! In: a ROOT file and the name of a tree whose branches hold one integer, floating-point number or
-//! string an entry; a file with a tree `Events` is taken for NanoAOD (`nano`). Out: column names and rows of comma separated text; numbers in the shortest
-//! form that reads back to the same value. The library answers damaged input with panics: they are
-//! caught here and become errors. It must never let one pass.
+//! string an entry; a file with a tree `Events` is taken for NanoAOD (`nano`). Out: column names
+//! and rows of comma separated text; numbers in the shortest form that reads back to the same
+//! value. The library answers damaged input with panics: they are caught here and become errors. It
+//! must never let one pass.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -2,10 +2,11 @@
 //!
 //! In: event tables (`AOD` or `RECO`, Parquet) and a window: the job's parameters `column`, `low`
 //! (included) and `high` (not included); without `column` the mass, corrected where the tables have
-//! it. Out: `SKIM`, a table with the same columns and the rows in the window, in order of run, lumi and
-//! event; the window stands in its metadata under `tier0.skim`. Every event that was read is either in
-//! it or counted as left out: `metrics` has both, and of the lumis those with none left too. A row
-//! without a value in the column is left out, and counted on its own. It never changes a value.
+//! it. Out: `SKIM`, a table with the same columns and the rows in the window, in order of run, lumi
+//! and event; the window stands in its metadata under `tier0.skim`. Every event that was read is
+//! either in it or counted as left out: `metrics` has both, and of the lumis those with none left
+//! too. A row without a value in the column is left out, and counted on its own. It never changes a
+//! value.
 
 use std::collections::BTreeSet;
 use std::path::Path;

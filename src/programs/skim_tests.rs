@@ -1,5 +1,5 @@
-//! Events of a window, and raw events as a table: each is there as often as an independent count of the
-//! source says, as a process would do it and as a warm worker. In: a simulated data set.
+//! Events of a window, and raw events as a table: each is there as often as an independent count of
+//! the source says, as a process would do it and as a warm worker. In: a simulated data set.
 
 use std::path::PathBuf;
 

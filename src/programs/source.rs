@@ -1,9 +1,11 @@
 //! Data sets to be replayed: CSV files of dimuons (recorded or made by `mc`) or of chamber tracks
-//! (made by `mc --chamber`), `uproot-Zmumu.root`, NanoAOD, and event tables of these programs (Parquet).
+//! (made by `mc --chamber`), `uproot-Zmumu.root`, NanoAOD, and event tables of these programs
+//! (Parquet).
 //!
 //! In: a path. Out: events in run order and in each run by event number, with their rows as text,
-//! every row already checked to be readable. A malformed row is an error that names the
-//! file and the line; nothing is skipped in silence: NanoAOD events without a pair are counted. It never writes.
+//! every row already checked to be readable. A malformed row is an error that names the file and
+//! the line; nothing is skipped in silence: NanoAOD events without a pair are counted. It never
+//! writes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

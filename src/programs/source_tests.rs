@@ -1,5 +1,5 @@
-//! Data sets that are not text: NanoAOD and event tables become the same events. In: recorded NanoAOD
-//! where `TIER0_DATA` has it, and simulated data that went through the programs.
+//! Data sets that are not text: NanoAOD and event tables become the same events. In: recorded
+//! NanoAOD where `TIER0_DATA` has it, and simulated data that went through the programs.
 
 use serde_json::json;
 

@@ -174,8 +174,8 @@ impl Table {
             .ok_or_else(|| format!("column {name} is missing"))
     }
 
-    /// Adds the rows of a table with the same columns; of the metadata what differs is an error, but
-    /// for what only express writes about its lumis.
+    /// Adds the rows of a table with the same columns; of the metadata what differs is an error,
+    /// but for what only express writes about its lumis.
     pub(crate) fn append(&mut self, other: &Self) -> std::result::Result<(), String> {
         let names = |table: &Self| -> Vec<String> {
             table.columns.iter().map(|(name, _)| name.clone()).collect()

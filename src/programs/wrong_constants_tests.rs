@@ -1,5 +1,6 @@
-//! A run that was processed with wrong constants is called bad, and why; with its own it is good. In:
-//! simulated runs with known truth. Out: verdicts, as the job program that tests a run gives them.
+//! A run that was processed with wrong constants is called bad, and why; with its own it is good.
+//! In: simulated runs with known truth. Out: verdicts, as the job program that tests a run gives
+//! them.
 
 use std::path::{Path, PathBuf};
 

@@ -48,7 +48,8 @@ pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
     let title = format!("Z peak of the accepted scale, run {}", iov.since);
     let caption = format!(
         "{} pairs from 75 to 105 GeV of runs {} (no other cut here); Voigt on a background that \
-         falls by {slope} per GeV, Poisson likelihood: M = {mass:.2} +- {mass_err:.2} GeV, sigma = {:.2} +- {:.2} GeV, \
+         falls by {slope} per GeV, Poisson likelihood: M = {mass:.2} +- {mass_err:.2} GeV, \
+         sigma = {:.2} +- {:.2} GeV, \
          -2 ln L = {:.1} for {} degrees of freedom; table {:.3} GeV; k = {k:.4} +- {k_err:.4}; {}. \
          Histogram: {}; constant: {}/conditions.json, tag {}.{}",
         payload["n"],
