@@ -37,6 +37,8 @@ impl Engine {
             Command::Jobs(asked) => self.jobs_asked(now, order, asked, effects),
             // And so are constants.
             Command::Put(asked) => self.put_constant(now, order, asked, effects),
+            Command::Hold { tag, run } => self.hold_constants(now, order, tag, *run, effects),
+            Command::Accept { tag, run } => self.accept_constants(now, order, tag, *run, effects),
             _ => self.obey(now, order, effects),
         };
         let after = object.as_ref().map(|object| self.standing_of(object));
@@ -101,6 +103,10 @@ impl Engine {
             }
             Command::Jobs(ref asked) => self.jobs_asked(now, order, asked, effects),
             Command::Put(ref asked) => self.put_constant(now, order, asked, effects),
+            Command::Hold { ref tag, run } => self.hold_constants(now, order, tag, run, effects),
+            Command::Accept { ref tag, run } => {
+                self.accept_constants(now, order, tag, run, effects)
+            }
             Command::ConfigReload => {
                 Reply::Refused("a configuration is read by the instance, not by its engine".into())
             }

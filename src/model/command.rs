@@ -75,6 +75,22 @@ pub enum Command {
     Jobs(JobsAsked),
     /// A constant shall be in force from some point on.
     Put(Box<ConstantPut>),
+    /// A tag is held: what gates would put into it is kept as a proposal; or, with a run, the
+    /// proposal of that run is refused.
+    Hold {
+        /// The tag as stored: that of simulated runs ends in `/SIM`.
+        tag: TagName,
+        /// The run whose proposal is refused.
+        run: Option<RunNumber>,
+    },
+    /// Constants are accepted: proposals that are held are put, and what was made with others than
+    /// those in force is made again.
+    Accept {
+        /// The tag as stored: that of simulated runs ends in `/SIM`.
+        tag: TagName,
+        /// Only for this run.
+        run: Option<RunNumber>,
+    },
 }
 
 /// A constant that somebody puts into a tag.
@@ -177,6 +193,8 @@ impl Command {
             Self::FileDeclareLost { .. } => "file declare-lost",
             Self::ConfigReload => "config reload",
             Self::Put(_) => "calib put",
+            Self::Hold { .. } => "calib hold",
+            Self::Accept { .. } => "calib accept",
             Self::Jobs(asked) => match asked.verb {
                 JobVerb::Retry => "job retry",
                 JobVerb::Split(_) => "job split",
@@ -200,7 +218,9 @@ impl Command {
             | Self::RunReopen { run }
             | Self::FileDeclareLost { run, .. } => Object::Run(*run),
             Self::Jobs(asked) => Object::Job(asked.which.job?),
-            Self::ConfigReload | Self::Put(_) => return None,
+            Self::ConfigReload | Self::Put(_) | Self::Hold { .. } | Self::Accept { .. } => {
+                return None;
+            }
         })
     }
 }
