@@ -3,10 +3,9 @@
 use crate::random::Random;
 use engine::Configuration;
 use model::ids::RunNumber;
-use model::names::TaskName;
+use model::names::{TagName, TaskName};
 use model::time::Span;
-use pipelines::definition::BlockLimits;
-use pipelines::definition::Definition;
+use pipelines::definition::{BlockLimits, Definition, Redo};
 use pipelines::link::load;
 use pipelines::retry::Reaction;
 use pipelines::splitting::Splitter;
@@ -32,6 +31,10 @@ pub(crate) const READERS: [(&str, &str); 5] = [
 /// How long an upload waits for those of earlier runs: longer than anything else waits here, so
 /// that no run is passed over that would have had its turn in an undisturbed world.
 const UPLOAD_WAIT: Span = Span::from_secs(3 * 86_400);
+
+/// A tag that only people put constants into, and the names of tasks that read it.
+pub(crate) const BY_HAND: &str = "survey";
+const READ_BY_HAND: [&str; 3] = ["reco", "merge", "look"];
 
 /// Reads them.
 pub(crate) fn all() -> Vec<Definition> {
@@ -115,6 +118,14 @@ fn varied(
         task.retry.on_memory = reaction(Reaction::Grow, harsh, random);
         if let Some(at_most) = &mut task.release.at_most {
             *at_most = wait;
+        }
+        if READ_BY_HAND.contains(&task.name.as_str()) && task.calibrates.is_empty() {
+            task.conditions.push(TagName::new(BY_HAND));
+            task.release.redo = match random.below(5) {
+                0 => Redo::Never,
+                1 | 2 => Redo::Auto,
+                _ => Redo::Ask,
+            };
         }
     }
     for definition in &mut definitions {
