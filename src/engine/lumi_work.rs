@@ -198,8 +198,8 @@ impl Engine {
                 continue;
             };
             if job.lineage.redoes.is_some() {
-                // What is made again was through with its lumis before. Whether it has failed, or is
-                // tried again, says whether a person is asked about it.
+                // What is made again was through with its lumis before. Whether it has failed, or
+                // is tried again, says whether a person is asked about it.
                 if !job.state.is_out() {
                     self.redo.look.insert(job.run);
                 }
