@@ -154,7 +154,7 @@ def task_keys():
     gate["anyOf"] = [{"required": ["n_min", "max_sigma"]}, {"required": ["table"]}]
     release = table({"when": words("conditions", "run_known", "run_closed", "approved", "verdict"),
                      "of": tags, "at_most": V["span"], "then": words("provisional"), "delay": V["span"],
-                     "lock": V["span"]}, ["when"], "What must be true of a run before jobs may start.")
+                     "lock": V["span"], "redo": words("auto", "ask", "never")}, ["when"], "What must be true of a run before jobs may start.")
     needs = table({"cores": V["count"], "memory": V["bytes"], "wall": V["span"], "conditions": tags},
                   says="What a job needs: cores, memory, wall time, constants.")
     verdicts = words("bad", "warning", "not_run")

@@ -136,6 +136,19 @@ pub struct Release {
     /// So long before the wait ends by itself nothing new can be promised to reach the run: it is
     /// locked.
     pub lock: Span,
+    /// What follows when other constants come after its jobs ran.
+    pub redo: Redo,
+}
+
+/// What follows when other constants are in force for a run than those that a job was given (D17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redo {
+    /// What was made stays as it is.
+    Never,
+    /// What was made provisionally is made again; for better constants a person is asked.
+    Ask,
+    /// It is made again.
+    Auto,
 }
 
 /// What a release waits for.
@@ -162,6 +175,7 @@ impl Release {
         delay: Span::ZERO,
         at_most: None,
         lock: Span::ZERO,
+        redo: Redo::Never,
     };
 }
 

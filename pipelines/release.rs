@@ -6,7 +6,7 @@
 //! moment its data were complete. A delay counts from the run's end. Comparisons with a delay are
 //! strict, as the field's are (dmwm/T0:src/python/T0/WMBS/Oracle/RunConfig/FindRecoRelease.py).
 
-use crate::definition::{Release, When};
+use crate::definition::{Redo, Release, When};
 use model::ids::RunNumber;
 use model::names::TagName;
 use model::time::{Moment, Span};
@@ -69,6 +69,34 @@ pub fn released(rule: &Release, run: &RunFacts<'_>, now: Moment) -> Released {
         return Released::Yes { provisional: true };
     }
     waits(kind, reason, until)
+}
+
+/// What shall become of work that was done with other constants than those in force now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outdated {
+    /// It stays as it is.
+    Stays,
+    /// The constants that it was to have are still to come: that is judged when they are here.
+    Waits,
+    /// It is made again.
+    MadeAgain,
+    /// A person is asked.
+    Asked,
+}
+
+/// Evaluates a rule for outdated work: provisional work is made again once everything it was to
+/// have is decided, better constants are a person's to accept (D17).
+pub fn outdated(rule: &Release, is_provisional: bool, run: &RunFacts<'_>) -> Outdated {
+    let owed = match &rule.when {
+        When::Conditions(tags) => tags.iter().any(|tag| (run.is_undecided)(tag)),
+        _ => false,
+    };
+    match (rule.redo, is_provisional) {
+        (Redo::Never, _) => Outdated::Stays,
+        (Redo::Auto | Redo::Ask, _) if owed => Outdated::Waits,
+        (Redo::Auto, _) | (Redo::Ask, true) => Outdated::MadeAgain,
+        (Redo::Ask, false) => Outdated::Asked,
+    }
 }
 
 fn waits(kind: WaitKind, reason: String, until: Option<Moment>) -> Released {
@@ -277,6 +305,25 @@ mod tests {
             2,
             "yes",
         );
+    }
+
+    #[test]
+    fn better_constants_are_asked_for_and_provisional_work_is_made_again() {
+        let check = |redo, provisional, missing: &[&str], expect| {
+            let undecided = |tag: &TagName| missing.contains(&tag.as_str());
+            let rule = Release {
+                redo,
+                ..rule(When::Conditions(vec!["beamspot".into(), "scale".into()]))
+            };
+            let run = facts(&undecided);
+            assert_eq!(outdated(&rule, provisional, &run), expect, "{redo:?}");
+        };
+        check(Redo::Ask, true, &[], Outdated::MadeAgain);
+        check(Redo::Ask, true, &["scale"], Outdated::Waits);
+        check(Redo::Ask, false, &[], Outdated::Asked);
+        check(Redo::Auto, false, &[], Outdated::MadeAgain);
+        check(Redo::Auto, false, &["scale"], Outdated::Waits);
+        check(Redo::Never, true, &[], Outdated::Stays);
     }
 
     #[test]

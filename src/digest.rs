@@ -38,6 +38,8 @@ mod tests {
             id,
             dataset: "/Muons/express-reco/RECO".into(),
             block,
+            replaces: None,
+            superseded_by: None,
             name: format!("name-{id}"),
             run,
             lumis: vec![(1, 2)],

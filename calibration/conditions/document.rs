@@ -148,6 +148,7 @@ fn tag_of(row: &TagRow) -> ConditionsTag {
             _ => Protection::Protected,
         },
         end_of_validity: row.end_of_validity.map(Since),
+        held: None,
         inserted_at: Moment::from_micros(row.insertion_time_us),
     }
 }

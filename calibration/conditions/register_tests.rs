@@ -35,6 +35,7 @@ fn tag(name: &str, time_type: TimeType) -> ConditionsTag {
         description: String::new(),
         protection: Protection::Open,
         end_of_validity: None,
+        held: None,
         inserted_at: Moment::from_micros(1),
     }
 }

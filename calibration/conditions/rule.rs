@@ -205,6 +205,7 @@ mod tests {
             description: String::new(),
             protection: Protection::Open,
             end_of_validity: None,
+            held: None,
             inserted_at: Moment(0),
         }
     }

@@ -4,7 +4,7 @@
 //! shows only among all pipelines.
 
 use super::task::read_tags;
-use crate::definition::{Release, When};
+use crate::definition::{Redo, Release, When};
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
 use model::time::Span;
@@ -13,7 +13,13 @@ use model::time::Span;
 /// dmwm/T0:etc/ProdOfflineConfiguration.py).
 const DEFAULT_LOCK: Span = Span::from_secs(30 * 60);
 
-const RELEASE_KEYS: &[&str] = &["when", "of", "at_most", "then", "delay", "lock"];
+const RELEASE_KEYS: &[&str] = &["when", "of", "at_most", "then", "delay", "lock", "redo"];
+
+const REDO_WORDS: [(&str, Redo); 3] = [
+    ("auto", Redo::Auto),
+    ("ask", Redo::Ask),
+    ("never", Redo::Never),
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
@@ -86,11 +92,20 @@ pub(super) fn read_release<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<Re
     if word_needs_bound(word) && at_most.is_none() {
         return None;
     }
+    let redo = keys
+        .get("redo")
+        .and_then(|node| reader.word(node, "answer to other constants", &REDO_WORDS));
+    // Who waits for constants wants them; who does not is not made again behind their back.
+    let unsaid = match when {
+        When::Conditions(_) => Redo::Ask,
+        _ => Redo::Never,
+    };
     Some(Release {
         when,
         delay,
         at_most,
         lock,
+        redo: redo.unwrap_or(unsaid),
     })
 }
 

@@ -282,6 +282,11 @@ fn where_to_look(command: &Command) -> String {
         Command::Protect { .. } | Command::Import(_) => {
             return "`tier0 calib tags` shows all tags".to_owned();
         }
+        Command::Hold { tag, .. } | Command::Accept { tag, .. } => {
+            return format!(
+                "`tier0 calib iovs {tag}` shows what it has, `tier0 calib tags` all tags"
+            );
+        }
         Command::Rule { .. } => return "`tier0 calib show` lists the gates".to_owned(),
         Command::ConfigReload => {
             return "mend the configuration and reload it; `tier0 check` tells the same, and the \

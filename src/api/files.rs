@@ -102,12 +102,17 @@ pub(crate) async fn outputs(
         job: asked.job.map(JobId),
         published: word("state", asked.state.as_deref(), &states)?,
     };
+    // What another stands for is no part of a dataset any more; asked for by its state it is shown.
+    let stands_only = which.dataset.is_some() && which.published.is_none();
     let rows = ask(&parts, move |catalogue| {
         Ok(catalogue.which_outputs(&which, page)?)
     })
     .await?;
     let next = next_after(&rows, page, |output| output.id.0);
-    let views: Vec<_> = rows.iter().map(OutputView::from).collect();
+    let shown = rows
+        .iter()
+        .filter(|output| !stands_only || output.superseded_by.is_none());
+    let views: Vec<_> = shown.map(OutputView::from).collect();
     Ok(list(&parts, views, next))
 }
 
@@ -210,9 +215,36 @@ fn parents_of(catalogue: &dyn Catalogue, of: InputId) -> Result<Neighbours, Stor
 /// What was made from an input, with the job between.
 fn children_of(catalogue: &dyn Catalogue, of: InputId) -> Result<Neighbours, StoreError> {
     let mut found = Vec::new();
-    for consumed in catalogue.consumers(of)?.iter().take(RELATIVES_MAX + 1) {
-        for output in outputs_of(catalogue, consumed.job)? {
-            found.push((Known::Output(Box::new(output)), consumed.job));
+    for job in takers(catalogue, of)?.iter().take(RELATIVES_MAX + 1) {
+        for output in outputs_of(catalogue, job.id)? {
+            found.push((Known::Output(Box::new(output)), job.id));
+        }
+    }
+    Ok(found)
+}
+
+/// Jobs that have taken an input: those that consumed it, and whoever was made in their place. Only
+/// the first of several outputs that stood in one place was ever consumed; the others were read by
+/// the jobs that were made again.
+fn takers(catalogue: &dyn Catalogue, of: InputId) -> Result<Vec<Job>, StoreError> {
+    let mut first = of;
+    while let InputId::Output(id) = first {
+        match catalogue.output(id)?.and_then(|output| output.replaces) {
+            Some(before) => first = InputId::Output(before),
+            None => break,
+        }
+    }
+    let rows = catalogue.consumers(first)?;
+    let mut todo: VecDeque<JobId> = rows.iter().map(|row| row.job).collect();
+    let mut met: BTreeSet<JobId> = BTreeSet::new();
+    let mut found = Vec::new();
+    while let Some(id) = todo.pop_front() {
+        let Some(job) = catalogue.job(id)?.filter(|_| met.insert(id)) else {
+            continue;
+        };
+        todo.extend(&job.lineage.replaced_by);
+        if job.inputs.contains(&of) {
+            found.push(job);
         }
     }
     Ok(found)
@@ -279,11 +311,9 @@ pub(crate) async fn trace(
             hops.add(Some(job.stamps.seen), "seen", None);
             hops.add_job(catalogue, &job)?;
         }
-        let consumers = catalogue.consumers(known.input())?;
-        for consumed in consumers.iter().take(TRACED_JOBS_MAX) {
-            if let Some(job) = catalogue.job(consumed.job)? {
-                hops.add_job(catalogue, &job)?;
-            }
+        let consumers = takers(catalogue, known.input())?;
+        for job in consumers.iter().take(TRACED_JOBS_MAX) {
+            hops.add_job(catalogue, job)?;
         }
         Ok(TraceView {
             file: known.relative(0, None),
@@ -513,7 +543,10 @@ fn made_with(
         |output: &Output| output.id.0,
         |page| catalogue.which_outputs(&which, page),
         |output| {
-            makers.insert(output.job);
+            // What another stands for is no part of the dataset any more.
+            if output.superseded_by.is_none() {
+                makers.insert(output.job);
+            }
         },
     )?;
     let mut recipes: BTreeMap<model::job::Recipe, u64> = BTreeMap::new();

@@ -10,7 +10,7 @@ use crate::query::{Asked, Manner, Nothing};
 use crate::reads::list;
 use axum::extract::{Path, State};
 use model::command::Command;
-use model::names::TaskPath;
+use model::names::{TagName, TaskPath};
 use model::ruling::RulingKind;
 use serde::Deserialize;
 use view::gate::GateView;
@@ -23,7 +23,7 @@ struct RuleBody {
 }
 
 const RULE_HINT: &str = "send {\"run\": 148031} as application/json, or {} for every run";
-const RULE_PATHS: &str = "POST /api/v1/gates/{pipeline}.{task}:hold or :accept";
+const RULE_PATHS: &str = "POST /api/v1/gates/{pipeline}.{task}:hold or :accept, or of a tag";
 
 /// `GET /api/v1/gates`.
 pub(crate) async fn gates(
@@ -41,8 +41,10 @@ pub(crate) async fn gates(
     ))
 }
 
-/// `POST /api/v1/gates/{task}:hold|accept`. Accepting a task for every run leaves it to its rule;
-/// accepting it for one run lets that run go now.
+/// `POST /api/v1/gates/{task}:hold|accept`, and the same of a tag: what gates would put into it is
+/// held, or refused for a run; or put, and where nothing is held, what was made with other
+/// constants than those in force is made again. Accepting a task for every run leaves it to its
+/// rule; accepting it for one run lets that run go now.
 pub(crate) async fn gate_verb(
     State(parts): State<ApiParts>,
     Path(segment): Path<String>,
@@ -51,17 +53,22 @@ pub(crate) async fn gate_verb(
 ) -> Outcome {
     let unknown = || unknown_verb("gate", &segment, RULE_PATHS);
     let (name, verb) = segment.split_once(':').ok_or_else(unknown)?;
-    let (pipeline, task) = name.split_once('.').ok_or_else(|| {
-        let detail = format!("\"{name}\" names no task");
-        let hint = "name it as PIPELINE.TASK, e.g. prompt.reco; `tier0 calib show` lists the gates";
-        Trouble::bad_request(detail, hint)
-    })?;
     let RuleBody { run } = if body.is_empty() {
         RuleBody::default()
     } else {
         json(&body, RULE_HINT)?
     };
     let run = run.map(run_number).transpose()?;
+    let Some((pipeline, task)) = name.split_once('.') else {
+        // What is no task is a tag.
+        let tag = TagName::new(name);
+        let command = match verb {
+            "accept" => Command::Accept { tag, run },
+            "hold" => Command::Hold { tag, run },
+            _ => return Err(unknown()),
+        };
+        return ask(parts, manner.order(command)?).await;
+    };
     let kind = match (verb, run) {
         ("hold", _) => RulingKind::Held,
         ("accept", Some(_)) => RulingKind::Accepted,

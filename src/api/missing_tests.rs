@@ -108,6 +108,8 @@ fn output(id: i64, task: &str, dataset: DatasetName, lumi: u32, route: Route) ->
         committed_at: Moment(0),
         block: Some(BlockId(1)),
         route,
+        replaces: None,
+        superseded_by: None,
     }
 }
 

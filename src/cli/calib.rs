@@ -12,7 +12,7 @@ use clap::Subcommand;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use view::conditions::{DecisionView, IovView, PayloadView, TagView};
-use view::gate::GateView;
+use view::gate::{GateRunView, GateView};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +23,9 @@ Examples:
   tier0 calib get 8c1f...
   tier0 calib put beamspot spot.json --since 402144 --reason \"survey of Monday\"
   tier0 calib hold prompt.reco --reason \"pixel swap\"
-  tier0 calib accept prompt.reco --run 165617";
+  tier0 calib hold beamspot --reason \"beam moved by hand\"
+  tier0 calib accept prompt.reco --run 165617
+  tier0 calib accept beamspot --dry-run";
 
 /// What can be done with conditions.
 #[derive(Debug, Subcommand)]
@@ -81,11 +83,22 @@ pub enum CalibVerb {
     /// have already taken
     #[command(after_help = PUT_EXAMPLES)]
     Put(Put),
-    /// Let no more jobs of a task be made, for one run or for every run
-    #[command(after_help = "Examples:\n  tier0 calib hold prompt.reco --reason \"pixel swap\"")]
+    /// Let no more jobs of a task be made, for one run or for every run. With a tag: keep what
+    /// gates would put into it as proposals; with a run, refuse what is proposed for that run
+    #[command(
+        after_help = "Examples:\n  tier0 calib hold prompt.reco --reason \"pixel swap\"\n  tier0 calib \
+                      hold beamspot --reason \"beam moved by hand\"\n  tier0 calib hold beamspot --run \
+                      165617 --reason \"bad fit\""
+    )]
     Hold(Ruling),
-    /// Let a task of a run go now, whatever it waits for; without a run, leave it to its rule again
-    #[command(after_help = "Examples:\n  tier0 calib accept prompt.reco --run 165617")]
+    /// Let a task of a run go now, whatever it waits for; without a run, leave it to its rule
+    /// again. With a tag: put what is held of it, for one run or for all, which are then held no
+    /// longer; where nothing is held, have made again what was made with other constants than
+    /// those in force
+    #[command(
+        after_help = "Examples:\n  tier0 calib accept prompt.reco --run 165617\n  tier0 calib accept \
+                      beamspot --dry-run\n  tier0 calib accept beamspot --run 165617"
+    )]
     Accept(Ruling),
     /// Write all tags, intervals, constants and global tags as one document
     #[command(after_help = "Examples:\n  tier0 calib export conditions.json")]
@@ -145,17 +158,14 @@ pub struct Put {
 /// A person's word on a task.
 #[derive(Debug, clap::Args)]
 pub struct Ruling {
-    /// The task, as PIPELINE.TASK
-    task: String,
+    /// The task, as PIPELINE.TASK, or the tag; that of simulated runs ends in /SIM
+    #[arg(value_name = "TASK|TAG")]
+    name: String,
     /// Only for this run
     #[arg(long)]
     run: Option<u32>,
-    /// Why
-    #[arg(long)]
-    reason: Option<String>,
-    /// Who says so
-    #[arg(long)]
-    by: Option<String>,
+    #[command(flatten)]
+    manner: Manner,
 }
 
 pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
@@ -238,21 +248,25 @@ fn upload(put: &Put, desk: &mut Desk) -> Result<Exit, Failure> {
 }
 
 fn rule(verb: &str, ruling: &Ruling, desk: &mut Desk) -> Result<Exit, Failure> {
-    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if !ruling.task.bytes().all(name) || !ruling.task.contains('.') {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let name = &ruling.name;
+    let is_task = name.bytes().all(is_plain) && name.contains('.');
+    let tag = name.strip_suffix("/SIM").unwrap_or(name);
+    let is_tag = !tag.is_empty() && tag.bytes().all(is_plain);
+    if !is_task && !is_tag {
         return Err(Failure::Usage(format!(
-            "\"{}\" is no PIPELINE.TASK; `tier0 calib show` lists the gates",
-            ruling.task
+            "\"{name}\" is no PIPELINE.TASK and no tag; `tier0 calib show` lists the gates, `tier0 \
+             calib tags` the tags"
         )));
     }
-    let manner = [("by", ruling.by.clone()), ("reason", ruling.reason.clone())];
     let body = match ruling.run {
         Some(run) => serde_json::json!({ "run": run }),
         None => serde_json::json!({}),
     };
     let client = desk.client()?;
-    let answer = client.order(&format!("gates/{}:{verb}", ruling.task), &manner, &body)?;
-    super::runs::done(&answer, desk)
+    let path = format!("gates/{}:{verb}", name.replace('/', "%2F"));
+    let answer = client.order(&path, &ruling.manner.parameters(), &body)?;
+    ruling.manner.answered(&answer, desk)
 }
 
 fn gates(gates: &[GateView], desk: &mut Desk) -> Result<Exit, Failure> {
@@ -281,12 +295,27 @@ fn gates(gates: &[GateView], desk: &mut Desk) -> Result<Exit, Failure> {
                 run.state.clone(),
                 if run.locked { "yes" } else { "no" }.to_owned(),
                 or_dash(until),
-                wait.map_or_else(dash, |wait| wait.reason.clone()),
+                why(run).unwrap_or_else(dash),
             ]);
         }
     }
     table.write(desk.out, "no task waits for anything")?;
     Ok(Exit::Fine)
+}
+
+/// What a run waits for at a gate, or what of it other constants concern.
+fn why(run: &GateRunView) -> Option<String> {
+    let (outdated, behind) = (&run.outdated_outputs, &run.made_from_outdated_outputs);
+    let concerned = (!outdated.is_empty()).then(|| {
+        format!(
+            "{} outputs were made with other constants than those in force, {} from those",
+            outdated.len(),
+            behind.len()
+        )
+    });
+    let wait = run.wait.as_ref().map(|wait| wait.reason.clone());
+    let both: Vec<String> = wait.into_iter().chain(concerned).collect();
+    (!both.is_empty()).then(|| both.join("; "))
 }
 
 /// A hash may go into a path; anything else may not.
@@ -319,7 +348,10 @@ fn tags(tags: &[TagView], desk: &mut Desk) -> Result<Exit, Failure> {
             or_dash(tag.first_since),
             or_dash(tag.last_since),
             tag.decisions.to_string(),
-            or_dash(Some(tag.description.clone()).filter(|words| !words.is_empty())),
+            match &tag.held {
+                Some(held) => format!("held by {held}"),
+                None => or_dash(Some(tag.description.clone()).filter(|words| !words.is_empty())),
+            },
         ]);
     }
     table.write(desk.out, "no tags yet")?;

@@ -278,6 +278,7 @@ fn show(detail: &JobDetailView, desk: &mut Desk) -> Result<Exit, Failure> {
             ("expected", expected(detail)),
             ("used", used(detail)),
             ("split from", or_dash(job.split_from)),
+            ("makes again", or_dash(job.redoes)),
             ("replaced by", numbers(&job.replaced_by)),
             ("lumis", lumis(&job.lumis)),
             ("inputs", inputs.join("\n")),

@@ -16,7 +16,7 @@ pub struct Manner {
     /// Only show what would be done, and to what
     #[arg(long)]
     dry_run: bool,
-    /// Refuse when another number of lumis or files is concerned, as --dry-run shows it
+    /// Refuse when another number of lumis, files or jobs is concerned, as --dry-run shows it
     #[arg(long, value_name = "N")]
     expect_count: Option<u64>,
     /// Who asks; kept in the audit

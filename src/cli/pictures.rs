@@ -252,6 +252,7 @@ mod tests {
             n: 60,
             values: BTreeMap::from([("x0_cm".to_owned(), x), ("y0_cm".to_owned(), x)]),
             errors: BTreeMap::from([("x0_cm".to_owned(), 0.1)]),
+            proposed: None,
             at: String::new(),
         };
         let iov = IovView {

@@ -170,6 +170,8 @@ impl Engine {
             || self.has_sources_at_work(number)
             || collecting.any(|run| *run == number)
             || self.is_harvested_with_others(number, work)
+            || self.holds_redo(number, None)
+            || self.has_proposals(number)
     }
 
     /// Whether a harvest of a later run is at work that adds up what earlier runs left.
@@ -219,7 +221,9 @@ impl Engine {
     fn count_usage(&mut self, number: RunNumber, effects: &mut Vec<Effect>) {
         let mut changed: BTreeMap<TaskPath, TaskUsage> = BTreeMap::new();
         for job in self.jobs.values().filter(|job| job.run == number) {
-            let (JobState::Done { .. }, Some(used)) = (&job.state, job.used) else {
+            let (JobState::Done { .. } | JobState::Superseded { .. }, Some(used)) =
+                (&job.state, job.used)
+            else {
                 continue;
             };
             let known = || {
@@ -266,7 +270,9 @@ impl Engine {
                 return false;
             };
             match kind {
-                "job-failed" | "quarantined" | "merged-without" | "error-dataset" => is_job(of),
+                "job-failed" | "quarantined" | "merged-without" | "error-dataset" | "redo-cut" => {
+                    is_job(of)
+                }
                 "file-corrupt" | "file-unreadable" | "source-unread" | "source-kept" => is_file(of),
                 "copy-bad" => of.split_once('/').is_some_and(|(_, file)| is_file(file)),
                 "late-record" | "run-type" | "run-end" | "end-disputed" | "lumi-disputed"
@@ -306,6 +312,7 @@ impl Engine {
         self.reading
             .retain(|file| !inputs.contains(&InputId::File(*file)));
         self.sources.forget(number);
+        self.forget_redo(number);
     }
 
     /// A slice of a run's rows is history.

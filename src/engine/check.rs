@@ -8,6 +8,7 @@ mod state;
 mod touched;
 
 use crate::Engine;
+use model::dataset::Output;
 use model::ids::{JobId, OutputId, RunNumber};
 use model::job::{InputId, Job, JobState};
 use model::names::OutputLabel;
@@ -57,15 +58,7 @@ impl Engine {
     fn check_winners(&self, broken: &mut Vec<Broken>) {
         let mut seen: BTreeMap<(JobId, &OutputLabel), OutputId> = BTreeMap::new();
         for output in self.outputs.values() {
-            let job = self.jobs.get(&output.job);
-            let wins = job.is_some_and(|job| {
-                job.state
-                    == JobState::Done {
-                        attempt: output.attempt,
-                    }
-                    && job.run == output.run
-            });
-            if !wins {
+            if !self.is_of_winner(output) {
                 let what = format!("output {} is not of a winning attempt", output.name);
                 broken.push(Broken {
                     invariant: "I3",
@@ -85,18 +78,32 @@ impl Engine {
         }
     }
 
+    /// Whether an output is of the attempt that won its job; superseded are both or neither.
+    fn is_of_winner(&self, output: &Output) -> bool {
+        let attempt = output.attempt;
+        let state = match output.superseded_by {
+            None => JobState::Done { attempt },
+            Some(_) => JobState::Superseded { attempt },
+        };
+        let job = self.jobs.get(&output.job);
+        job.is_some_and(|job| job.state == state && job.run == output.run)
+    }
+
     /// I4: every input is in one window or consumed by one job, or part by part by several, for
     /// every task that reads it.
     fn check_consumption(&self, broken: &mut Vec<Broken>) {
         let mut takers: BTreeMap<(usize, InputId), Takers> = BTreeMap::new();
-        // A job that was split has handed its inputs on.
-        let has_inputs = |job: &&Job| !matches!(job.state, JobState::Superseded { .. });
+        // A job that was split or made again has handed its inputs on; until it is done, whoever
+        // makes it again has none.
+        let has_inputs = |job: &&Job| {
+            !matches!(job.state, JobState::Superseded { .. }) && !self.is_only_second(job)
+        };
         for job in self.jobs.values().filter(has_inputs) {
             let Some(index) = self.plan_of(job) else {
                 continue;
             };
             for input in job.inputs.iter().take(job.consumed as usize) {
-                let takers = takers.entry((index, *input)).or_default();
+                let takers = takers.entry((index, self.first_of(*input))).or_default();
                 match &job.slice {
                     Some(slice) => takers.parts.push(slice.first()),
                     None => takers.whole += 1,
@@ -158,7 +165,8 @@ impl Engine {
                 }
             }
         }
-        for output in self.outputs.values() {
+        // One that stands in another's place is owed to those who had the other.
+        for output in self.outputs.values().filter(|o| o.replaces.is_none()) {
             let Some(maker) = self.plan_at(output.run, &output.task) else {
                 continue;
             };

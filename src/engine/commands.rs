@@ -41,6 +41,8 @@ impl Engine {
                 self.protect_tag(now, order, (tag, *protection), effects)
             }
             Command::Import(document) => self.import_conditions(now, order, document, effects),
+            Command::Hold { tag, run } => self.hold_constants(now, order, tag, *run, effects),
+            Command::Accept { tag, run } => self.accept_constants(now, order, tag, *run, effects),
             _ => self.obey(now, order, effects),
         };
         let after = object.as_ref().map(|object| self.standing_of(object));
@@ -108,6 +110,8 @@ impl Engine {
             | Command::Put(_)
             | Command::Protect { .. }
             | Command::Import(_)
+            | Command::Hold { .. }
+            | Command::Accept { .. }
             | Command::ConfigReload => {
                 Reply::Refused("a configuration is read by the instance, not by its engine".into())
             }

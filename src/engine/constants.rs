@@ -94,7 +94,10 @@ impl Constants {
                 }
                 self.follow(&tag, &decision);
             }
-            GateOutcome::Veto | GateOutcome::NotApplicable | GateOutcome::Abandoned => {}
+            GateOutcome::Veto
+            | GateOutcome::NotApplicable
+            | GateOutcome::Abandoned
+            | GateOutcome::Held => {}
         }
         self.decisions.insert((tag, run), decision);
     }
@@ -115,7 +118,7 @@ impl Constants {
     }
 
     /// The first run after this one that was decided on a tag as stored.
-    fn decided_after(&self, tag: &TagName, run: RunNumber) -> Option<RunNumber> {
+    pub(crate) fn decided_after(&self, tag: &TagName, run: RunNumber) -> Option<RunNumber> {
         let from = (tag.clone(), RunNumber(run.0.saturating_add(1)));
         let next = self.decisions.range(from..).next();
         next.filter(|((of, _), _)| of == tag)
@@ -284,7 +287,8 @@ impl Engine {
     ) {
         let number = self.jobs[&job].run;
         let run = &self.runs[&number].run;
-        let tag = stored_tag(&rule.tag, run.label);
+        let label = run.label;
+        let tag = stored_tag(&rule.tag, label);
         let before = self.constants.decided_after(&tag, number);
         let (mut outcome, mut reason) = if let Some(reason) = &candidate.not_applicable {
             (GateOutcome::NotApplicable, reason.clone())
@@ -312,11 +316,20 @@ impl Engine {
         if self.only_reads(job) && !is_result(outcome) {
             return;
         }
+        let held = (outcome == GateOutcome::Update)
+            .then(|| self.hold_on(&tag))
+            .flatten();
+        if let Some(hold) = held {
+            self.keep_proposal(candidate, effects);
+            reason = format!("held by {}: {}; {reason}", hold.by, hold.reason);
+            outcome = GateOutcome::Held;
+        }
         if outcome == GateOutcome::Update {
             if let Some(next) = before {
                 self.end_late_iov(now, &tag, number, next, effects);
             }
-            self.insert_iov(now, number, &tag, candidate, effects);
+            self.keep_proposal(candidate, effects);
+            self.insert_iov(now, number, &tag, &candidate.hash, effects);
         }
         if outcome == GateOutcome::Collecting && before.is_some() {
             // Nobody will add to it any more.
@@ -333,14 +346,16 @@ impl Engine {
             n: candidate.n,
             quantities: candidate.quantities.clone(),
             late: before.is_some(),
+            proposed: (outcome == GateOutcome::Held).then(|| candidate.hash.clone()),
             at: now,
         };
-        self.decide(number, rule, decision, effects);
+        self.decide(number, &rule.tag, decision, effects);
+        self.tell_held(now, number, &stored_tag(&rule.tag, label), effects);
     }
 
     /// A constant comes after a later run was decided and worked on with what was in force: what
     /// was released stays, so the late one ends where that run begins.
-    fn end_late_iov(
+    pub(crate) fn end_late_iov(
         &mut self,
         now: Moment,
         tag: &TagName,
@@ -367,49 +382,60 @@ impl Engine {
         };
         self.constants.keep(&iov);
         effects.push(Effect::Record(Fact::IovIs(iov)));
+        self.look_for_redo_since(next);
     }
 
-    fn insert_iov(
-        &mut self,
-        now: Moment,
-        number: RunNumber,
-        tag: &TagName,
-        candidate: &CandidateConstant,
-        effects: &mut Vec<Effect>,
-    ) {
+    /// Keeps what a harvest proposes, in force or not.
+    fn keep_proposal(&mut self, candidate: &CandidateConstant, effects: &mut Vec<Effect>) {
         let payload = ConditionsPayload {
             hash: candidate.hash.clone(),
             text: candidate.payload.clone(),
         };
         let text: Arc<str> = Arc::from(candidate.payload.as_str());
         self.constants.payloads.insert(payload.hash.clone(), text);
+        effects.push(Effect::Record(Fact::PayloadIs(payload)));
+    }
+
+    pub(crate) fn insert_iov(
+        &mut self,
+        now: Moment,
+        number: RunNumber,
+        tag: &TagName,
+        hash: &str,
+        effects: &mut Vec<Effect>,
+    ) {
         let iov = Iov {
             tag: tag.clone(),
             since: number,
-            hash: candidate.hash.clone(),
+            hash: hash.to_owned(),
             sequence: self.ids.take(),
             inserted_at: now,
         };
-        effects.push(Effect::Record(Fact::PayloadIs(payload)));
         self.constants.keep(&iov);
         effects.push(Effect::Record(Fact::IovIs(iov)));
+        self.look_for_redo_since(number);
         let subject = format!("{tag} since {number}");
         self.announce(now, "conditions.published", number, subject, effects);
     }
 
-    /// Records a decision and looks again at whatever may have waited for it.
-    fn decide(
+    /// Records a decision and looks again at whatever may have waited for it. What is held is no
+    /// decision for those who wait.
+    pub(crate) fn decide(
         &mut self,
         number: RunNumber,
-        rule: &GateRule,
+        tag: &TagName,
         decision: GateDecision,
         effects: &mut Vec<Effect>,
     ) {
         effects.push(Effect::Record(Fact::DecisionIs(decision.clone())));
+        let is_held = decision.outcome == GateOutcome::Held;
         self.constants.take(decision);
         self.archive.look_again();
+        self.look_for_redo(number);
         if let Some(work) = self.runs.get_mut(&number) {
-            work.decided.insert(rule.tag.clone());
+            if !is_held {
+                work.decided.insert(tag.clone());
+            }
             self.look_at
                 .extend(work.tasks.keys().map(|index| (number, *index)));
         }
@@ -440,7 +466,7 @@ impl Engine {
         let rules = self.plans[index].task.calibrates.clone();
         for rule in &rules {
             let work = &self.runs[&number];
-            if work.decided.contains(&rule.tag) {
+            if self.has_spoken(number, &rule.tag) {
                 continue;
             }
             let reason = match work.tasks.get(&index).map_or(0, |task| task.made_jobs) {
@@ -455,9 +481,10 @@ impl Engine {
                 n: 0,
                 quantities: Vec::new(),
                 late: false,
+                proposed: None,
                 at: now,
             };
-            self.decide(number, rule, decision, effects);
+            self.decide(number, &rule.tag, decision, effects);
         }
     }
 }

@@ -26,7 +26,7 @@ impl Engine {
         let at_work = |id: &JobId| !self.jobs[id].state.is_terminal();
         let rules = &self.plans[index].task.calibrates;
         // A harvest that decided nothing must not keep the last one from trying.
-        let decided = rules.iter().all(|rule| work.decided.contains(&rule.tag));
+        let decided = rules.iter().all(|rule| self.has_spoken(number, &rule.tag));
         let state = match latest.state {
             _ if task.readers.iter().any(at_work) => HarvestState::Running,
             JobState::Done { .. } if decided => HarvestState::Done(ended_at),

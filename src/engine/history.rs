@@ -38,7 +38,10 @@ impl History {
 impl Engine {
     /// Adds a job that is done.
     pub(crate) fn learn_from(&mut self, job: &Job) {
-        let (JobState::Done { .. }, Some(used)) = (&job.state, job.used) else {
+        // One whose work was done again has used it all the same.
+        let (JobState::Done { .. } | JobState::Superseded { .. }, Some(used)) =
+            (&job.state, job.used)
+        else {
             return;
         };
         let history = self.history.entry(job.task.clone()).or_default();

@@ -200,6 +200,12 @@ impl Engine {
     pub(crate) fn why_not_split(&self, id: JobId) -> Option<String> {
         let job = self.jobs.get(&id)?;
         let plan = &self.plans[self.plan_of(job)?];
+        if let Some(first) = job.lineage.redoes {
+            return Some(format!(
+                "job {id} does the work of job {first} again and takes its place as a whole: it \
+                 cannot be split; retry it, or cancel it"
+            ));
+        }
         if job.consumed < 2 {
             return Some(format!(
                 "job {id} has no two inputs to share out and cannot be split; retry it, or cancel it"
@@ -215,7 +221,7 @@ impl Engine {
     }
 
     /// Carries a verb out; the jobs that were made instead of a split one.
-    fn change_job(
+    pub(crate) fn change_job(
         &mut self,
         now: Moment,
         id: JobId,
@@ -355,7 +361,7 @@ impl Engine {
             },
             lineage: Lineage {
                 split_from: Some(parent.id),
-                replaced_by: Vec::new(),
+                ..Lineage::default()
             },
             state: JobState::Ready {
                 attempt: AttemptNumber::FIRST,

@@ -34,10 +34,12 @@ mod verification;
 mod sources;
 mod routes;
 mod history;
+mod holds;
 mod constants;
 mod uploads;
 mod imports;
 mod release;
+mod redo;
 mod quality;
 mod verdict_actions;
 mod units;
@@ -60,6 +62,7 @@ mod holdings;
 pub use check::Broken;
 pub use effect::{Effect, Observation};
 pub use input::Input;
+pub use redo::Concerned;
 pub use setup::{Configuration, Setup};
 pub use sources::ReleasePolicy;
 
@@ -124,6 +127,8 @@ pub struct Engine {
     /// Runs that are history.
     archive: Archive,
     archive_after: Option<Span>,
+    /// What is made again, and what people are asked about that.
+    redo: redo::Redo,
     queue: Queue,
     timers: Timers,
     reconciler: Reconciler,
@@ -175,6 +180,7 @@ impl Engine {
             rulings: BTreeMap::new(),
             archive: Archive::default(),
             archive_after: setup.archive_after,
+            redo: redo::Redo::default(),
             queue: Queue::default(),
             timers: Timers::default(),
             reconciler: Reconciler::default(),
@@ -241,6 +247,10 @@ impl Engine {
             while let Some((run, task)) = self.look_at.pop_first() {
                 self.cut(now, run, task, effects);
             }
+            if let Some(run) = self.next_redo() {
+                self.mind_redo(now, run, effects);
+                continue;
+            }
             match self.conclude.pop_first() {
                 Some(run) => self.conclude_run(now, run, effects),
                 None => break,
@@ -253,6 +263,7 @@ impl Engine {
         self.record_changes(effects);
         self.guard(now, effects);
         self.archive_due(now, effects);
+        self.tell_redo(now, effects);
     }
 
     fn fire_timers(&mut self, now: Moment, effects: &mut Vec<Effect>) {

@@ -197,6 +197,14 @@ impl Engine {
             let Some(job) = self.jobs.get(id) else {
                 continue;
             };
+            if job.lineage.redoes.is_some() {
+                // What is made again was through with its lumis before. Whether it has failed, or
+                // is tried again, says whether a person is asked about it.
+                if !job.state.is_out() {
+                    self.redo.look.insert(job.run);
+                }
+                continue;
+            }
             let index = self.plan_of(job).filter(|i| self.plans[*i].tracks_lumis);
             let Some(index) = index else { continue };
             let work = self.runs.get_mut(&job.run);
@@ -288,11 +296,13 @@ impl Engine {
                 lumi_work.came(item);
             }
             for job in self.jobs.values() {
-                if job.run == number && job.task == *path {
+                let is_first = job.lineage.redoes.is_none();
+                if is_first && job.run == number && job.task == *path {
                     lumi_work.take_job(job);
                 }
             }
-            for output in self.outputs.values().filter(|o| o.run == number) {
+            let firsts = self.outputs.values().filter(|o| o.replaces.is_none());
+            for output in firsts.filter(|output| output.run == number) {
                 if matches!(&output.route, Route::Merged(merge, _) if merge == path) {
                     lumi_work.skipped(&output.lumis);
                 }

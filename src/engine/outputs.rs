@@ -116,6 +116,16 @@ impl Engine {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
+        let is_second = job.lineage.redoes.is_some();
+        if is_second && self.is_quarantined(self.jobs[&id].run) {
+            // Nothing may take the place of what is published while nothing is published.
+            let message = "its run stands still, so what it made can take nobody's place";
+            self.attempt_failed(now, id, ExitClass::Lost, message, effects);
+            return;
+        }
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
         let Ok(state) = job.state.next(JobEvent::Committed) else {
             return;
         };
@@ -134,13 +144,20 @@ impl Engine {
         for output in stored {
             self.record_output(now, id, index, report, output, effects);
         }
-        self.observe(now, id, index, effects);
+        self.supersede_first(id);
+        // What is made again is in nobody's budget.
+        if !is_second {
+            self.observe(now, id, index, effects);
+        }
         let path = &self.plans[index].path;
         self.clear_alarm(now, &format!("attempts-lost/{path}"), effects);
         self.judge_candidates(now, id, index, report, effects);
         self.judge_quality(now, id, index, report, effects);
         self.tell_missing_units(now, id, effects);
         self.job_ended(number, index);
+        if self.may_be_made_again(&done) {
+            self.look_for_redo(number);
+        }
     }
 
     fn record_output(
@@ -174,6 +191,8 @@ impl Engine {
         let route = self.route_of(&self.jobs[&id], index, &reported.label, Some(stored.bytes));
         let dataset = self.dataset_of(number, index, &reported.label, &route);
         let output_id = OutputId(self.ids.take());
+        let first = self.outputs_of_first(id).remove(&reported.label);
+        let first = first.and_then(|first| self.outputs.get(&first).cloned());
         let mut output = Output {
             id: output_id,
             job: id,
@@ -195,14 +214,34 @@ impl Engine {
             committed_at: now,
             block: None,
             route,
+            replaces: first.as_ref().map(|first| first.id),
+            superseded_by: None,
         };
-        output.block = self.publish(now, &output, index, effects);
+        if let Some(first) = &first {
+            self.withdraw(first.id, output_id);
+        }
+        // What was withheld stays so.
+        if first.as_ref().is_none_or(|first| first.block.is_some()) {
+            output.block = self.publish(now, &output, index, effects);
+        }
         effects.push(Effect::Record(Fact::OutputIs(output.clone())));
+        if let Some(first) = &first {
+            self.record_withdrawn(first, effects);
+        }
         if output.block.is_some() {
-            let subject = format!("{} {}", output.dataset, output.name);
+            let subject = match &first {
+                Some(first) => {
+                    let (dataset, name) = (&output.dataset, &output.name);
+                    format!("{dataset} {name} instead of {}", first.name)
+                }
+                None => format!("{} {}", output.dataset, output.name),
+            };
             self.announce(now, "output.published", number, subject, effects);
         }
-        self.feed_consumers(number, index, &output);
+        // Whoever read the first is made again with this one when its time has come.
+        if first.is_none() {
+            self.feed_consumers(number, index, &output);
+        }
         self.outputs.insert(output_id, output);
     }
 

@@ -48,7 +48,10 @@ impl Engine {
             let next = self.timers.first(Timer::Overdue(number));
             next.is_some_and(|at| at <= now)
         };
-        if self.is_told_overdue(number) && !is_looked_at() {
+        // Of a stream that shows up after the run's end something may be overdue already.
+        let run = self.runs.get(&number).map(|work| &work.run);
+        let has_ended = run.is_some_and(|run| run.ended_at.is_some() && !run.state.is_closed());
+        if (has_ended || self.is_told_overdue(number)) && !is_looked_at() {
             self.timers.set(now, Timer::Overdue(number));
         }
         let Some(work) = self.runs.get_mut(&number) else {

@@ -28,7 +28,7 @@ impl Engine {
     ) {
         if self.plans[index].task.certifies && !self.only_reads(id) {
             let number = self.jobs[&id].run;
-            self.certify(now, number, report.tests.clone(), effects);
+            self.certify(now, number, Some(id), report.tests.clone(), effects);
         }
     }
 
@@ -41,7 +41,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         if self.plans[index].task.certifies && !self.quality.contains_key(&number) {
-            self.certify(now, number, Vec::new(), effects);
+            self.certify(now, number, None, Vec::new(), effects);
         }
     }
 
@@ -49,18 +49,20 @@ impl Engine {
         &mut self,
         now: Moment,
         number: RunNumber,
+        tested_by: Option<JobId>,
         tests: Vec<TestAnswer>,
         effects: &mut Vec<Effect>,
     ) {
         // A new part of the run is judged together with what was tested before.
         let before = self.quality.get(&number);
-        // A harvest that was made again and tested nothing leaves the verdict as it is.
-        if before.is_some() && tests.is_empty() && self.runs[&number].run.part == FIRST_PART {
+        // A harvest that was tried again and tested nothing leaves the verdict as it is; one of
+        // output that was made again does not, because what was tested stands no more.
+        let is_second = tested_by.is_some_and(|job| self.jobs[&job].lineage.redoes.is_some());
+        let is_first_part = self.runs[&number].run.part == FIRST_PART;
+        if before.is_some() && tests.is_empty() && is_first_part && !is_second {
             return;
         }
-        let mut all: Vec<TestAnswer> = before.map_or_else(Vec::new, |known| known.tests.clone());
-        all.extend(tests);
-        let tests = all;
+        let (tests, tested_by) = self.tests_with(before, tested_by, tests);
         let verdict = verdict(&tests);
         let run = &self.runs[&number].run;
         let asked = certify::RunQuality {
@@ -95,6 +97,7 @@ impl Engine {
                 Verdict::NotRun => RunVerdict::NotRun,
             },
             tests,
+            tested_by,
             certified,
             refused,
             last_file_seen_at: run.last_file_seen_at,
@@ -105,6 +108,45 @@ impl Engine {
         self.quality.insert(number, quality);
         effects.push(Effect::GoodRuns(self.good_run_list()));
         self.heed_verdict(now, number, effects);
+    }
+
+    /// What was tested before together with what a job has tested now; where that job does the work
+    /// of another again, its answers take the place of the other's.
+    fn tests_with(
+        &self,
+        before: Option<&RunQuality>,
+        job: Option<JobId>,
+        tests: Vec<TestAnswer>,
+    ) -> (Vec<TestAnswer>, Vec<(JobId, u32)>) {
+        let (mut all, mut by) = before.map_or_else(Default::default, |known| {
+            (known.tests.clone(), known.tested_by.clone())
+        });
+        let Some(job) = job else {
+            all.extend(tests);
+            return (all, by);
+        };
+        let count = tests.len() as u32;
+        let Some(first) = self.jobs[&job].lineage.redoes else {
+            all.extend(tests);
+            by.push((job, count));
+            return (all, by);
+        };
+        // Older rows do not say who tested: those answers stand first.
+        let said: usize = by.iter().map(|(_, count)| *count as usize).sum();
+        let unsaid = all.len().saturating_sub(said);
+        match by.iter().position(|(other, _)| *other == first) {
+            Some(place) => {
+                let before: usize = by[..place].iter().map(|(_, count)| *count as usize).sum();
+                let from = unsaid + before;
+                all.splice(from..from + by[place].1 as usize, tests);
+                by[place] = (job, count);
+            }
+            None => {
+                all.splice(..unsaid, tests);
+                by.insert(0, (job, count));
+            }
+        }
+        (all, by)
     }
 
     /// Lumis that are accounted for in every stream.

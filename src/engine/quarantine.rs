@@ -138,11 +138,13 @@ impl Engine {
         let tasks = self.runs[&number].tasks.keys();
         self.look_at.extend(tasks.map(|index| (number, *index)));
         self.conclude.insert(number);
+        self.look_for_redo(number);
     }
 
     fn publish_withheld(&mut self, now: Moment, number: RunNumber, effects: &mut Vec<Effect>) {
         let of_run = self.outputs.values().filter(|o| o.run == number);
-        let withheld = of_run.filter(|output| output.block.is_none());
+        let stands = of_run.filter(|output| output.superseded_by.is_none());
+        let withheld = stands.filter(|output| output.block.is_none());
         let withheld: Vec<OutputId> = withheld.map(|output| output.id).collect();
         for id in withheld {
             let mut output = self.outputs[&id].clone();

@@ -10,7 +10,8 @@ use crate::setup::TaskPlan;
 use crate::{Effect, Engine};
 use model::command::Reply;
 use model::fact::Fact;
-use model::ids::RunNumber;
+use model::ids::{JobId, RunNumber};
+use model::job::Job;
 use model::names::{TagName, TaskPath};
 use model::quality::RunVerdict;
 use model::ruling::{GateRun, GateState, Ruling, RulingKind};
@@ -21,13 +22,15 @@ use pipelines::definition::When;
 use pipelines::release::{
     Released, RunFacts, Undecided, first_condition_safe_run, held_back, locked_from, released,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Engine {
     /// Whether the task's jobs may exist; `None` when there is no such task or it has ended.
     pub(crate) fn release(&self, number: RunNumber, index: usize, now: Moment) -> Option<Released> {
         let task = self.runs.get(&number)?.tasks.get(&index)?;
-        (!task.ended).then(|| self.ask_gate(number, index, now))
+        // One that has ended is asked all the same while its work is to be made again.
+        let asked = !task.ended || self.holds_redo(number, Some(index));
+        asked.then(|| self.ask_gate(number, index, now))
     }
 
     fn ask_gate(&self, number: RunNumber, index: usize, now: Moment) -> Released {
@@ -51,7 +54,10 @@ impl Engine {
             }
             None => self
                 .waits_for_earlier_run(number, index, now)
-                .unwrap_or_else(|| self.by_verdict(number, index, now, by_rule)),
+                .unwrap_or_else(|| {
+                    let by_rule = || self.with_holders(number, rule, by_rule());
+                    self.by_verdict(number, index, now, by_rule)
+                }),
         }
     }
 
@@ -87,13 +93,23 @@ impl Engine {
         stands.filter(|ruling| ruling.kind != RulingKind::Lifted)
     }
 
+    /// Whether a person holds the task of a job.
+    pub(crate) fn is_held(&self, job: &Job) -> bool {
+        let ruling = self.ruling(&job.task, job.run);
+        ruling.is_some_and(|ruling| ruling.kind == RulingKind::Held)
+    }
+
     /// Whether a person has said that a task of a run goes on with what is here.
     pub(crate) fn is_accepted(&self, task: &TaskPath, number: RunNumber) -> bool {
         let ruling = self.ruling(task, number);
         ruling.is_some_and(|ruling| ruling.kind == RulingKind::Accepted)
     }
 
-    fn with_facts<T>(&self, number: RunNumber, ask: impl FnOnce(&RunFacts<'_>) -> T) -> T {
+    pub(crate) fn with_facts<T>(
+        &self,
+        number: RunNumber,
+        ask: impl FnOnce(&RunFacts<'_>) -> T,
+    ) -> T {
         let work = &self.runs[&number];
         let verdict = self.quality.get(&number).map(|quality| quality.verdict);
         let closed_at = work.run.state.closed_at();
@@ -160,11 +176,10 @@ impl Engine {
         }
     }
 
-    /// Whether every constant that a task measures is decided for a run.
+    /// Whether every constant that a task measures is decided for a run, or held by a person.
     pub(crate) fn has_decided(&self, number: RunNumber, index: usize) -> bool {
         let mut rules = self.plans[index].task.calibrates.iter();
-        let decided = self.runs.get(&number).map(|work| &work.decided);
-        rules.all(|rule| decided.is_some_and(|decided| decided.contains(&rule.tag)))
+        rules.all(|rule| self.has_spoken(number, &rule.tag))
     }
 
     /// Takes a person's ruling on a task, for one run or for all.
@@ -219,6 +234,7 @@ impl Engine {
                 .keys()
                 .filter(|index| self.plans[**index].path == *path);
             self.look_at.extend(indexes.map(|index| (*run, *index)));
+            self.look_for_redo(*run);
         }
     }
 
@@ -232,9 +248,10 @@ impl Engine {
         });
         // Runs with another configuration may have the same gate: it is told once.
         let mut told = BTreeSet::new();
+        let outdated = self.outdated_jobs();
         gated
             .filter(|plan| told.insert(&plan.path))
-            .map(|plan| self.gate_state(plan, now))
+            .map(|plan| self.gate_state(plan, now, &outdated))
             .collect()
     }
 
@@ -253,7 +270,12 @@ impl Engine {
         self.plans_in_force().iter().chain(own)
     }
 
-    fn gate_state(&self, plan: &TaskPlan, now: Moment) -> GateState {
+    fn gate_state(
+        &self,
+        plan: &TaskPlan,
+        now: Moment,
+        outdated: &BTreeMap<(RunNumber, usize), BTreeSet<JobId>>,
+    ) -> GateState {
         let with_task = self.runs.iter().filter_map(|(run, work)| {
             let index = self.plan_at(*run, &plan.path)?;
             work.tasks.contains_key(&index).then_some((*run, index))
@@ -264,8 +286,16 @@ impl Engine {
             .map(|(run, index)| (*run, self.is_locked(*run, *index, now)));
         let for_constants = matches!(plan.task.release.when, When::Conditions(_));
         let of_run = |(run, index): &(RunNumber, usize)| {
-            self.release(*run, *index, now)?;
+            let direct = outdated.get(&(*run, *index));
+            let concerned = direct.map(|jobs| self.concerned_by(jobs));
+            let concerned = concerned.unwrap_or_default();
+            let outdated: Vec<_> = concerned.outputs.into_iter().collect();
+            if self.release(*run, *index, now).is_none() && outdated.is_empty() {
+                return None;
+            }
             Some(GateRun {
+                outdated,
+                made_from_outdated: concerned.behind.into_iter().collect(),
                 run: *run,
                 wait: self.wait_for_release(*run, *index, now),
                 locked: self.is_locked(*run, *index, now),

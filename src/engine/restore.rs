@@ -10,6 +10,7 @@ use crate::outputs::item_of_output;
 use crate::run_work::RunWork;
 use crate::timers::Timer;
 use crate::{Engine, Setup};
+use model::conditions::GateOutcome;
 use model::dataset::{BlockState, Totals};
 use model::fact::Consumed;
 use model::ids::{JobId, RunNumber};
@@ -139,6 +140,7 @@ impl Engine {
             engine.restore_lumi_work(number);
         }
         engine.restore_ends(now);
+        engine.restore_redo();
         engine.stir(now);
         engine
     }
@@ -158,7 +160,8 @@ impl Engine {
         for decision in decisions {
             let text = decision.tag.as_str();
             let tag = TagName::new(text.strip_suffix("/SIM").unwrap_or(text));
-            if let Some(work) = self.runs.get_mut(&decision.run) {
+            let is_decided = decision.outcome != GateOutcome::Held;
+            if let Some(work) = self.runs.get_mut(&decision.run).filter(|_| is_decided) {
                 work.decided.insert(tag);
             }
             self.constants.take(decision);
@@ -270,7 +273,8 @@ impl Engine {
                 }
             }
         }
-        for output in self.outputs.values() {
+        // What stands in another's place is handed to nobody: who read the other is made again.
+        for output in self.outputs.values().filter(|o| o.replaces.is_none()) {
             let Some(index) = self.plan_at(output.run, &output.task) else {
                 continue;
             };

@@ -30,6 +30,16 @@ impl Engine {
         if job.to_error_dataset {
             return Route::Error;
         }
+        // What stands in another's place goes its way.
+        let mut first = self
+            .outputs
+            .values()
+            .filter(|it| Some(it.job) == job.lineage.redoes);
+        if job.lineage.redoes.is_some()
+            && let Some(first) = first.find(|first| first.label == *label)
+        {
+            return first.route.clone();
+        }
         let tasks = self.runs.get(&job.run).map(|work| &work.tasks);
         let direct = self.plans[index].consumers.iter().find_map(|(read, next)| {
             let plan = &self.plans[*next];

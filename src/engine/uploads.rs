@@ -55,7 +55,15 @@ impl Engine {
                 "constants expected: {expected}, given: 1; nothing was changed"
             ));
         }
-        let done = in_words(asked, &plan);
+        let mut done = in_words(asked, &plan);
+        let since = run_of(plan.put.since);
+        if let Some(last) = self.archive.largest().filter(|_| plan.put.is_new)
+            && last >= since
+        {
+            done.push_str(&format!(
+                "; what was made of runs that are archived (up to run {last}) is not made again"
+            ));
+        }
         let reply = PutReply {
             done,
             tag: asked.tag.clone(),
@@ -109,6 +117,7 @@ impl Engine {
             inserted_at: now,
         };
         self.constants.keep(&iov);
+        self.look_for_redo_since(since);
         effects.push(Effect::Record(Fact::PayloadIs(payload)));
         effects.push(Effect::Record(Fact::IovIs(iov)));
         let subject = format!("{} since {since}", asked.tag);
@@ -170,6 +179,7 @@ impl Engine {
                     description: make.description.clone(),
                     protection: Protection::Open,
                     end_of_validity: None,
+                    held: None,
                     inserted_at: now,
                 };
                 Ok((tag, true))
@@ -240,7 +250,7 @@ impl Engine {
 }
 
 /// The tag without what says that its runs are simulated, and whether they are.
-fn parts(name: &TagName) -> (TagName, DataLabel) {
+pub(crate) fn parts(name: &TagName) -> (TagName, DataLabel) {
     match name.as_str().strip_suffix(SIMULATED) {
         Some(base) => (TagName::new(base), DataLabel::Simulated),
         None => (name.clone(), DataLabel::Real),

@@ -86,6 +86,22 @@ pub enum Command {
     /// Tags, intervals, payloads and global tags that were made elsewhere, all of them or none.
     /// Whoever asks has seen that payloads are what their hashes say.
     Import(Box<ConditionsDocument>),
+    /// A tag is held: what gates would put into it is kept as a proposal; or, with a run, the
+    /// proposal of that run is refused.
+    Hold {
+        /// The tag as stored: that of simulated runs ends in `/SIM`.
+        tag: TagName,
+        /// The run whose proposal is refused.
+        run: Option<RunNumber>,
+    },
+    /// Constants are accepted: proposals that are held are put, and what was made with others than
+    /// those in force is made again.
+    Accept {
+        /// The tag as stored: that of simulated runs ends in `/SIM`.
+        tag: TagName,
+        /// Only for this run.
+        run: Option<RunNumber>,
+    },
 }
 
 /// A constant that somebody puts into a tag.
@@ -190,6 +206,8 @@ impl Command {
             Self::Put(_) => "calib put",
             Self::Protect { .. } => "calib protect",
             Self::Import(_) => "calib import",
+            Self::Hold { .. } => "calib hold",
+            Self::Accept { .. } => "calib accept",
             Self::Jobs(asked) => match asked.verb {
                 JobVerb::Retry => "job retry",
                 JobVerb::Split(_) => "job split",
@@ -213,7 +231,12 @@ impl Command {
             | Self::RunReopen { run }
             | Self::FileDeclareLost { run, .. } => Object::Run(*run),
             Self::Jobs(asked) => Object::Job(asked.which.job?),
-            Self::ConfigReload | Self::Put(_) | Self::Protect { .. } | Self::Import(_) => {
+            Self::ConfigReload
+            | Self::Put(_)
+            | Self::Protect { .. }
+            | Self::Import(_)
+            | Self::Hold { .. }
+            | Self::Accept { .. } => {
                 return None;
             }
         })

@@ -54,6 +54,9 @@ pub enum GateOutcome {
     NotApplicable,
     /// The harvest failed or the run was lost; what is in force stays.
     Abandoned,
+    /// It would begin a new interval, and a person holds the tag: kept until somebody accepts or
+    /// refuses it.
+    Held,
 }
 
 impl GateOutcome {
@@ -66,6 +69,7 @@ impl GateOutcome {
             Self::Veto => "veto",
             Self::NotApplicable => "not-applicable",
             Self::Abandoned => "abandoned",
+            Self::Held => "held",
         }
     }
 }
@@ -88,7 +92,21 @@ pub struct GateDecision {
     /// Whether it came after a later run was decided: then it says nothing of later runs.
     #[serde(default)]
     pub late: bool,
+    /// The sha256 of the constant that is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed: Option<String>,
     /// When.
+    pub at: Moment,
+}
+
+/// A person holds a tag: what gates would put into it is kept as a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
     pub at: Moment,
 }
 
@@ -233,6 +251,9 @@ pub struct ConditionsTag {
     /// Its last interval ends with this; none for never.
     #[serde(default)]
     pub end_of_validity: Option<Since>,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Hold>,
     /// When it was made.
     pub inserted_at: Moment,
 }
@@ -248,6 +269,7 @@ impl ConditionsTag {
             description: String::new(),
             protection: Protection::Open,
             end_of_validity: None,
+            held: None,
             inserted_at: Moment(0),
         }
     }

@@ -43,11 +43,18 @@ pub struct Output {
     pub seen_at: Moment,
     /// When it was recorded.
     pub committed_at: Moment,
-    /// The block it is published in; none for a run that does not publish.
+    /// The block it is published in; none for a run that does not publish, or when another stands
+    /// in its place.
     pub block: Option<BlockId>,
     /// Which way it goes.
     #[serde(default)]
     pub route: Route,
+    /// The output in whose place it stands: of the same input, made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<OutputId>,
+    /// The output that stands in its place. It is published no more, and kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<OutputId>,
 }
 
 /// Which way an output goes from the task that made it.
@@ -91,7 +98,8 @@ impl Closing {
 pub enum BlockState {
     /// Takes outputs.
     Open,
-    /// Never changes again; announced by the outbox of the same transaction.
+    /// Takes no more outputs; announced by the outbox of the same transaction. An output in whose
+    /// place another stands leaves it.
     Closed {
         /// When.
         at: Moment,
@@ -162,6 +170,14 @@ impl Block {
         self.bytes.0 += output.bytes.0;
         self.events.0 += output.events.0;
         self.lumis = lumi::union(self.lumis.iter().chain(&output.lumis).copied());
+    }
+
+    /// Counts an output out; `lumis` are those of the outputs that stay.
+    pub fn remove(&mut self, output: &Output, lumis: Vec<(LumiNumber, LumiNumber)>) {
+        self.files = self.files.saturating_sub(1);
+        self.bytes.0 = self.bytes.0.saturating_sub(output.bytes.0);
+        self.events.0 = self.events.0.saturating_sub(output.events.0);
+        self.lumis = lumis;
     }
 }
 
@@ -295,6 +311,27 @@ impl LumiContent {
         totals.bytes.0 += block.bytes.0;
         self.events.0 += block.events.0;
         totals.events.0 += block.events.0;
+    }
+
+    /// An output has left one of the closed blocks, here and in its dataset's totals; `lumis` are
+    /// those that stay.
+    pub fn remove(
+        &mut self,
+        output: &Output,
+        lumis: Vec<(LumiNumber, LumiNumber)>,
+        totals: &mut Totals,
+    ) {
+        totals.lumis += lumi::count(&lumis);
+        totals.lumis = totals.lumis.saturating_sub(lumi::count(&self.lumis));
+        self.lumis = lumis;
+        for (files, bytes, events) in [
+            (&mut self.files, &mut self.bytes, &mut self.events),
+            (&mut totals.files, &mut totals.bytes, &mut totals.events),
+        ] {
+            *files = files.saturating_sub(1);
+            bytes.0 = bytes.0.saturating_sub(output.bytes.0);
+            events.0 = events.0.saturating_sub(output.events.0);
+        }
     }
 }
 

@@ -296,9 +296,11 @@ impl JobState {
                 | S::Cancelled { attempt },
                 E::CancelAsked,
             ) => Ok(S::Cancelled { attempt }),
-            // A policy may replace a job in the step in which its attempt fails.
+            // A policy may replace a job in the step in which its attempt fails; one that is done
+            // is replaced in the step in which it is made again.
             (
-                S::Ready { attempt, .. }
+                S::Done { attempt }
+                | S::Ready { attempt, .. }
                 | S::Sent { attempt, .. }
                 | S::Running { attempt, .. }
                 | S::Committing { attempt, .. }
@@ -484,6 +486,10 @@ pub struct Lineage {
     pub split_from: Option<JobId>,
     /// The jobs that have its inputs now.
     pub replaced_by: Vec<JobId>,
+    /// The job whose work this one does again, with better constants or on input that was made
+    /// again. Until this one is done that one has the inputs, and what it made stays published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redoes: Option<JobId>,
 }
 
 /// A constant that an attempt was given.
@@ -538,7 +544,7 @@ pub struct Job {
     /// What the next attempt gets, where that is more than its task asks for.
     #[serde(default)]
     pub needs: Option<Needs>,
-    /// Where its inputs came from and went, if it was split.
+    /// Where its inputs came from and went, if it was split or made again.
     #[serde(default)]
     pub lineage: Lineage,
     /// When it passed each hop.
@@ -648,7 +654,7 @@ mod tests {
                 "sent: - running committing - ready failed parked - - parked cancelled superseded",
                 "running: - - committing - ready failed parked - - parked cancelled superseded",
                 "committing: - - - done ready failed parked - - - - superseded",
-                "done: - - - - - - - - - - - -",
+                "done: - - - - - - - - - - - superseded",
                 "failed: - - - - - - - ready - - cancelled superseded",
                 "parked: - - - - - - - ready ready parked cancelled superseded",
                 "superseded: - - - - - - - - - - - -",

@@ -1,6 +1,6 @@
 //! What quality tests said of a run, and which of its lumis are certified.
 
-use crate::ids::RunNumber;
+use crate::ids::{JobId, RunNumber};
 use crate::time::{Moment, Span};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,10 @@ pub struct RunQuality {
     pub verdict: RunVerdict,
     /// The tests.
     pub tests: Vec<TestAnswer>,
+    /// Which job ran how many of them, in their order: when it is made again, its new answers take
+    /// the place of the old ones. Empty in rows of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tested_by: Vec<(JobId, u32)>,
     /// Certified lumis as closed ranges; empty when refused.
     pub certified: Vec<(u32, u32)>,
     /// Why the run is not in the good-run list, when it is not.

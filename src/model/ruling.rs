@@ -1,7 +1,7 @@
 //! What a person has ruled on the work of a task: kept as rows, so that a restart forgets nobody's
 //! word.
 
-use crate::ids::RunNumber;
+use crate::ids::{OutputId, RunNumber};
 use crate::names::TaskPath;
 use crate::time::Moment;
 use crate::wait::Wait;
@@ -81,4 +81,9 @@ pub struct GateRun {
     pub locked: bool,
     /// What a person has ruled for this run.
     pub ruling: Option<Ruling>,
+    /// Published outputs of the task that were made with another payload of some tag than the one
+    /// that is in force for the run.
+    pub outdated: Vec<OutputId>,
+    /// Published outputs, of whatever task, that were made from those.
+    pub made_from_outdated: Vec<OutputId>,
 }

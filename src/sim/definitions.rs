@@ -4,10 +4,10 @@
 use crate::random::Random;
 use engine::Configuration;
 use model::ids::RunNumber;
-use model::names::{TaskName, TaskPath};
+use model::names::{TagName, TaskName, TaskPath};
 use model::quality::RunVerdict;
 use model::time::Span;
-use pipelines::definition::{Act, BlockLimits, Definition, VerdictAction};
+use pipelines::definition::{Act, BlockLimits, Definition, Redo, VerdictAction};
 use pipelines::link::load;
 use pipelines::retry::Reaction;
 use pipelines::splitting::Splitter;
@@ -63,6 +63,9 @@ fn verdict_actions(at_most: Span) -> Vec<VerdictAction> {
         action(&[RunVerdict::NotRun], Act::Calibrate),
     ]
 }
+/// A tag that only people put constants into, and the names of tasks that read it.
+pub(crate) const BY_HAND: &str = "survey";
+const READ_BY_HAND: [&str; 3] = ["reco", "merge", "look"];
 
 /// Reads them.
 pub(crate) fn all() -> Vec<Definition> {
@@ -151,6 +154,14 @@ fn varied(
         }
         if task.certifies {
             task.on_verdict = verdict_actions(wait);
+        }
+        if READ_BY_HAND.contains(&task.name.as_str()) && task.calibrates.is_empty() {
+            task.conditions.push(TagName::new(BY_HAND));
+            task.release.redo = match random.below(5) {
+                0 => Redo::Never,
+                1 | 2 => Redo::Auto,
+                _ => Redo::Ask,
+            };
         }
     }
     for definition in &mut definitions {

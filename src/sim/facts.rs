@@ -97,6 +97,7 @@ impl World {
             Fact::JobIs(job) => self.check_job_row(job),
             Fact::OutputIs(output) => self.check_winner(output),
             Fact::DecisionIs(decision) => self.check_decision(decision),
+            Fact::IovIs(iov) => self.check_put(iov),
             _ => Ok(()),
         }
     }
@@ -152,10 +153,15 @@ impl World {
     fn check_job_row(&self, job: &Job) -> Result<(), String> {
         let Some(before) = self.shadow.jobs.get(&job.id) else {
             return match job.lineage.split_from {
-                None => self.check_made(job),
+                None => self
+                    .check_made(job)
+                    .and_then(|()| self.check_made_again(job)),
                 Some(_) => Ok(()),
             };
         };
+        if matches!(job.state, JobState::Sent { .. }) && before.state != job.state {
+            self.check_given(job)?;
+        }
         // R21: after a failure that counts there is a pause, unless somebody has ended it.
         if let JobState::Ready { not_before, .. } = job.state
             && before.state.is_out()
@@ -245,7 +251,8 @@ impl World {
         };
         let decided = TAGS.iter().all(|tag| {
             let key = (stored(tag, run.label), run.number);
-            self.shadow.decisions.contains_key(&key)
+            let decision = self.shadow.decisions.get(&key);
+            decision.is_some_and(|decision| decision.outcome != GateOutcome::Held)
         });
         let (id, number) = (job.id, run.number);
         if !job.provisional && !decided {
@@ -361,13 +368,14 @@ impl World {
         let from = (tag.clone(), RunNumber(run.0.saturating_add(1)));
         // Where nothing was in force there is nothing to go back to.
         let first = (tag.clone(), RunNumber(0));
-        let mut earlier = tables.iovs.range(first..(tag.clone(), run));
+        let mut earlier = tables.in_force.range(first..(tag.clone(), run));
         if earlier.next().is_none() {
             return Ok(());
         }
         let mut later = tables.decisions.range(from.clone()..);
         let next = later.next().filter(|((of, _), _)| of == tag);
-        let ends = next.is_some_and(|(next, _)| tables.iovs.range(from..=next.clone()).count() > 0);
+        let ends =
+            next.is_some_and(|(next, _)| tables.in_force.range(from..=next.clone()).count() > 0);
         if ends {
             Ok(())
         } else {

@@ -37,9 +37,10 @@ impl World {
         if random.below(8) == 0 {
             return self.reload(random);
         }
-        let command = match random.below(3) {
+        let command = match random.below(4) {
             0 => Some(self.about_jobs(random)),
             1 => self.about_a_task(random),
+            2 => self.about_constants(random),
             _ => self.about_a_run(random),
         };
         let Some(command) = command else {
@@ -329,6 +330,8 @@ impl World {
             "the faults are over".clone_into(&mut order.reason);
             self.ask(order)?;
         }
+        let settles = self.settle_what_is_held()?;
+        let accepts = self.accept_what_is_asked()? || settles;
         let (lost, goes_on) = self.sources_left();
         for file in lost {
             self.give_up(file)?;
@@ -340,7 +343,7 @@ impl World {
             .any(|run| !run.state.is_finished());
         let mut to_come = self.events.values();
         let comes = to_come.any(|(_, event)| matches!(event, Event::Seen(..)));
-        let goes_on = unfinished || comes || goes_on || !remedies.is_empty();
+        let goes_on = unfinished || comes || goes_on || accepts || !remedies.is_empty();
         if goes_on || self.want_after_all()? {
             self.at(self.now + ROUND, Event::Round);
         }

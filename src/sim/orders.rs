@@ -22,9 +22,7 @@ impl World {
         }
         self.truth.asked_at = Some(self.turns);
         let counted = match order.expect_count {
-            Some(_) if declares || matches!(order.command, Command::Jobs(_)) => {
-                self.count_meant(&order)?
-            }
+            Some(_) if declares || is_counted(&order.command) => self.count_meant(&order)?,
             _ => None,
         };
         let before = self.forming.facts.len();
@@ -75,6 +73,11 @@ impl World {
     }
 }
 
+/// Whether an order says how many things it concerns.
+fn is_counted(command: &Command) -> bool {
+    matches!(command, Command::Jobs(_) | Command::Accept { .. })
+}
+
 /// Whether an order says something of a run's data.
 fn declares(command: &Command) -> bool {
     matches!(
@@ -92,6 +95,7 @@ fn needs_a_reason(command: &Command) -> bool {
     match command {
         Command::RunStop { .. } => false,
         Command::Jobs(JobsAsked { verb, .. }) => *verb == cancels,
+        Command::Hold { .. } => true,
         _ => declares(command),
     }
 }

@@ -32,7 +32,12 @@ impl ConstantsOf {
     pub(crate) fn of(tables: &Tables) -> Self {
         let decision = |d: &model::conditions::GateDecision| (d.outcome.as_str(), d.n);
         let decisions = tables.decisions.iter();
-        let iovs = tables.iovs.iter();
+        // What people put in between concerns nobody's decision.
+        let iovs = tables.in_force.iter().filter(|((_, since), iov)| {
+            let decided = tables.decisions.keys();
+            let mut of_tag = decided.filter(|(tag, _)| *tag == iov.tag);
+            of_tag.any(|(_, run)| run == since)
+        });
         Self {
             decisions: decisions
                 .map(|(key, d)| (key.clone(), decision(d)))
@@ -100,6 +105,7 @@ impl World {
         self.check_closed_runs()?;
         self.check_block_ages()?;
         self.check_verified()?;
+        self.check_concerned()?;
         self.sources.check(self.store.tables.files.values())?;
         self.check_attempts()
     }
@@ -407,7 +413,8 @@ impl World {
         lumis: &BTreeSet<LumiNumber>,
     ) -> Result<(), String> {
         let mut made: BTreeMap<String, (u64, BTreeSet<LumiNumber>)> = BTreeMap::new();
-        for output in self.kept().outputs.values() {
+        let outputs = self.kept().outputs.values();
+        for output in outputs.filter(|output| output.superseded_by.is_none()) {
             if output.run == run.number && output.task.pipeline.as_str() == pipeline {
                 // What passes a merge by is an output of both; what is set apart is still one of
                 // its task.

@@ -6,11 +6,11 @@
 
 use crate::tables::Tables;
 use crate::world::World;
-use model::dataset::BlockState;
+use model::dataset::{BlockState, Output};
 use model::ids::RunNumber;
 use model::job::{Job, JobState};
 use model::names::{DataLabel, TagName};
-use model::run::Run;
+use model::run::{Run, RunType};
 use model::time::{Moment, Span};
 use std::sync::Arc;
 
@@ -37,6 +37,7 @@ impl World {
         tables.check_alarms()?;
         tables.check_verdicts(self.now, self.prompt_waits)?;
         self.check_sources_settled()?;
+        self.check_made_again_settled()?;
         for run in tables.runs.values() {
             tables.check_decided(run)?;
         }
@@ -62,7 +63,9 @@ impl Tables {
 
     /// I9: each change that strangers wait for was told.
     fn check_messages(&self) -> Result<(), String> {
-        let published = self.outputs.values().filter(|o| o.block.is_some()).count();
+        let was = |output: &&Output| output.block.is_some() || output.superseded_by.is_some();
+        let publishes = |output: &&Output| self.runs[&output.run].run_type != RunType::Test;
+        let published = self.outputs.values().filter(was).filter(publishes).count();
         let parts: usize = self.runs.values().map(|run| run.part as usize).sum();
         let wanted = [
             ("run.started", self.runs.len()),
@@ -145,10 +148,17 @@ impl Tables {
         };
         for used in &recipe.constants {
             let tag = stored(used.tag.as_str(), run.label);
-            let own = self.iovs.values().filter(|iov| iov.tag == tag);
-            let reach = own.filter(|iov| iov.since <= job.run && iov.inserted_at <= sent);
-            let best = reach.max_by_key(|iov| iov.since);
-            if best.is_none_or(|iov| iov.hash != used.hash) {
+            let own = || self.iovs.values().filter(|iov| iov.tag == tag);
+            let best = |by: fn(Moment, Moment) -> bool| {
+                let mut own = own();
+                let reach = own.by_ref().filter(|iov| iov.since <= job.run);
+                let reach = reach.filter(|iov| by(iov.inserted_at, sent));
+                reach.max_by_key(|iov| (iov.since, iov.sequence))
+            };
+            // Of what came in the very moment, that it was in time was seen when the job was sent.
+            let same_moment = own().any(|iov| iov.inserted_at == sent && iov.since <= job.run);
+            let best = best(|inserted, sent| inserted <= sent);
+            if !same_moment && best.is_none_or(|iov| iov.hash != used.hash) {
                 let (id, hash) = (job.id, &used.hash);
                 return Err(format!(
                     "D17: job {id} used {tag} {hash}, in force was {best:?}"

@@ -205,7 +205,7 @@ impl Store {
         }
         self.standing.last_batch = number;
         self.standing.next_id = Some(batch.next_id);
-        Ok(())
+        self.tables.check_places(&batch.facts)
     }
 
     fn write_checkpoint(&mut self, name: &str) {

@@ -177,6 +177,7 @@ impl Story {
                 JobState::Done { .. } => "job done",
                 JobState::Failed { .. } => "job failed",
                 JobState::Parked { .. } => "job parked",
+                JobState::Superseded { .. } if job.stamps.done.is_some() => "job made again",
                 JobState::Superseded { .. } => "job split",
                 JobState::Cancelled { .. } => "job cancelled",
             },

@@ -9,7 +9,9 @@ use crate::history::Moved;
 use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
+use model::conditions::{
+    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov,
+};
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, BlockState, Dataset, LumiContent, Output};
 use model::fact::{Consumed, Fact, OutboxMessage};
@@ -62,9 +64,11 @@ pub(crate) struct Tables {
     datasets: BTreeMap<DatasetName, Dataset>,
     contents: BTreeMap<(DatasetName, RunNumber), LumiContent>,
     pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
-    tags: BTreeMap<TagName, ConditionsTag>,
+    pub(crate) tags: BTreeMap<TagName, ConditionsTag>,
     global_tags: BTreeMap<String, GlobalTag>,
-    pub(crate) iovs: BTreeMap<(TagName, RunNumber), Iov>,
+    pub(crate) iovs: BTreeMap<(TagName, RunNumber, i64), Iov>,
+    /// Of several rows with one since the last.
+    pub(crate) in_force: BTreeMap<(TagName, RunNumber), Iov>,
     payloads: BTreeMap<String, ConditionsPayload>,
     pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
     pub(crate) alarms: BTreeMap<String, Alarm>,
@@ -122,20 +126,13 @@ impl Tables {
                 self.contents.insert(key, content.clone());
                 Ok(())
             }
-            Fact::DecisionIs(decision) => {
-                let key = (decision.tag.clone(), decision.run);
-                let broken = "a constant was decided twice";
-                once(&mut self.decisions, key, decision, broken)
-            }
+            Fact::DecisionIs(decision) => self.take_decision(decision),
             Fact::TagIs(tag) => self.take_tag(tag),
             Fact::GlobalTagIs(global) => {
                 let broken = "a global tag was remade";
                 once(&mut self.global_tags, global.name.clone(), global, broken)
             }
-            Fact::IovIs(iov) => {
-                let key = (iov.tag.clone(), iov.since);
-                once(&mut self.iovs, key, iov, "an interval was released twice")
-            }
+            Fact::IovIs(iov) => self.take_iov(iov),
             Fact::PayloadIs(payload) => {
                 let key = payload.hash.clone();
                 once(&mut self.payloads, key, payload, "a payload was rewritten")
@@ -149,7 +146,12 @@ impl Tables {
                     let (known, now) = (&before.tests, &quality.tests);
                     known.len() < now.len() && now.starts_with(known)
                 });
-                if parts > 1 || adds {
+                // One that was made again takes its answers back.
+                let again = quality.tested_by.iter().any(|(job, _)| {
+                    let job = self.jobs.get(job);
+                    job.is_some_and(|job| job.lineage.redoes.is_some())
+                });
+                if parts > 1 || adds || again {
                     self.quality.insert(quality.run, quality.clone());
                     return Ok(());
                 }
@@ -176,22 +178,6 @@ impl Tables {
                 self.usage.insert(usage.task.clone(), usage.clone());
                 Ok(())
             }
-        }
-    }
-
-    /// Of a tag only whether it takes new intervals may change.
-    fn take_tag(&mut self, tag: &ConditionsTag) -> Result<(), String> {
-        let protection = tag.protection;
-        let known = self.tags.insert(tag.name.clone(), tag.clone());
-        let is_other = |known: ConditionsTag| {
-            *tag != ConditionsTag {
-                protection,
-                ..known
-            }
-        };
-        match known.is_some_and(is_other) {
-            true => Err(format!("a tag was remade: {tag:?}")),
-            false => Ok(()),
         }
     }
 
@@ -223,6 +209,43 @@ impl Tables {
         }
         let broken = "I1: an accepted file was rewritten";
         once(&mut self.files, file.id, file, broken)
+    }
+
+    /// What was held is decided when somebody has looked, or another harvest has.
+    fn take_decision(&mut self, decision: &GateDecision) -> Result<(), String> {
+        let key = (decision.tag.clone(), decision.run);
+        let was_held = |known: &GateDecision| known.outcome == GateOutcome::Held;
+        if self.decisions.get(&key).is_some_and(was_held) {
+            self.decisions.remove(&key);
+        }
+        let broken = "a constant was decided twice";
+        once(&mut self.decisions, key, decision, broken)
+    }
+
+    /// Of a tag only one thing changes: who holds it.
+    fn take_tag(&mut self, tag: &ConditionsTag) -> Result<(), String> {
+        // Only whether it takes new intervals may change.
+        if let Some(known) = self.tags.get_mut(&tag.name) {
+            known.held.clone_from(&tag.held);
+            known.protection = tag.protection;
+        }
+        once(&mut self.tags, tag.name.clone(), tag, "a tag was remade")
+    }
+
+    fn take_iov(&mut self, iov: &Iov) -> Result<(), String> {
+        let key = (iov.tag.clone(), iov.since, iov.sequence);
+        if self.iovs.get(&key) == Some(iov) {
+            return Ok(());
+        }
+        let since = (iov.tag.clone(), iov.since);
+        let before = self.in_force.insert(since, iov.clone());
+        if before.is_some_and(|before| before.hash == iov.hash) {
+            let (tag, since) = (&iov.tag, iov.since);
+            return Err(format!(
+                "D17: the same constant of {tag} since {since} is two rows"
+            ));
+        }
+        once(&mut self.iovs, key, iov, "an interval was rewritten")
     }
 
     fn take_run(&mut self, run: &Run) -> Result<(), String> {
@@ -277,7 +300,12 @@ impl Tables {
             return Ok(());
         };
         let won = matches!(before.state, JobState::Done { .. });
-        if (won && before.state != job.state) || job.state.attempt() < before.state.attempt() {
+        let redone = matches!(job.state, JobState::Superseded { .. })
+            && job.lineage.replaced_by.len() == 1
+            && job.lineage.replaced_by != before.lineage.replaced_by;
+        if (won && !redone && before.state != job.state)
+            || job.state.attempt() < before.state.attempt()
+        {
             let (from, to) = (before.state, job.state);
             return Err(format!("I3: job {} went from {from:?} to {to:?}", job.id));
         }
@@ -323,6 +351,13 @@ impl Tables {
     fn take_output(&mut self, output: &Output) -> Result<(), String> {
         let key = (output.job, output.label.clone());
         once(&mut self.winners, key, &output.id, "I3: a second winner")?;
+        if let Some(before) = self.outputs.get_mut(&output.id)
+            && before.superseded_by.is_none()
+            && output.superseded_by.is_some()
+        {
+            before.superseded_by = output.superseded_by;
+            before.block = None;
+        }
         once(
             &mut self.outputs,
             output.id,
@@ -333,7 +368,17 @@ impl Tables {
 
     fn take_block(&mut self, block: &Block) -> Result<(), String> {
         let before = self.blocks.insert(block.id, block.clone());
-        match before.filter(|before| before.state != BlockState::Open && before != block) {
+        // An output in whose place another stands leaves it.
+        let left = |before: &Block| Block {
+            files: before.files,
+            bytes: before.bytes,
+            events: before.events,
+            lumis: before.lumis.clone(),
+            ..block.clone()
+        };
+        let is_less = |before: &Block| block.files < before.files && left(before) == *before;
+        let closed = before.filter(|before| before.state != BlockState::Open && before != block);
+        match closed.filter(|before| !is_less(before)) {
             Some(before) => Err(format!("I3: closed block {} changed", before.id)),
             None => Ok(()),
         }
@@ -345,11 +390,22 @@ impl Tables {
         let Some(kind) = ONCE.iter().find(|kind| **kind == message.kind) else {
             return Ok(());
         };
-        if self.said.insert((kind, message.subject.clone())) {
+        // People may put several constants for the same run, one after the other.
+        let is_put = *kind == "conditions.published" && self.is_said_of_rows(message);
+        if self.said.insert((kind, message.subject.clone())) || is_put {
             Ok(())
         } else {
             Err(format!("I9: {kind} was said twice of {}", message.subject))
         }
+    }
+
+    /// Whether as many intervals with one since were recorded as a message was said of.
+    fn is_said_of_rows(&self, message: &OutboxMessage) -> bool {
+        let of = |iov: &&Iov| format!("{} since {}", iov.tag, iov.since) == message.subject;
+        let rows = self.iovs.values().filter(of).count();
+        let said = self.messages.values();
+        let said = said.filter(|m| m.kind == message.kind && m.subject == message.subject);
+        said.count() <= rows
     }
 
     /// What a restart reads.

@@ -169,6 +169,8 @@ pub(crate) struct World {
     pub(crate) reply: Option<Reply>,
     /// Jobs that somebody wanted after all.
     pub(crate) wanted: u32,
+    /// How often somebody accepted better constants after the faults.
+    pub(crate) accepted: u32,
     /// What its engines were told, if somebody wants to tell it again.
     pub(crate) told: Option<Vec<Life>>,
 }
@@ -256,6 +258,7 @@ impl World {
             prompt_waits,
             reply: None,
             wanted: 0,
+            accepted: 0,
             told: None,
         };
         for Sighting { at, seen, kind } in coming {

@@ -7,7 +7,7 @@ use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{
-    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov, RecordTag,
+    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Hold, Iov, RecordTag,
 };
 use model::conditions::{MeasuredQuantity, Protection, Since, Synchronisation, TimeType};
 use model::configuration::ConfigurationText;
@@ -262,6 +262,7 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
         lineage: Lineage {
             split_from: value.is_multiple_of(4).then_some(JobId(3)),
             replaced_by: vec![JobId(4), JobId(5)],
+            redoes: value.is_multiple_of(5).then_some(JobId(2)),
         },
         stamps: Stamps {
             seen: at(value),
@@ -354,6 +355,8 @@ pub(crate) fn output(key: u8, value: u16) -> Output {
         committed_at: at(value),
         block: value.is_multiple_of(2).then_some(BlockId(1)),
         route: Route::Onward,
+        replaces: value.is_multiple_of(5).then_some(OutputId(70)),
+        superseded_by: value.is_multiple_of(7).then_some(OutputId(71)),
     }
 }
 
@@ -428,6 +431,7 @@ fn decision(key: u8, value: u16) -> GateDecision {
         n: u64::from(value),
         quantities: vec![quantity],
         late: value.is_multiple_of(5),
+        proposed: value.is_multiple_of(3).then(|| format!("{value:064x}")),
         at: at(value),
     }
 }
@@ -441,6 +445,11 @@ fn tag(key: u8, value: u16) -> ConditionsTag {
         description: format!("description {value}"),
         protection: Protection::Open,
         end_of_validity: value.is_multiple_of(2).then(|| Since(u64::from(value))),
+        held: value.is_multiple_of(3).then(|| Hold {
+            by: "an expert".to_owned(),
+            reason: format!("reason {value}"),
+            at: at(value),
+        }),
         inserted_at: at(value),
     }
 }
@@ -490,6 +499,7 @@ fn quality(key: u8, value: u16) -> RunQuality {
         run: RunNumber(u32::from(key) + 1),
         verdict: RunVerdict::Good,
         tests: vec![test],
+        tested_by: vec![(JobId(9), 1)],
         certified: vec![(1, u32::from(value) + 1)],
         refused: None,
         last_file_seen_at: at(value),

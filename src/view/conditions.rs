@@ -36,6 +36,9 @@ pub struct TagView {
     pub last_since: Option<u32>,
     /// Runs decided on.
     pub decisions: u64,
+    /// Who holds it, with why: what gates would put into it waits for a person.
+    #[serde(default)]
+    pub held: Option<String>,
 }
 
 /// One global tag: a tag for each record, as of a moment.
@@ -147,7 +150,7 @@ pub struct DecisionView {
     pub tag: String,
     /// The run.
     pub run: u32,
-    /// `update`, `no-change`, `collecting`, `veto`, `not-applicable` or `abandoned`.
+    /// `update`, `no-change`, `collecting`, `veto`, `not-applicable`, `abandoned` or `held`.
     pub outcome: String,
     /// Why.
     pub reason: String,
@@ -157,6 +160,9 @@ pub struct DecisionView {
     pub values: BTreeMap<String, f64>,
     /// The standard errors, by the same names.
     pub errors: BTreeMap<String, f64>,
+    /// The sha256 of the constant that is held.
+    #[serde(default)]
+    pub proposed: Option<String>,
     /// When it was decided.
     pub at: String,
 }
@@ -183,6 +189,7 @@ impl From<&GateDecision> for DecisionView {
             n: decision.n,
             values: by_name(|quantity| quantity.value_nano),
             errors: by_name(|quantity| quantity.error_nano),
+            proposed: decision.proposed.clone(),
             at: decision.at.to_string(),
         }
     }
@@ -255,6 +262,10 @@ pub fn tags_of(tags: &[ConditionsTag], iovs: &[Iov], decisions: &[GateDecision])
             first_since: runs.first().copied(),
             last_since: runs.last().copied(),
             decisions: decided.get(tag).copied().unwrap_or(0),
+            held: made.get(tag).and_then(|made| {
+                let hold = made.held.as_ref()?;
+                Some(format!("{} since {}: {}", hold.by, hold.at, hold.reason))
+            }),
         })
         .collect()
 }
@@ -287,6 +298,7 @@ mod tests {
                 error_nano: 140_000_000,
             }],
             late: false,
+            proposed: None,
             at: Moment(0),
         };
         let iovs = [
@@ -302,6 +314,7 @@ mod tests {
             description: String::new(),
             protection: Protection::Open,
             end_of_validity: None,
+            held: None,
             inserted_at: Moment(0),
         };
         let decisions = std::slice::from_ref(&decision);

@@ -16,8 +16,15 @@ pub struct OutputView {
     pub id: i64,
     /// The dataset it belongs to.
     pub dataset: String,
-    /// The block it is published in; absent for a run that does not publish.
+    /// The block it is published in; absent for a run that does not publish, and when another
+    /// stands in its place.
     pub block: Option<i64>,
+    /// The output in whose place it stands: of the same input, made again.
+    #[serde(default)]
+    pub replaces: Option<i64>,
+    /// The output that stands in its place.
+    #[serde(default)]
+    pub superseded_by: Option<i64>,
     /// Its name relative to the storage.
     pub name: String,
     /// The run.
@@ -54,6 +61,8 @@ impl From<&Output> for OutputView {
             id: output.id.0,
             dataset: output.dataset.to_string(),
             block: output.block.map(|id| id.0),
+            replaces: output.replaces.map(|id| id.0),
+            superseded_by: output.superseded_by.map(|id| id.0),
             name: output.name.to_string(),
             run: output.run.0,
             lumis: crate::lumi_ranges(&output.lumis),

@@ -43,6 +43,13 @@ pub struct GateRunView {
     pub locked: bool,
     /// What a person has ruled for this run.
     pub ruling: Option<RulingView>,
+    /// Published outputs of the task that were made with other constants than those in force for
+    /// the run.
+    #[serde(default)]
+    pub outdated_outputs: Vec<i64>,
+    /// Published outputs, of whatever task, that were made from those.
+    #[serde(default)]
+    pub made_from_outdated_outputs: Vec<i64>,
 }
 
 impl From<&GateRun> for GateRunView {
@@ -58,6 +65,8 @@ impl From<&GateRun> for GateRunView {
             wait: run.wait.as_ref().map(WaitView::from),
             locked: run.locked,
             ruling: run.ruling.as_ref().map(RulingView::from),
+            outdated_outputs: run.outdated.iter().map(|id| id.0).collect(),
+            made_from_outdated_outputs: run.made_from_outdated.iter().map(|id| id.0).collect(),
         }
     }
 }

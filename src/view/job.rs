@@ -62,9 +62,12 @@ pub struct JobView {
     /// The job whose inputs it has, if that was split.
     #[serde(default)]
     pub split_from: Option<i64>,
-    /// The jobs that have its inputs, if it was split.
+    /// The jobs that have its inputs, if it was split or made again.
     #[serde(default)]
     pub replaced_by: Vec<i64>,
+    /// The job whose work it does again, with better constants or on input that was made again.
+    #[serde(default)]
+    pub redoes: Option<i64>,
     /// What the last failed attempt said.
     pub last_error: Option<String>,
     /// What it reads, in order.
@@ -351,6 +354,7 @@ impl From<&Job> for JobView {
             memory_bytes: job.needs.map(|needs| needs.memory.0),
             wall_s: job.needs.map(|needs| needs.wall.as_secs_f64()),
             split_from: job.lineage.split_from.map(|job| job.0),
+            redoes: job.lineage.redoes.map(|job| job.0),
             replaced_by: job.lineage.replaced_by.iter().map(|job| job.0).collect(),
             last_error: job.last_error.clone(),
             inputs: job.inputs.iter().enumerate().map(input).collect(),

@@ -100,6 +100,9 @@ pub struct RelativeView {
     pub events: Option<u64>,
     /// Whether it is published; a detector's file is not.
     pub published: bool,
+    /// The output that stands in its place, where it was made again.
+    #[serde(default)]
+    pub superseded_by: Option<i64>,
     /// The job between it and its neighbour on the way to the file that was asked for.
     pub job: Option<i64>,
 }
@@ -117,6 +120,7 @@ impl RelativeView {
             lumis: crate::lumi_ranges(&output.lumis),
             events: Some(output.events.0),
             published: output.block.is_some(),
+            superseded_by: output.superseded_by.map(|id| id.0),
             job,
         }
     }
@@ -134,6 +138,7 @@ impl RelativeView {
             lumis: vec![(arrival.lumi.0, arrival.lumi.0)],
             events: arrival.counts.map(|counts| counts.accepted),
             published: false,
+            superseded_by: None,
             job,
         }
     }

@@ -118,6 +118,7 @@ mod tests {
             run: RunNumber(run),
             verdict: RunVerdict::Good,
             tests: vec![],
+            tested_by: vec![],
             certified: certified.to_vec(),
             refused: refused.map(str::to_owned),
             last_file_seen_at: Moment(0),

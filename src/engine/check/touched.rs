@@ -9,7 +9,7 @@ use model::dataset::{Block, BlockState, Output};
 use model::fact::Fact;
 use model::file::File;
 use model::ids::RunNumber;
-use model::job::{Job, JobState};
+use model::job::Job;
 use model::run::RunState;
 
 impl Engine {
@@ -124,10 +124,9 @@ impl Engine {
 
     /// I3: an output is of the winning attempt of its job.
     fn check_output(&self, output: &Output, say: &mut impl FnMut(&'static str, String)) {
-        let attempt = output.attempt;
-        let job = self.jobs.get(&output.job);
-        let wins = |job: &Job| job.state == JobState::Done { attempt } && job.run == output.run;
-        if !job.is_some_and(wins) {
+        // As it is now: what a batch has superseded it may have published before.
+        let now = self.outputs.get(&output.id).unwrap_or(output);
+        if !self.is_of_winner(now) {
             let what = format!("output {} is not of a winning attempt", output.name);
             say("I3", what);
         }

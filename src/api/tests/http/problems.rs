@@ -227,7 +227,7 @@ fn a_hint_names_what_is_legal_and_where_to_look() {
         r#"{"as":"foo"}"#,
         "lost, empty or here",
     );
-    check("/api/v1/gates/prompt:hold", "{}", "PIPELINE.TASK");
+    check("/api/v1/gates/prompt:open", "{}", ":hold or :accept");
     check(
         "/api/v1/runs/9:stop",
         r#"{"last_lumi":1}"#,

@@ -101,6 +101,8 @@ fn outputs() -> Vec<Output> {
         committed_at: at(60),
         block: Some(BlockId(block)),
         route: Route::Onward,
+        replaces: None,
+        superseded_by: None,
     };
     vec![output(201, 1, 7), output(202, 2, 8)]
 }

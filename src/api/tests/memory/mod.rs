@@ -223,6 +223,7 @@ impl Catalogue for Memory {
             description: "by hand".into(),
             protection: Protection::Open,
             end_of_validity: None,
+            held: None,
             inserted_at: at(0),
         }])
     }
@@ -267,6 +268,7 @@ impl Catalogue for Memory {
             run: RunNumber(run),
             verdict: RunVerdict::Good,
             tests: vec![],
+            tested_by: vec![],
             certified: vec![(1, 4)],
             refused: None,
             last_file_seen_at: at(90),

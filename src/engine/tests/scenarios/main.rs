@@ -18,6 +18,7 @@ mod lumis;
 mod pathologies;
 mod play;
 mod reconciling;
+mod redo;
 mod resuming;
 mod retries;
 #[path = "../shelf/mod.rs"]

@@ -27,6 +27,9 @@
 //! `estimate JOB` what it will probably use, `messages` what was announced since the last question,
 //! `datasets RUN` which hold something of it.
 //!
+//! `accept TAG [RUN] [dry]` accepts better constants, `concerned RUN` names the published outputs
+//! that others than those in force are in, and those made from them.
+//!
 //! `copied|gone|full FILE COPY` answer for a copy to make (`gone`: there is nothing to copy),
 //! `good|bad|missing FILE COPY` for one to read, `removed|kept FILE` for a source to remove.
 //!
@@ -191,9 +194,9 @@ impl Play {
     fn restart(&mut self) {
         let (next_id, rows) = (Some(self.engine.next_id()), self.shelf.rows());
         let restored = Engine::restore(self.setup.clone(), next_id, rows, self.now);
-        let (before, after) = (self.engine.fingerprint(), restored.fingerprint());
         assert_eq!(
-            before, after,
+            self.engine.difference(&restored),
+            None,
             "a restored engine is the engine that recorded"
         );
         self.engine = restored;
@@ -340,6 +343,8 @@ impl Play {
             "cancel" => self.ask_job(JobVerb::Cancel, words[1]),
             "jobs" => self.ask_jobs(&words[1..]),
             "hold" => self.rule(&words, RulingKind::Held),
+            "accept" if !words[1].contains('.') => self.accept_constants(&words),
+            "concerned" => self.concerned(run()),
             "accept" => self.rule(&words, RulingKind::Accepted),
             "put" => self.ask(constant(&words)),
             "protect" => self.ask(protect(words[1], Protection::Protected)),
@@ -516,6 +521,22 @@ impl Play {
     }
 
     /// `hold TASK [RUN]`.
+    /// Better constants are accepted: `accept TAG [RUN] [dry]`.
+    fn accept_constants(&mut self, words: &[&str]) {
+        let run = words.get(2).and_then(|run| run.parse().ok());
+        let mut order = Order::new(
+            Command::Accept {
+                tag: words[1].into(),
+                run: run.map(RunNumber),
+            },
+            "alca",
+        );
+        if words.contains(&"dry") {
+            order.intent = Intent::Preview;
+        }
+        self.step(Input::Asked { ticket: 1, order });
+    }
+
     fn rule(&mut self, words: &[&str], kind: RulingKind) {
         let (pipeline, task) = words[1].split_once('.').expect("PIPELINE.TASK");
         let run = words

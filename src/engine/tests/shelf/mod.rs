@@ -67,6 +67,7 @@ impl Shelf {
                     (iov.tag.clone(), iov.since, iov.sequence)
                 }),
                 Fact::PayloadIs(row) => put(&mut rows.payloads, row, |row| row.hash.clone()),
+                Fact::QualityIs(row) => put(&mut rows.quality, row, |row| row.run),
                 Fact::ConfigurationIs(text) => {
                     put(&mut rows.configurations, text, |text| text.hash.clone());
                 }

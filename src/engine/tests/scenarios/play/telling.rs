@@ -5,10 +5,12 @@ use model::command::Reply;
 use model::dataset::{BlockState, Closing};
 use model::fact::Fact;
 use model::file::Content;
-use model::ids::JobId;
-use model::job::{Job, JobState};
+use model::ids::{JobId, OutputId, RunNumber};
+use model::job::{InputId, Job, JobState};
 use model::names::DatasetName;
+use model::rows::Rows;
 use model::work::{AttemptSpec, Location};
+use std::collections::BTreeSet;
 use tier0_engine::{Effect, Input};
 
 impl Play {
@@ -121,6 +123,68 @@ impl Play {
         self.step(Input::Listed { asked_at, tokens });
     }
 
+    /// Outputs that other constants concern: as the engine says, and as going back from each of
+    /// them to the detector says.
+    pub(super) fn concerned(&mut self, run: RunNumber) {
+        let concerned = self.engine.concerned(run, None);
+        let rows = self.shelf.rows();
+        let (mut outputs, mut behind) = (BTreeSet::new(), BTreeSet::new());
+        for output in rows.outputs.iter().filter(|it| it.block.is_some()) {
+            match self.is_concerned(&rows, run, output.job) {
+                Some(0) => outputs.insert(output.id),
+                Some(_) => behind.insert(output.id),
+                None => false,
+            };
+        }
+        assert_eq!((&concerned.outputs, &concerned.behind), (&outputs, &behind));
+        let names = |ids: &BTreeSet<OutputId>| {
+            let own = rows
+                .outputs
+                .iter()
+                .filter(|output| ids.contains(&output.id));
+            let named = own.map(|it| format!("{} of {}", it.label, self.names[&it.job]));
+            named.collect::<Vec<_>>().join(", ")
+        };
+        self.said
+            .push(format!("{}; behind: {}", names(&outputs), names(&behind)));
+    }
+
+    /// How many jobs away the nearest is that was given other constants for a run; none if no job
+    /// on any way back was.
+    fn is_concerned(&self, rows: &Rows, run: RunNumber, job: JobId) -> Option<u32> {
+        let job = rows.jobs.iter().find(|row| row.id == job)?;
+        if !matches!(job.state, JobState::Done { .. }) {
+            return None;
+        }
+        let in_force = |tag: &str| {
+            let own = rows.iovs.iter().filter(|iov| iov.tag.as_str() == tag);
+            let reach = own.filter(|iov| iov.since <= run);
+            reach
+                .max_by_key(|iov| (iov.since, iov.sequence))
+                .map(|iov| &iov.hash)
+        };
+        let given = |tag: &str| {
+            let used = job.recipe.as_ref()?.constants.iter();
+            used.clone()
+                .find(|used| used.tag.as_str() == tag)
+                .map(|used| &used.hash)
+        };
+        let spec = self.specs.get(&self.names[&job.id]);
+        let reads = spec.is_some_and(|spec| spec.plan.task.to_string() == "prompt.reco");
+        let tags = ["beamspot", "scale"];
+        if job.run == run && reads && tags.iter().any(|tag| given(tag) != in_force(tag)) {
+            return Some(0);
+        }
+        let feeders = job.inputs.iter().filter_map(|input| match input {
+            InputId::Output(id) => rows.outputs.iter().find(|output| output.id == *id),
+            InputId::File(_) => None,
+        });
+        let nearest = feeders
+            .filter_map(|feeder| self.is_concerned(rows, run, feeder.job))
+            .min();
+        nearest.map(|away| away + 1)
+    }
+
     fn name(&mut self, job: JobId, pipeline: &str) -> String {
         let before = self
             .jobs
@@ -160,6 +224,9 @@ impl Play {
                 format!("{} did {} to {}", audit.by, audit.verb, audit.object)
             }
             Fact::JobIs(job) => return self.job(job),
+            Fact::OutputIs(output) if output.superseded_by.is_some() => {
+                format!("-{}", tier(&output.dataset))
+            }
             Fact::OutputIs(output) if output.block.is_none() => {
                 format!("unpublished {}", tier(&output.dataset))
             }
@@ -223,6 +290,9 @@ impl Play {
             JobState::Done { .. } if job.provisional => format!("{name} done provisionally"),
             JobState::Done { .. } => format!("{name} done"),
             JobState::Parked { reason, .. } => format!("{name} parked: {}", reason.as_str()),
+            JobState::Superseded { .. } if job.stamps.done.is_some() => {
+                format!("{name} made again")
+            }
             JobState::Superseded { .. } => format!("{name} split"),
             JobState::Cancelled { .. } => format!("{name} cancelled"),
             JobState::Sent { .. } | JobState::Running { .. } | JobState::Committing { .. } => {

@@ -1,0 +1,317 @@
+//! What must be true of work that is made again (D17): who does it again, when, and that what is
+//! published is at every moment the one or the other, and in the end what the rules say.
+//!
+//! In come rows and the definitions of their runs, out comes the sentence that says which promise
+//! is broken. Worked out from rows alone: nothing here asks the engine.
+
+use crate::puts::ASKED;
+use crate::settled::stored;
+use crate::tables::Tables;
+use crate::world::World;
+use model::dataset::Output;
+use model::fact::Fact;
+use model::ids::{JobId, OutputId, RunNumber};
+use model::job::{InputId, Job, JobState, Slice};
+use model::names::{OutputLabel, TagName, TaskPath};
+use model::run::{RunState, RunType};
+use model::time::Moment;
+use pipelines::definition::{Redo, Task};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl Tables {
+    /// The hash in force of a tag as stored for a run.
+    pub(crate) fn in_force_at(&self, tag: &TagName, run: RunNumber) -> Option<&str> {
+        let first = (tag.clone(), RunNumber(0));
+        let mut up_to = self.in_force.range(first..=(tag.clone(), run));
+        up_to.next_back().map(|(_, iov)| iov.hash.as_str())
+    }
+
+    /// After a transaction: an output and the one in its place are never both published, and never
+    /// neither, where one was.
+    pub(crate) fn check_places(&self, facts: &[Fact]) -> Result<(), String> {
+        for fact in facts {
+            let Fact::OutputIs(output) = fact else {
+                continue;
+            };
+            let Some(first) = output.replaces.map(|first| &self.outputs[&first]) else {
+                continue;
+            };
+            let stands = &self.outputs[&output.id];
+            let superseded = first.superseded_by == Some(output.id) && first.block.is_none();
+            let publishes = self.runs[&output.run].run_type != RunType::Test;
+            let published = stands.block.is_some() || stands.superseded_by.is_some();
+            if !superseded || (publishes && !published) {
+                let (old, new) = (&first.name, &output.name);
+                return Err(format!(
+                    "I4: readers see both or neither of {old} and {new}"
+                ));
+            }
+            if (first.dataset != output.dataset) || (first.label != output.label) {
+                return Err(format!("I4: {} stands in no place of its own", output.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what is in force of a tag was by a moment.
+    fn is_in_force_since(&self, tag: &TagName, run: RunNumber, by: Moment) -> bool {
+        let first = (tag.clone(), RunNumber(0));
+        let mut up_to = self.in_force.range(first..=(tag.clone(), run));
+        let last = up_to.next_back();
+        last.is_some_and(|(_, iov)| iov.inserted_at <= by)
+    }
+
+    /// The output that stood first where this one stands.
+    fn first_of(&self, input: InputId) -> InputId {
+        match input {
+            InputId::Output(id) => match self.outputs.get(&id).and_then(|it| it.replaces) {
+                Some(before) => self.first_of(InputId::Output(before)),
+                None => input,
+            },
+            InputId::File(_) => input,
+        }
+    }
+
+    /// Never two outputs that stand over the same input.
+    fn check_one_stands(&self) -> Result<(), String> {
+        type Place<'t> = (&'t TaskPath, &'t OutputLabel, InputId, Option<&'t Slice>);
+        let mut stand: BTreeMap<Place<'_>, OutputId> = BTreeMap::new();
+        let standing = |output: &&Output| output.superseded_by.is_none();
+        for output in self.outputs.values().filter(standing) {
+            let job = &self.jobs[&output.job];
+            for input in job.inputs.iter().take(job.consumed as usize) {
+                let first = self.first_of(*input);
+                let place = (&job.task, &output.label, first, job.slice.as_ref());
+                if let Some(other) = stand.insert(place, output.id) {
+                    let one = output.id;
+                    return Err(format!(
+                        "I4: outputs {other} and {one} stand over {first:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Jobs that were given another payload of some tag than the one in force, with those tags.
+    fn outdated(&self, job: &Job, task: &Task) -> BTreeSet<TagName> {
+        let (Some(recipe), Some(run)) = (&job.recipe, self.runs.get(&job.run)) else {
+            return BTreeSet::new();
+        };
+        let stored = |tag: &TagName| stored(tag.as_str(), run.label);
+        let given: BTreeMap<TagName, &str> = recipe
+            .constants
+            .iter()
+            .map(|used| (stored(&used.tag), used.hash.as_str()))
+            .collect();
+        let tags = task.conditions.iter().map(stored);
+        tags.filter(|tag| given.get(tag).copied() != self.in_force_at(tag, job.run))
+            .collect()
+    }
+}
+
+impl World {
+    /// A job that does another's work again is like it, and the other is done.
+    pub(crate) fn check_made_again(&self, job: &Job) -> Result<(), String> {
+        let Some(first) = job.lineage.redoes else {
+            return Ok(());
+        };
+        let tables = &self.shadow;
+        let broken = |what: &str| {
+            Err(format!(
+                "D17: job {} makes job {first} again, {what}",
+                job.id
+            ))
+        };
+        let Some(known) = tables.jobs.get(&first) else {
+            return broken("which nobody knows");
+        };
+        if !matches!(known.state, JobState::Done { .. }) {
+            return broken("which is not done");
+        }
+        let first_inputs = |job: &Job| -> Vec<InputId> {
+            job.inputs.iter().map(|it| tables.first_of(*it)).collect()
+        };
+        let same = (&known.task, known.run, known.consumed, &known.slice)
+            == (&job.task, job.run, job.consumed, &job.slice);
+        if !same || first_inputs(known) != first_inputs(job) {
+            return broken("with other input");
+        }
+        let stale = job.inputs.iter().any(|input| match input {
+            InputId::Output(id) => tables.outputs[id].superseded_by.is_some(),
+            InputId::File(_) => false,
+        });
+        if stale {
+            return broken("from input in whose place other stands");
+        }
+        let feeders = job.inputs.iter().filter_map(|input| match input {
+            InputId::Output(id) => Some(tables.outputs[id].job),
+            InputId::File(_) => None,
+        });
+        let feeders: BTreeSet<JobId> = feeders.collect();
+        let mut under_way = tables.jobs.values().filter(|it| !it.state.is_terminal());
+        if under_way.any(|it| it.lineage.redoes.is_some_and(|it| feeders.contains(&it))) {
+            return broken("while what it reads is made again itself");
+        }
+        let mut others = tables.jobs.values();
+        if others.any(|other| other.lineage.redoes == Some(first)) {
+            return broken("and so does another");
+        }
+        Ok(())
+    }
+
+    /// What the engine says that other constants concern is what going back from each published
+    /// output to the detector says.
+    pub(crate) fn check_concerned(&self) -> Result<(), String> {
+        let tables = &self.shadow;
+        let at_work = tables.runs.values().filter(|run| !run.state.is_history());
+        for run in at_work {
+            let concerned = self.engine.concerned(run.number, None);
+            let published = tables.outputs.values().filter(|it| it.block.is_some());
+            for output in published.filter(|output| tables.is_at_work(output.run)) {
+                let away = self.jobs_away(run.number, output.job);
+                let said = (
+                    concerned.outputs.contains(&output.id),
+                    concerned.behind.contains(&output.id),
+                );
+                if said != (away == Some(0), away.is_some_and(|away| away > 0)) {
+                    let (name, number) = (&output.name, run.number);
+                    return Err(format!(
+                        "D17: of constants of run {number} {name} is {away:?} jobs away, which \
+                         the engine says otherwise: {said:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many jobs away the nearest is that was given other constants for a run; none if no job
+    /// on any way back was.
+    fn jobs_away(&self, run: RunNumber, job: JobId) -> Option<u32> {
+        let tables = &self.shadow;
+        let job = tables.jobs.get(&job)?;
+        if !matches!(job.state, JobState::Done { .. }) {
+            return None;
+        }
+        let is_other = |task: &Arc<Task>| {
+            let mut tags = tables.outdated(job, task).into_iter();
+            let stored = |tag: &TagName| stored(tag.as_str(), tables.runs[&run].label);
+            let measures = |tag: &TagName| {
+                let mut rules = task.calibrates.iter();
+                rules.any(|rule| stored(&rule.tag) == *tag)
+            };
+            tags.any(|tag| !measures(&tag))
+        };
+        if job.run == run && self.task_of(job, tables).as_ref().is_some_and(is_other) {
+            return Some(0);
+        }
+        let feeders = job.inputs.iter().filter_map(|input| match input {
+            InputId::Output(id) => tables.outputs.get(id),
+            InputId::File(_) => None,
+        });
+        let nearest = feeders.filter_map(|feeder| self.jobs_away(run, feeder.job));
+        nearest.min().map(|away| away + 1)
+    }
+
+    /// Once everything has settled: what is published was made with the constants in force and from
+    /// what is published, or a rule or a person says that it stays.
+    pub(crate) fn check_made_again_settled(&self) -> Result<(), String> {
+        let tables = self.kept();
+        tables.check_one_stands()?;
+        let again: BTreeMap<JobId, &Arc<Job>> = tables
+            .jobs
+            .values()
+            .filter_map(|job| Some((job.lineage.redoes?, job)))
+            .collect();
+        let mut asked: BTreeSet<TagName> = BTreeSet::new();
+        for job in tables.jobs.values() {
+            asked.extend(self.check_stands(job, &again)?);
+        }
+        let standing = tables.alarms.values().filter(|a| a.cleared_at.is_none());
+        let told = standing.filter_map(|alarm| alarm.key.strip_prefix(ASKED));
+        let told: BTreeSet<TagName> = told.map(TagName::new).collect();
+        if told != asked {
+            return Err(format!(
+                "D17: people are asked about {told:?}, not {asked:?}"
+            ));
+        }
+        for quality in tables.quality.values() {
+            let mut by = quality.tested_by.iter().map(|(job, _)| &tables.jobs[job]);
+            let gone = |job: &&Arc<Job>| !matches!(job.state, JobState::Done { .. });
+            if let Some(job) = by.find(gone) {
+                let (run, id, word) = (quality.run, job.id, job.state.word());
+                return Err(format!(
+                    "D17: the verdict on run {run} rests on job {id}, which is {word}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at one job in the end; which tags a person is asked about because of it.
+    fn check_stands(
+        &self,
+        job: &Job,
+        again: &BTreeMap<JobId, &Arc<Job>>,
+    ) -> Result<BTreeSet<TagName>, String> {
+        let tables = self.kept();
+        let run = &tables.runs[&job.run];
+        let nothing = Ok(BTreeSet::new());
+        let Some(task) = self.task_of(job, tables) else {
+            return nothing;
+        };
+        let done = matches!(job.state, JobState::Done { .. });
+        let changes = job.consumed > 0 && task.calibrates.is_empty();
+        if !done || !changes || run.run_type == RunType::Test || run.quarantined.is_some() {
+            return nothing;
+        }
+        let second = again.get(&job.id).map(|second| &second.state);
+        if matches!(second, Some(JobState::Cancelled { .. })) {
+            return nothing;
+        }
+        let failed = matches!(second, Some(JobState::Failed { .. }));
+        let (id, path) = (job.id, &job.task);
+        let reads_old = job.inputs.iter().any(|input| match input {
+            InputId::Output(id) => tables.outputs[id].superseded_by.is_some(),
+            InputId::File(_) => false,
+        });
+        if reads_old && !failed {
+            return Err(format!(
+                "D17: job {id} ({path}) stands on what was made again"
+            ));
+        }
+        let mut outdated = tables.outdated(job, &task);
+        if let RunState::Archiving { finished_at, .. } | RunState::Archived { finished_at, .. } =
+            run.state
+        {
+            // What came when it may have left is not for it any more.
+            outdated.retain(|tag| tables.is_in_force_since(tag, job.run, finished_at));
+        }
+        match (task.release.redo, job.provisional) {
+            _ if outdated.is_empty() => nothing,
+            (Redo::Never, _) => nothing,
+            (Redo::Ask, false) if tables.is_at_work(job.run) => Ok(outdated),
+            (Redo::Ask, false) => nothing,
+            (Redo::Auto, _) | (Redo::Ask, true) if failed => nothing,
+            (Redo::Auto, _) | (Redo::Ask, true) => Err(format!(
+                "D17: job {id} ({path}) has other constants than those in force: {outdated:?}"
+            )),
+        }
+    }
+
+    /// The definition that a job was made by; none if its run has no such task.
+    fn task_of(&self, job: &Job, tables: &Tables) -> Option<Arc<Task>> {
+        let run = tables.runs.get(&job.run)?;
+        let earlier = self.setup.earlier.iter();
+        let mut all = earlier.chain([&self.setup.configuration]);
+        let own = all.find(|one| one.hash == run.config_hash)?;
+        let mut definitions = own.definitions.resolve(job.run).iter();
+        let own = definitions.find(|definition| definition.name == job.task.pipeline)?;
+        own.tasks
+            .iter()
+            .find(|task| task.name == job.task.task)
+            .cloned()
+    }
+}
