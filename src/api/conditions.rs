@@ -150,9 +150,10 @@ pub(crate) async fn protect(
     let body: ProtectBody = json(&body, hint)?;
     let protect = Command::Protect {
         tag: body.tag.as_str().into(),
-        protection: match body.protected {
-            true => Protection::Protected,
-            false => Protection::Open,
+        protection: if body.protected {
+            Protection::Protected
+        } else {
+            Protection::Open
         },
     };
     ask_engine(parts, manner.order(protect)?).await

@@ -252,9 +252,10 @@ pub(super) fn diff(asked: &Diff, desk: &mut Desk) -> Result<Exit, Failure> {
 }
 
 fn show(differences: &[RecordDifference], desk: &mut Desk) -> Result<Exit, Failure> {
-    let exit = match differences.is_empty() {
-        true => Exit::Fine,
-        false => Exit::Problems,
+    let exit = if differences.is_empty() {
+        Exit::Fine
+    } else {
+        Exit::Problems
     };
     if desk.common.json {
         let items: Vec<Value> = differences.iter().map(in_json).collect();

@@ -28,8 +28,8 @@ const ALL: Page = Page {
     limit: 10_000,
 };
 
-/// The act of two runs of 2010, whose few pairs are fitted on a flat background: nobody has measured
-/// how that of 2010 falls, and the slope of 2011 moves the peak by a fourth of its error.
+/// The act of two runs of 2010, whose few pairs are fitted on a flat background: nobody has
+/// measured how that of 2010 falls, and the slope of 2011 moves the peak by a fourth of its error.
 const FLAT_ACT: u8 = 1;
 const FLAT: &str = "\n[pipelines.calibration.task.harvest]\n\
                     parameters = { mass_background_per_gev = \"0\" }\n";

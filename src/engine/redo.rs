@@ -350,7 +350,8 @@ impl Engine {
                 made: now,
                 ..Stamps::default()
             },
-            provisional: false,
+            // What a verdict holds is not held back from being better, and keeps its mark.
+            provisional: self.held_by_verdict(first.run, index).is_some(),
             used: None,
             units: Vec::new(),
             recipe: None,

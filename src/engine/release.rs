@@ -255,12 +255,13 @@ impl Engine {
             .collect()
     }
 
-    /// Tasks that new runs get, then those of runs that are not finished.
+    /// Tasks that new runs get, then those of runs that are not finished, or of which work that is
+    /// to be made again is held.
     fn plans_at_work(&self) -> impl Iterator<Item = &TaskPlan> {
-        let open = self
-            .runs
-            .values()
-            .filter(|work| !matches!(work.run.state, RunState::Finished { .. }));
+        let open = self.runs.values().filter(|work| {
+            let is_finished = matches!(work.run.state, RunState::Finished { .. });
+            !is_finished || self.holds_redo(work.run.number, None)
+        });
         let ranges: BTreeSet<(usize, usize)> = open
             .map(|work| (work.plans.start, work.plans.end))
             .collect();

@@ -10,7 +10,7 @@ use crate::outputs::item_of_output;
 use crate::run_work::RunWork;
 use crate::timers::Timer;
 use crate::{Engine, Setup};
-use model::conditions::GateOutcome;
+use model::conditions::{ConditionsPayload, ConditionsTag, GateOutcome, GlobalTag, Iov};
 use model::dataset::{BlockState, Totals};
 use model::fact::Consumed;
 use model::ids::{JobId, RunNumber};
@@ -114,19 +114,7 @@ impl Engine {
             .into_iter()
             .map(|ruling| ((ruling.task.clone(), ruling.run), ruling))
             .collect();
-        for payload in rows.payloads {
-            engine
-                .constants
-                .payloads
-                .insert(payload.hash, payload.text.into());
-        }
-        let tags = rows.tags.into_iter();
-        engine.constants.tags = tags.map(|tag| (tag.name.clone(), tag)).collect();
-        let global_tags = rows.global_tags.into_iter();
-        engine.constants.global_tags = global_tags.map(|one| (one.name.clone(), one)).collect();
-        for iov in &rows.iovs {
-            engine.constants.keep(iov);
-        }
+        engine.restore_conditions(rows.tags, rows.global_tags, rows.payloads, &rows.iovs);
         engine.restore_decisions(rows.decisions);
         engine.restore_accounts();
         engine.restore_blocks();
@@ -143,6 +131,26 @@ impl Engine {
         engine.restore_redo();
         engine.stir(now);
         engine
+    }
+
+    /// Tags, global tags, payloads and intervals.
+    fn restore_conditions(
+        &mut self,
+        tags: Vec<ConditionsTag>,
+        global_tags: Vec<GlobalTag>,
+        payloads: Vec<ConditionsPayload>,
+        iovs: &[Iov],
+    ) {
+        let constants = &mut self.constants;
+        let payloads = payloads.into_iter();
+        constants.payloads = payloads.map(|one| (one.hash, one.text.into())).collect();
+        let tags = tags.into_iter();
+        constants.tags = tags.map(|one| (one.name.clone(), one)).collect();
+        let global_tags = global_tags.into_iter();
+        constants.global_tags = global_tags.map(|one| (one.name.clone(), one)).collect();
+        for iov in iovs {
+            constants.keep(iov);
+        }
     }
 
     /// What is left of runs that are history: their numbers, and what their jobs have used.

@@ -25,9 +25,8 @@ use crate::questions::{self, Asks, Wanted, plugins};
 use crate::table::Table;
 
 /// One model for every sample size: a change of model between two runs could look like a change of
-/// the scale.
-/// A job's parameter `mass_background_per_gev` says how fast the background falls where another slope
-/// is known; 0 is a flat one.
+/// the scale. A job's parameter `mass_background_per_gev` says how fast the background falls where
+/// another slope is known; 0 is a flat one.
 const MODEL: PeakModel = PeakModel::Z_SMALL_SAMPLE;
 const BACKGROUND: &str = "mass_background_per_gev";
 

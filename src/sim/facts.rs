@@ -222,7 +222,8 @@ impl World {
         let accepted = ruling.is_some_and(|ruling| ruling.kind == RulingKind::Accepted);
         let over = self.now >= quality.at + self.prompt_waits;
         let (id, number) = (job.id, job.run);
-        if !accepted && !over {
+        // Work that is made again is not held: it stands in the place of what is there.
+        if !accepted && !over && job.lineage.redoes.is_none() {
             return Err(format!(
                 "D17: job {id} was made, and the verdict on run {number} holds {pipeline}.{task}"
             ));

@@ -17,7 +17,9 @@ use model::time::Span;
 use model::wait::{Object, Wait, WaitKind};
 
 /// How long somebody waits before they look again.
-const ROUND: Span = Span::from_secs(30);
+pub(crate) const ROUND: Span = Span::from_secs(30);
+/// And no seldomer than so: who finds nothing to do goes round less and less often.
+const ROUND_MAX: Span = Span::from_secs(600);
 /// How likely it is, in thousandths, that somebody wants a job after all that was given up.
 const WANTED: u64 = 700;
 /// Jobs that are wanted after all, at most.
@@ -344,8 +346,12 @@ impl World {
         let mut to_come = self.events.values();
         let comes = to_come.any(|(_, event)| matches!(event, Event::Seen(..)));
         let goes_on = unfinished || comes || goes_on || accepts || !remedies.is_empty();
+        if accepts || comes || !remedies.is_empty() {
+            self.round = ROUND;
+        }
         if goes_on || self.want_after_all()? {
-            self.at(self.now + ROUND, Event::Round);
+            self.at(self.now + self.round, Event::Round);
+            self.round = Span(2 * self.round.0).min(ROUND_MAX);
         }
         Ok(())
     }

@@ -323,7 +323,9 @@ impl Tables {
             before.state,
             JobState::Failed { .. } | JobState::Cancelled { .. } | JobState::Parked { .. }
         );
-        if (waited && before.state != job.state) || job.failures < before.failures {
+        // A person who wants it again forgets what was, be it in the very batch of the failure.
+        let forgotten = job.failures == 0 && job.failure.is_some_and(|last| last.same == 0);
+        if (waited && before.state != job.state) || job.failures < before.failures || forgotten {
             self.begun.insert(job.id, job.state.attempt());
         }
         if (before.inputs != job.inputs) || (before.task != job.task) {

@@ -168,6 +168,8 @@ pub(crate) struct World {
     /// What the engine last answered.
     pub(crate) reply: Option<Reply>,
     /// Jobs that somebody wanted after all.
+    /// How long people wait before they go round again.
+    pub(crate) round: Span,
     pub(crate) wanted: u32,
     /// How often somebody accepted better constants after the faults.
     pub(crate) accepted: u32,
@@ -257,6 +259,7 @@ impl World {
             truth: Truth::default(),
             prompt_waits,
             reply: None,
+            round: crate::operators::ROUND,
             wanted: 0,
             accepted: 0,
             told: None,

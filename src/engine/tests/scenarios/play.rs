@@ -62,8 +62,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, ReleasePolicy, Setup};
 use words::{
-    bring, candidate, constant, file, groups, instance, of_content, of_stream, protect, source,
-    source_news, test, units, word,
+    bring, candidate, constant, file, groups, instance, is_at, of_content, of_stream, protect,
+    source, source_news, test, units, with_reason, word,
 };
 
 /// The configuration that the engine is born with.
@@ -693,16 +693,4 @@ impl Play {
             self.tell(effect);
         }
     }
-}
-
-fn is_at(location: &Location, file: &str) -> bool {
-    matches!(location, Location::Spool { name, .. } if name.as_str() == file)
-}
-
-/// Data are given up only for a reason.
-fn with_reason(mut order: Order, verb: JobVerb) -> Order {
-    if verb == JobVerb::Cancel {
-        "it was seen".clone_into(&mut order.reason);
-    }
-    order
 }

@@ -71,7 +71,6 @@ impl Shelf {
                 Fact::ConfigurationIs(text) => {
                     put(&mut rows.configurations, text, |text| text.hash.clone());
                 }
-                Fact::QualityIs(row) => put(&mut rows.quality, row, |row| row.run),
                 Fact::SourceIs(row) => put(&mut rows.sources, row, |row| row.file),
                 // The tables that restart need no others.
                 _ => {}

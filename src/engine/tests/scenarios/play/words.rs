@@ -2,7 +2,7 @@
 
 use model::account::UnitAccount;
 use model::arrival::{Arrival, Checksum, Counts, Seen};
-use model::command::{Command, ConstantPut, NewTag};
+use model::command::{Command, ConstantPut, JobVerb, NewTag, Order};
 use model::conditions::{
     CandidateConstant, ConditionsPayload, ConditionsTag, MeasuredQuantity, Protection, Since,
     Synchronisation,
@@ -15,6 +15,7 @@ use model::source::{CopyPlace, SourceFailure, SourceNews, SourceTrouble};
 use model::time::Moment;
 use model::units::Bytes;
 use model::witness::{Instance, Source};
+use model::work::Location;
 
 /// What stands behind a prefix among the words.
 pub(super) fn word<'a>(words: &[&'a str], prefix: &str) -> Option<&'a str> {
@@ -240,4 +241,16 @@ pub(super) fn groups(words: &[&str]) -> Result<Vec<Vec<u32>>, String> {
             .collect()
     };
     Ok(words[0].split('/').map(group).collect())
+}
+
+pub(super) fn is_at(location: &Location, file: &str) -> bool {
+    matches!(location, Location::Spool { name, .. } if name.as_str() == file)
+}
+
+/// Data are given up only for a reason.
+pub(super) fn with_reason(mut order: Order, verb: JobVerb) -> Order {
+    if verb == JobVerb::Cancel {
+        "it was seen".clone_into(&mut order.reason);
+    }
+    order
 }
