@@ -4,10 +4,10 @@
 //! In: nothing. Out: criterion's lines; `raw` is a plain binary search over the same sinces, the
 //! limit of what can be done.
 
-use calibration::conditions::register::{GlobalTag, Point, Register};
+use calibration::conditions::register::{Point, Register};
 use calibration::conditions::{Frontier, Index, Insertion, Limits};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use model::conditions::{ConditionsTag, Protection, Since, Synchronisation, TimeType};
+use model::conditions::{ConditionsTag, GlobalTag, RecordTag, Since, Synchronisation};
 use model::ids::{LumiNumber, RunNumber};
 use model::names::TagName;
 use model::time::Moment;
@@ -87,14 +87,8 @@ fn register(tags: u64) -> (Register, Point) {
         .collect();
     for name in &names {
         let made = register.make(ConditionsTag {
-            name: name.clone(),
-            time_type: TimeType::Run,
-            object_type: String::new(),
             synchronisation: Synchronisation::Any,
-            description: String::new(),
-            protection: Protection::Open,
-            end_of_validity: None,
-            inserted_at: Moment(0),
+            ..ConditionsTag::measured(name)
         });
         made.expect("it is new");
         for number in 0..IOVS / tags {
@@ -105,9 +99,11 @@ fn register(tags: u64) -> (Register, Point) {
         }
     }
     for (name, snapshot_us) in [("now", i64::from(u32::MAX)), ("first", 0)] {
-        let tags = names
-            .iter()
-            .map(|tag| ((tag.to_string(), String::new()), tag.clone()));
+        let tags = names.iter().map(|tag| RecordTag {
+            record: tag.to_string(),
+            label: String::new(),
+            tag: tag.clone(),
+        });
         let made = register.make_global(GlobalTag {
             name: name.to_owned(),
             description: String::new(),

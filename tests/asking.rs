@@ -326,7 +326,7 @@ fn conditions_are_carried_to_another_instance() {
     helps(&refused, 2, &["changed on its way"]);
     let mut more: serde_json::Value = serde_json::from_str(&exported).expect("a document");
     more["iovs"][0]["since"] = 3.into();
-    other.write("more.json", &more.to_string());
+    other.write("more.json", more.to_string());
     let more = other.path("more.json").display().to_string();
     let refused = other.tier0(&["calib", "import", &more]);
     helps(&refused, 4, &["survey has intervals of its own here"]);
