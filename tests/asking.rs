@@ -100,7 +100,11 @@ fn what_is_asked_is_answered_in_words_of_the_command_line() {
         2,
         &["gone", "lost, empty or here"],
     );
-    helps(&ask(&["calib", "hold", "copy"]), 2, &["PIPELINE.TASK"]);
+    helps(
+        &ask(&["calib", "hold", "copy"]),
+        4,
+        &["no tag is called copy", "PIPELINE.TASK"],
+    );
     helps(
         &ask(&["file", "show", "3000"]),
         1,

@@ -13,12 +13,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use model::command::{Command, ConstantPut, NewTag};
-use model::conditions::{ConditionsPayload, ConditionsTag, Protection, Since, Synchronisation};
+use model::conditions::{
+    ConditionsPayload, ConditionsTag, Iov, Protection, Since, Synchronisation,
+};
 use model::conditions_document::{ConditionsDocument, IovRow, PayloadRow};
 use model::time::Moment;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use view::conditions::{GlobalTagView, IovView, PayloadView, tags_of};
 
 /// A constant as text and what goes with it: escapes may make a text twice as long, seldom more.
@@ -91,7 +93,7 @@ pub(crate) async fn export(
                 data: payload.text,
             }));
         }
-        let row = |iov: &model::conditions::Iov| IovRow {
+        let row = |iov: &Iov| IovRow {
             tag_name: iov.tag.to_string(),
             since: u64::from(iov.since.0),
             insertion_time_us: iov.inserted_at.as_micros(),
@@ -173,15 +175,13 @@ pub(crate) async fn iovs(State(parts): State<ApiParts>, Asked(asked): Asked<OfIo
     }
     if let Some(run) = asked.run {
         // In force for a run: the greatest since at or before it; of equal ones, the last inserted.
-        let in_force: BTreeSet<i64> = rows
-            .iter()
-            .filter(|iov| iov.since.0 <= run)
-            .map(|iov| (iov.tag.as_str(), (iov.since, iov.sequence)))
-            .collect::<std::collections::BTreeMap<_, _>>()
-            .into_values()
-            .map(|(_, sequence)| sequence)
-            .collect();
-        rows.retain(|iov| in_force.contains(&iov.sequence));
+        let place = |iov: &Iov| (iov.since, iov.inserted_at.as_micros(), iov.sequence);
+        let mut in_force = BTreeMap::new();
+        for iov in rows.iter().filter(|iov| iov.since.0 <= run) {
+            let best = in_force.entry(iov.tag.clone()).or_insert(place(iov));
+            *best = place(iov).max(*best);
+        }
+        rows.retain(|iov| in_force.get(&iov.tag) == Some(&place(iov)));
     }
     Ok(list(
         &parts,

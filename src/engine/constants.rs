@@ -120,7 +120,10 @@ impl Constants {
     /// The first run after this one that was decided on a tag as stored.
     pub(crate) fn decided_after(&self, tag: &TagName, run: RunNumber) -> Option<RunNumber> {
         let from = (tag.clone(), RunNumber(run.0.saturating_add(1)));
-        let next = self.decisions.range(from..).next();
+        let mut of_tag = self.decisions.range(from..);
+        // What is held is no decision.
+        let next =
+            of_tag.find(|((of, _), decision)| of != tag || decision.outcome != GateOutcome::Held);
         next.filter(|((of, _), _)| of == tag)
             .map(|((_, run), _)| *run)
     }

@@ -31,10 +31,10 @@ const LOST_PAUSE_MIN: Span = Span::from_secs(1);
 
 /// How a failed attempt ended.
 #[derive(Clone, Copy)]
-struct Ended<'m> {
-    class: ExitClass,
-    code: Option<i32>,
-    message: &'m str,
+pub(crate) struct Ended<'m> {
+    pub(crate) class: ExitClass,
+    pub(crate) code: Option<i32>,
+    pub(crate) message: &'m str,
 }
 
 impl Engine {
@@ -455,7 +455,7 @@ impl Engine {
     }
 
     /// Ends an attempt with what follows from it.
-    fn fail_attempt(
+    pub(crate) fn fail_attempt(
         &mut self,
         now: Moment,
         id: JobId,

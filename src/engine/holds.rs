@@ -134,6 +134,12 @@ impl Engine {
         run: Option<RunNumber>,
         effects: &mut Vec<Effect>,
     ) -> Reply {
+        let Some(mut row) = self.known_tag(tag) else {
+            return Reply::Refused(format!(
+                "no tag is called {tag}; `tier0 calib tags` lists the tags, and a task is named as \
+                 PIPELINE.TASK"
+            ));
+        };
         if order.by == NAMELESS || order.reason.is_empty() {
             return Reply::Refused(
                 "who holds or refuses constants says so with their name and why (--by NAME \
@@ -141,11 +147,6 @@ impl Engine {
                     .to_owned(),
             );
         }
-        let Some(mut row) = self.known_tag(tag) else {
-            return Reply::Refused(format!(
-                "no tag is called {tag}; `tier0 calib tags` lists the tags"
-            ));
-        };
         if let Some(run) = run {
             return self.refuse_proposal(now, order, tag, run, effects);
         }

@@ -77,7 +77,7 @@ impl Engine {
             Ok(brought) => brought,
             Err(refusal) => return Reply::Refused(refusal.to_string()),
         };
-        if let Err(why) = self.check_import(document, &before) {
+        if let Err(why) = self.check_import(now, document, &before) {
             return Reply::Refused(why);
         }
         let count = brought.tags + brought.iovs + brought.payloads + brought.global_tags;
@@ -125,7 +125,12 @@ impl Engine {
     }
 
     /// Whether a document changes nothing that processing has read or may be reading.
-    fn check_import(&self, document: &ConditionsDocument, before: &Register) -> Result<(), String> {
+    fn check_import(
+        &self,
+        now: Moment,
+        document: &ConditionsDocument,
+        before: &Register,
+    ) -> Result<(), String> {
         for row in &document.tags {
             let name = TagName::new(&row.name);
             if row.time_type != TimeType::Run {
@@ -149,15 +154,26 @@ impl Engine {
             if is_here {
                 continue;
             }
+            if row.insertion_time_us > now.as_micros() {
+                let at = Moment::from_micros(row.insertion_time_us);
+                return Err(format!(
+                    "{name} since run {} was inserted at {at}, which is still to come: look at the \
+                     clocks of both hosts",
+                    row.since
+                ));
+            }
             if !history.is_empty() {
                 return Err(format!(
                     "{name} has intervals of its own here, which stay as they are: import it \
                      under another name, or put single constants with `tier0 calib put`"
                 ));
             }
-            if has_worked && self.is_measured_tag(&name) {
+            if let Some(why) = self.protection_of(&name) {
+                return Err(format!("{name}: {why}"));
+            }
+            if has_worked && (self.is_measured_tag(&name) || self.is_read_by_tasks(&name)) {
                 return Err(format!(
-                    "{name} is measured here, and runs were worked on with what it had: import it \
+                    "{name} is read or measured here, and runs were worked on with what it had: import it \
                      before the first run, or under another name"
                 ));
             }
@@ -195,6 +211,7 @@ impl Engine {
             }
             if let Some((since, _)) = history.first() {
                 let (number, name) = (run_of(*since), &tag.name);
+                self.look_for_redo_since(number);
                 let subject = format!("{name} since {number}");
                 self.announce(now, "conditions.published", number, subject, effects);
             }

@@ -3,6 +3,7 @@
 
 use crate::arrival::item_of;
 use crate::cutting::ranges;
+use crate::execution::Ended;
 use crate::input::final_name;
 use crate::routes::merged_without;
 use crate::timers::Timer;
@@ -119,8 +120,12 @@ impl Engine {
         let is_second = job.lineage.redoes.is_some();
         if is_second && self.is_quarantined(self.jobs[&id].run) {
             // Nothing may take the place of what is published while nothing is published.
-            let message = "its run stands still, so what it made can take nobody's place";
-            self.attempt_failed(now, id, ExitClass::Lost, message, effects);
+            let ended = Ended {
+                class: ExitClass::Lost,
+                code: None,
+                message: "its run stands still, so what it made can take nobody's place",
+            };
+            self.fail_attempt(now, id, ended, JobEvent::FailedRetry(now), effects);
             return;
         }
         let Some(job) = self.jobs.get_mut(&id) else {

@@ -23,7 +23,7 @@ use model::job::{InputId, Job, JobEvent, JobState, Lineage, Slice, Stamps};
 use model::lumi;
 use model::names::{OutputLabel, TagName};
 use model::time::Moment;
-use pipelines::release::{Outdated, outdated};
+use pipelines::release::{Outdated, Released, outdated};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who is to be looked at, and what is asked. Derived; a restart looks at every run.
@@ -350,8 +350,12 @@ impl Engine {
                 made: now,
                 ..Stamps::default()
             },
-            // What a verdict holds is not held back from being better, and keeps its mark.
-            provisional: self.held_by_verdict(first.run, index).is_some(),
+            // What a gate would not let go now, or only with a mark, is not held back from being
+            // better, and has the mark.
+            provisional: !matches!(
+                self.ask_gate(first.run, index, now),
+                Released::Yes { provisional: false }
+            ),
             used: None,
             units: Vec::new(),
             recipe: None,

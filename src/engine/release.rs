@@ -33,7 +33,7 @@ impl Engine {
         asked.then(|| self.ask_gate(number, index, now))
     }
 
-    fn ask_gate(&self, number: RunNumber, index: usize, now: Moment) -> Released {
+    pub(crate) fn ask_gate(&self, number: RunNumber, index: usize, now: Moment) -> Released {
         let plan = &self.plans[index];
         let ruled = self.ruling(&plan.path, number);
         let rule = &plan.task.release;

@@ -207,6 +207,18 @@ impl Engine {
             })
     }
 
+    /// Whether some task reads a tag or waits for it.
+    pub(crate) fn is_read_by_tasks(&self, name: &TagName) -> bool {
+        let (base, _) = parts(name);
+        self.plans.iter().any(|plan| {
+            let waits = match &plan.task.release.when {
+                When::Conditions(of) => of.contains(&base),
+                _ => false,
+            };
+            waits || plan.task.conditions.contains(&base)
+        })
+    }
+
     /// How far processing has come for a tag. Runs that are history have been processed; a tag that
     /// no task waits for may have been read by every run that has started.
     fn limits_of(&self, name: &TagName, now: Moment) -> Limits {

@@ -12,6 +12,7 @@ use model::command::{Intent, JobVerb, Order, Preview, Reply};
 use model::ids::{JobId, OutputId, RunNumber};
 use model::job::{Job, JobState};
 use model::names::TagName;
+use model::ruling::RulingKind;
 use model::time::Moment;
 use pipelines::release::Outdated;
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,10 +159,15 @@ impl Engine {
         let (held, meant): (Vec<JobId>, Vec<JobId>) =
             meant.partition(|job| self.is_held(&self.jobs[job]));
         if let (Some(first), true) = (held.first(), meant.is_empty()) {
-            let path = &self.jobs[first].task;
+            let job = &self.jobs[first];
+            let of_run = self.rulings.get(&(job.task.clone(), Some(job.run)));
+            let path = match of_run.filter(|ruling| ruling.kind == RulingKind::Held) {
+                Some(_) => format!("{} --run {}", job.task, job.run),
+                None => job.task.to_string(),
+            };
             return Reply::Refused(format!(
                 "all {} jobs that are meant are of tasks that a person holds; `tier0 calib accept \
-                 {path}` leaves the task to its rule again, then ask once more",
+                 {path}` lets the task go, then ask once more",
                 held.len()
             ));
         }
@@ -245,7 +251,8 @@ fn asked_in_words(tag: &TagName, runs: &BTreeMap<RunNumber, Concerned>) -> Strin
     format!(
         "Constants of {tag} are in force with which {outputs} published outputs were not made; \
          {behind} more were made from those ({named}). Nothing is made again by itself: \
-         `tier0 calib accept {tag}` has all of it made again, --run N that of one run; `tier0 \
-         calib show --json` lists the outputs. Runs that are archived are not made again."
+         `tier0 calib accept {tag}` has all of it made again, --run N that of one run (where the \
+         tag is held it puts what was proposed: ask once more); `tier0 calib show --json` lists \
+         the outputs. Runs that are archived are not made again."
     )
 }

@@ -21,6 +21,11 @@ fn a_protected_tag_takes_nothing_new_from_anybody() {
         ),
         ("restart", ""),
         (
+            "bring beamspot 1 abc",
+            "refused: beamspot is known with another protection: what a tag is does not change; \
+             make a new tag",
+        ),
+        (
             "put beamspot 1 {\"x\":0}",
             "refused: beamspot is protected: it takes nothing new; put it into a tag of its own",
         ),
@@ -81,8 +86,8 @@ fn what_is_imported_never_changes_what_is_here() {
         ("file 1 1 a 100", "file a; run 1 physics open"),
         (
             "bring scale 1 abc",
-            "refused: scale is measured here, and runs were worked on with what it had: import it \
-             before the first run, or under another name",
+            "refused: scale is read or measured here, and runs were worked on with what it had: \
+             import it before the first run, or under another name",
         ),
         (
             "bring sur/vey 1 abc",

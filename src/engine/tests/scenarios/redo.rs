@@ -182,9 +182,9 @@ fn for_better_constants_a_person_is_asked() {
                 "alarm redo-asked/survey",
                 "Constants of survey are in force with which 2 published outputs were not made; 1 \
                  more were made from those (run 1: 2 and 1). Nothing is made again by itself: \
-                 `tier0 calib accept survey` has all of it made again, --run N that of one run; \
-                 `tier0 calib show --json` lists the outputs. Runs that are archived are not made \
-                 again.",
+                 `tier0 calib accept survey` has all of it made again, --run N that of one run \
+                 (where the tag is held it puts what was proposed: ask once more); `tier0 calib \
+                 show --json` lists the outputs. Runs that are archived are not made again.",
             ),
             ("restart", ""),
             (
@@ -247,9 +247,9 @@ fn for_better_constants_a_person_is_asked() {
                 "alarm redo-asked/survey",
                 "Constants of survey are in force with which 2 published outputs were not made; 1 \
                  more were made from those (run 1: 2 and 1). Nothing is made again by itself: \
-                 `tier0 calib accept survey` has all of it made again, --run N that of one run; \
-                 `tier0 calib show --json` lists the outputs. Runs that are archived are not made \
-                 again.",
+                 `tier0 calib accept survey` has all of it made again, --run N that of one run \
+                 (where the tag is held it puts what was proposed: ask once more); `tier0 calib \
+                 show --json` lists the outputs. Runs that are archived are not made again.",
             ),
             (
                 "accept survey 1",
