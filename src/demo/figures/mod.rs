@@ -106,12 +106,13 @@ fn told(sources: &[String]) -> String {
 }
 
 /// A histogram of masses from 60 to 120 GeV, fitted in the window of the model that is meant for so
-/// many pairs. None if its bins are not the model's, or nothing can be fitted.
-fn fitted(histogram: &dqm::histogram::Histogram) -> Option<(PeakModel, Peak)> {
+/// many pairs, `small` being that of few. None if its bins are not the model's, or nothing can be
+/// fitted.
+fn fitted(histogram: &dqm::histogram::Histogram, small: &PeakModel) -> Option<(PeakModel, Peak)> {
     /// Below this a slope of the background cannot be told (`PeakModel::Z`).
     const SLOPE_FROM_PAIRS: u64 = 2_000;
     let model = if histogram.entries() < SLOPE_FROM_PAIRS {
-        PeakModel::Z_SMALL_SAMPLE
+        *small
     } else {
         PeakModel::Z
     };
@@ -151,11 +152,13 @@ mod tests {
         histogram
     }
 
+    const SMALL: PeakModel = PeakModel::Z_SMALL_SAMPLE;
+
     #[test]
     fn a_mass_is_fitted_in_the_window_of_its_model() {
         let check = |pairs: u32, model: PeakModel| {
             let histogram = masses(120, pairs);
-            let (used, peak) = fitted(&histogram).expect("a peak");
+            let (used, peak) = fitted(&histogram, &SMALL).expect("a peak");
             assert_eq!(used, model);
             assert!((peak.mass_gev - 90.8).abs() < 0.05, "{peak:?}");
             let inside = |bin: usize| {
@@ -166,10 +169,10 @@ mod tests {
             let n: f64 = window.map(|bin| histogram.contents()[bin]).sum();
             assert_eq!(peak.n_in_window, n as u64);
         };
-        check(500, PeakModel::Z_SMALL_SAMPLE);
+        check(500, SMALL);
         check(5_000, PeakModel::Z);
-        assert!(fitted(&masses(100, 500)).is_none(), "other bins");
-        assert!(fitted(&masses(120, 0)).is_none(), "nothing in it");
+        assert!(fitted(&masses(100, 500), &SMALL).is_none(), "other bins");
+        assert!(fitted(&masses(120, 0), &SMALL).is_none(), "nothing in it");
     }
 
     #[test]

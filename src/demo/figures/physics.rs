@@ -23,14 +23,25 @@ fn of_tag(tag: &str, name: &str) -> bool {
     tag.trim_end_matches("/SIM") == name
 }
 
-/// The histogram of the harvest whose scale is in force, with the fit that the gate accepted.
-pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
+/// The scale in force at the end, with the model it was fitted with and its payload.
+fn accepted_scale<'m>(material: &'m Material<'_>) -> Option<(&'m Iov, PeakModel, Value)> {
     let scales = material
         .iovs
         .iter()
         .filter(|iov| of_tag(iov.tag.as_str(), "scale"));
     let iov = scales.max_by_key(|iov| (iov.since, iov.sequence))?;
     let payload = material.payload(&iov.hash)?;
+    let slope = payload["background_per_gev"].as_f64()?;
+    Some((
+        iov,
+        PeakModel::Z_SMALL_SAMPLE.on_known_slope(slope),
+        payload,
+    ))
+}
+
+/// The histogram of the harvest whose scale is in force, with the fit that the gate accepted.
+pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
+    let (iov, model, payload) = accepted_scale(material)?;
     let harvest = material
         .documents
         .of_tier("HARVEST")
@@ -39,7 +50,6 @@ pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
         serde_json::from_value(harvest.document["mass_histogram"]["counts"].clone()).ok()?;
     let number = |name: &str| payload[name].as_f64();
     let slope = number("background_per_gev")?;
-    let model = PeakModel::Z_SMALL_SAMPLE.on_known_slope(slope);
     let (mass, mass_err) = (number("mass_gev")?, number("mass_err_gev")?);
     let (k, k_err) = (number("k")?, number("k_err")?);
     let peak = fit(&model, &counts).ok()?;
@@ -114,7 +124,8 @@ pub(super) fn mass(material: &Material<'_>) -> Option<Figure> {
         material.documents.express(MASS)?,
         material.documents.prompt(MASS)?,
     );
-    let fits = [fitted(&before.histogram), fitted(&after.histogram)];
+    let small = accepted_scale(material).map_or(PeakModel::Z_SMALL_SAMPLE, |(_, model, _)| model);
+    let fits = [&before, &after].map(|summed| fitted(&summed.histogram, &small));
     let said = |name: &str, summed: &Summed, found: &Option<(PeakModel, Peak)>| match found {
         Some((model, peak)) => format!(
             "{name}: {} pairs, {} of them from {:.0} to {:.0} GeV fitted: M = {:.3} +- {:.3} GeV, \
@@ -429,7 +440,7 @@ pub(super) fn steps(name: &str, summed: &Summed, look: Look) -> Layer {
 
 /// A fit as a caption tells it; for figures elsewhere.
 pub(super) fn fit_told(summed: &Summed) -> (Option<Curve>, Value, String) {
-    match fitted(&summed.histogram) {
+    match fitted(&summed.histogram, &PeakModel::Z_SMALL_SAMPLE) {
         Some((model, peak)) => (
             Some(curve(&peak, &model)),
             json!({"mass_gev": peak.mass_gev, "mass_err_gev": peak.mass_err_gev}),
