@@ -374,7 +374,9 @@ impl World {
             return Ok(());
         }
         let mut later = tables.decisions.range(from.clone()..);
-        let next = later.next().filter(|((of, _), _)| of == tag);
+        // What is held is no decision.
+        let next = later.find(|((of, _), d)| of != tag || d.outcome != GateOutcome::Held);
+        let next = next.filter(|((of, _), _)| of == tag);
         let ends =
             next.is_some_and(|(next, _)| tables.in_force.range(from..=next.clone()).count() > 0);
         if ends {
