@@ -59,7 +59,7 @@ impl Bench {
         let made = self.chain.products("dqm", self.run, &inputs, more);
         let tests = &made["DQM_RUN"].report["metrics"]["quality_tests"];
         let own = |test: &&Value| test["name"] != "mine";
-        assert_eq!(tests.as_array().unwrap().iter().filter(own).count(), 4);
+        assert_eq!(tests.as_array().unwrap().iter().filter(own).count(), 7);
         let mine = tests.as_array().unwrap().iter();
         mine.filter(|test| test["name"] == "mine")
             .cloned()
