@@ -78,7 +78,7 @@ enum LabelArg {
                         TIER0_JOB=job.json TIER0_REPORT=report.json tier0 program express"
 )]
 pub struct ProgramArgs {
-    /// express, harvest, prompt, dqm or mc
+    /// repack, express, harvest, prompt, dqm, skim or mc
     name: String,
     /// Arguments of the program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
