@@ -156,9 +156,8 @@ impl Draft {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Diagnosis {
-        let places = self.places.tasks.get(task);
-        let at = places.map(|places| places.plugins.clone());
-        self.diagnose(&at.unwrap_or_default(), code, message, hint)
+        let at = self.place_of(task, |places| &places.plugins);
+        self.diagnose(&at, code, message, hint)
     }
 
     /// A mistake at the trigger, found by somebody who knows the streams.
@@ -179,12 +178,8 @@ impl Draft {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Diagnosis {
-        let at = self
-            .places
-            .tasks
-            .get(task)
-            .map(|places| places.program.clone());
-        self.diagnose(&at.unwrap_or_default(), code, message, hint)
+        let at = self.place_of(task, |places| &places.program);
+        self.diagnose(&at, code, message, hint)
     }
 
     /// What is doubtful about the constants that a task reads, found by somebody who knows who
@@ -196,9 +191,16 @@ impl Draft {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Diagnosis {
+        let at = self.place_of(task, |places| &places.conditions);
+        self.diagnose(&at, code, message, hint)
+    }
+
+    /// Where something of a task is written; the beginning of the file, if the task is nowhere.
+    fn place_of(&self, task: &TaskName, pick: impl Fn(&TaskPlaces) -> &Place) -> Place {
         let places = self.places.tasks.get(task);
-        let at = places.map(|places| places.conditions.clone());
-        self.diagnose(&at.unwrap_or_default(), code, message, hint)
+        places
+            .map(|places| pick(places).clone())
+            .unwrap_or_default()
     }
 }
 
