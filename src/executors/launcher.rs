@@ -1,7 +1,8 @@
 //! The agent's end of the spawner: starts it, sends requests, hands out its replies.
 //!
 //! In: requests. Out: bytes on its socket. It knows nothing of attempts. Dropping it closes the
-//! socket, which ends the spawner and all that it started, and waits for that.
+//! socket, which ends the spawner and all that it started, and waits for that; one that does not
+//! end is killed, and what it started is then its caller's to end.
 
 use crate::ExecutorError;
 use crate::wire::{self, Frames, Request};
@@ -16,6 +17,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// So long a spawner may take to end all that it started. One that is stopped never would.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+/// Between looks whether it has ended, doubled from the first to the last.
+const END_LOOK: Duration = Duration::from_micros(200);
+const END_LOOK_MAX: Duration = Duration::from_millis(20);
 
 /// What programs see of our environment: where to find programs and libraries, and how to speak to
 /// people.
@@ -100,7 +108,17 @@ impl Drop for Launcher {
         // A spawner that is gone already is as good.
         let _ = socket.shutdown(Shutdown::Both);
         drop(socket);
-        let _ = self.child.wait();
+        let begin = Instant::now();
+        let mut pause = END_LOOK;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if begin.elapsed() > END_PATIENCE {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(pause);
+            pause = END_LOOK_MAX.min(pause * 2);
+        }
     }
 }
 

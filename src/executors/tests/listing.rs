@@ -48,17 +48,43 @@ fn a_spawner_that_does_not_answer_is_no_empty_list() {
     let mut rig = Rig::new();
     let token = rig.submit(&script("sleep 1011"));
     eventually("it runs", || living("1011") == 1);
-    let signal = |rig: &Rig, signal: &str| {
-        let pid = rig.executor.spawner_pid().expect("there is a spawner");
-        let sent = std::process::Command::new("kill")
-            .args([signal, &pid.to_string()])
-            .status();
-        assert!(sent.expect("kill is there").success());
-    };
-    signal(&rig, "-STOP");
+    stop_spawner(&rig);
     assert_eq!(rig.executor.list(), None);
     signal(&rig, "-CONT");
     eventually("it answers", || rig.executor.list() == Some(vec![token]));
+}
+
+#[test]
+fn a_spawner_that_is_stopped_does_not_hold_up_the_end() {
+    let mut rig = Rig::new();
+    rig.submit(&script("sleep 1014"));
+    eventually("it runs", || living("1014") == 1);
+    stop_spawner(&rig);
+    drop(rig);
+    assert_eq!(living("1014"), 0, "what it started is ended all the same");
+}
+
+fn signal(rig: &Rig, signal: &str) {
+    let pid = rig.executor.spawner_pid().expect("there is a spawner");
+    let sent = std::process::Command::new("kill")
+        .args([signal, &pid.to_string()])
+        .status();
+    assert!(sent.expect("kill is there").success());
+}
+
+/// Stops the spawner, and waits for each of its threads: one may run on for a moment.
+fn stop_spawner(rig: &Rig) {
+    signal(rig, "-STOP");
+    let pid = rig.executor.spawner_pid().expect("there is a spawner");
+    let is_stopped = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.starts_with(" T"))
+    };
+    eventually("it is stopped", || {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+        tasks.flatten().all(is_stopped)
+    });
 }
 
 #[test]
