@@ -17,8 +17,8 @@ use model::time::Moment;
 use pipelines::release::Outdated;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Jobs that one command has made again at most: more are asked for run by run, so that no step is
-/// long.
+/// Jobs that one command has made again at most, so that no step is long: the others stay asked
+/// about.
 const JOBS_AT_ONCE_MAX: usize = 10_000;
 /// Runs that the alarm names one by one.
 const RUNS_NAMED_MAX: usize = 10;
@@ -81,7 +81,7 @@ impl Engine {
     /// made again only when a person says so.
     fn asked_about(&self, number: RunNumber, tag: Option<&TagName>) -> Vec<JobId> {
         let again = again(self, number);
-        let jobs = self.jobs.values().filter(|job| job.run == number);
+        let jobs = self.jobs_of(number);
         let meant = jobs.filter(|job| {
             let Some(index) = self.plan_of(job).filter(|index| self.is_asked(job, *index)) else {
                 return false;
@@ -156,7 +156,7 @@ impl Engine {
         let meant = runs
             .iter()
             .flat_map(|run| self.asked_about(*run, Some(tag)));
-        let (held, meant): (Vec<JobId>, Vec<JobId>) =
+        let (held, mut meant): (Vec<JobId>, Vec<JobId>) =
             meant.partition(|job| self.is_held(&self.jobs[job]));
         if let (Some(first), true) = (held.first(), meant.is_empty()) {
             let job = &self.jobs[first];
@@ -171,6 +171,8 @@ impl Engine {
                 held.len()
             ));
         }
+        let more = meant.len().saturating_sub(JOBS_AT_ONCE_MAX);
+        meant.truncate(JOBS_AT_ONCE_MAX);
         if let Some(expected) = order.expect_count.filter(|n| *n != meant.len() as u64) {
             return Reply::Refused(format!(
                 "jobs expected: {expected}, meant: {}; nothing was changed. Look again with \
@@ -178,17 +180,16 @@ impl Engine {
                 meant.len()
             ));
         }
-        if meant.len() > JOBS_AT_ONCE_MAX {
-            return Reply::Refused(format!(
-                "{} jobs are meant, at most {JOBS_AT_ONCE_MAX} are made again at once; ask run by \
-                 run",
-                meant.len()
-            ));
-        }
-        let what = format!(
+        let mut what = format!(
             "{} jobs that were given other constants of {tag}",
             meant.len()
         );
+        if more > 0 {
+            what.push_str(&format!(
+                " (of {}: ask again for the rest)",
+                meant.len() + more
+            ));
+        }
         if order.intent == Intent::Preview {
             let named = |id: &JobId| format!("job/{id}");
             return Reply::Would(Preview {
@@ -203,9 +204,7 @@ impl Engine {
                  way to be done again, or its rule says that it stays"
             ));
         }
-        for job in &meant {
-            self.begin_again(now, *job, effects);
-        }
+        self.begin_again(now, &meant, effects);
         for run in runs {
             self.look_for_redo(run);
         }
@@ -216,23 +215,38 @@ impl Engine {
         Reply::Done(done)
     }
 
-    /// Begins with one job: a second one, or another attempt of a second one that failed. One that
-    /// reads what is made again waits for that, and follows by itself.
-    fn begin_again(&mut self, now: Moment, id: JobId, effects: &mut Vec<Effect>) {
-        let number = self.jobs[&id].run;
-        let mut chain = Chain::new(self, number);
-        if chain.waits(&self.jobs[&id]) {
-            return;
-        }
-        match chain.again.get(&id).copied() {
-            Some(second) => {
-                self.change_job(now, second, JobVerb::Retry, effects);
+    /// Begins with some jobs: second ones, or further attempts of second ones that failed. A job
+    /// that reads what is made again waits for that, and follows by itself.
+    fn begin_again(&mut self, now: Moment, meant: &[JobId], effects: &mut Vec<Effect>) {
+        let runs = meant.chunk_by(|one, next| self.jobs[one].run == self.jobs[next].run);
+        let free: Vec<_> = runs.flat_map(|run| self.first_of_chain(run)).collect();
+        for (id, second) in free {
+            match second {
+                Some(second) => {
+                    self.change_job(now, second, JobVerb::Retry, effects);
+                }
+                None => {
+                    let inputs = self.inputs_now(&self.jobs[&id]);
+                    self.make_again(now, id, inputs);
+                }
             }
-            None => {
-                let inputs = self.inputs_now(&self.jobs[&id]);
-                self.make_again(now, id, inputs);
-            }
         }
+    }
+
+    /// Of jobs of one run those that wait for none of the others, each with who does its work again
+    /// already.
+    fn first_of_chain(&self, meant: &[JobId]) -> Vec<(JobId, Option<JobId>)> {
+        let Some(first) = meant.first() else {
+            return Vec::new();
+        };
+        let mut chain = Chain::new(self, self.jobs[first].run);
+        chain.unsettled.extend(meant.iter().map(|id| (*id, true)));
+        let free = meant.iter().filter(|id| !chain.waits(&self.jobs[*id]));
+        let free: Vec<JobId> = free.copied().collect();
+        let with_second = free
+            .into_iter()
+            .map(|id| (id, chain.again.get(&id).copied()));
+        with_second.collect()
     }
 }
 
