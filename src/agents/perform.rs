@@ -24,12 +24,16 @@ use ports::executor::{Executor, NewsSink, Submitted};
 use ports::failpoint::{Point, pass};
 use ports::splitter::AskSplitter;
 use ports::storage::{ReadBack, Storage};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 /// Attempts given to an executor in one call at most.
 const SUBMIT_MAX: usize = 256;
+/// Splitters that are asked at the same time; each is a program, most of whose time is its start.
+const SPLITTERS_AT_ONCE: usize = 16;
 
 /// What the executor's thread is asked to do.
 pub(crate) enum ExecutorWork {
@@ -253,21 +257,40 @@ pub(crate) fn start_splitters(
     Ok((sender, thread))
 }
 
-/// Asks splitters until the lane closes: one at a time.
+/// Asks splitters until the lane closes: several at a time, or one that hangs would hold up all.
 fn splitters(
     plugins: &Arc<dyn AskSplitter>,
     mut work: Receiver<SplitQuestion>,
     engine: &Sender<Message, Wait>,
 ) {
-    while let Ok(Some(question)) = work.recv(None) {
-        pass(Point::SplitTaken);
-        let groups = plugins.ask(&question);
-        let key = question.key;
-        pass(Point::SplitTelling);
-        let answer = Message::Input(Input::Split { key, groups });
-        if engine.send(answer).is_err() {
-            return;
+    std::thread::scope(|threads| {
+        let mut asked: VecDeque<ScopedJoinHandle<'_, ()>> = VecDeque::new();
+        while let Ok(Some(question)) = work.recv(None) {
+            pass(Point::SplitTaken);
+            asked.retain(|thread| !thread.is_finished());
+            if asked.len() >= SPLITTERS_AT_ONCE {
+                // A plugin is ended in its time, so the oldest is over first, or soon.
+                let oldest = asked.pop_front().map(ScopedJoinHandle::join);
+                if let Some(Err(panic)) = oldest {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+            asked.push_back(threads.spawn(move || ask_splitter(plugins, question, engine)));
         }
+    });
+}
+
+fn ask_splitter(
+    plugins: &Arc<dyn AskSplitter>,
+    question: SplitQuestion,
+    engine: &Sender<Message, Wait>,
+) {
+    let groups = plugins.ask(&question);
+    let key = question.key;
+    pass(Point::SplitTelling);
+    let answer = Message::Input(Input::Split { key, groups });
+    // Nobody wants it where the engine is gone.
+    if engine.send(answer).is_ok() {
         pass(Point::SplitTold);
     }
 }

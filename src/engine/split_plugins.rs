@@ -20,8 +20,8 @@ use pipelines::splitting::plugin::{all_in_one, judge};
 use pipelines::splitting::{Holding, HoldingKind, Item, Plugin, Splitter};
 use std::collections::BTreeMap;
 
-/// Whoever asks a plugin ends it in its time, one after the other; what has not answered so long
-/// after that was never asked.
+/// Whoever asks plugins asks several at once and ends each in its time; what has not answered so
+/// long after that was never asked.
 const LOST_AFTER: Span = Span::from_secs(600);
 /// The pause after the first bad answer; after the n-th it is n squared times as long.
 const PAUSE: Span = Span::from_secs(10);
