@@ -220,7 +220,7 @@ impl Engine {
     /// What the jobs of a run have used stays counted.
     fn count_usage(&mut self, number: RunNumber, effects: &mut Vec<Effect>) {
         let mut changed: BTreeMap<TaskPath, TaskUsage> = BTreeMap::new();
-        for job in self.jobs.values().filter(|job| job.run == number) {
+        for job in self.jobs_of(number) {
             let (JobState::Done { .. } | JobState::Superseded { .. }, Some(used)) =
                 (&job.state, job.used)
             else {
@@ -270,9 +270,12 @@ impl Engine {
                 return false;
             };
             match kind {
-                "job-failed" | "quarantined" | "merged-without" | "error-dataset" | "redo-cut" => {
-                    is_job(of)
-                }
+                "job-failed"
+                | "quarantined"
+                | "merged-without"
+                | "error-dataset"
+                | "redo-cut"
+                | crate::redo::MEASURED_BEFORE => is_job(of),
                 "file-corrupt" | "file-unreadable" | "source-unread" | "source-kept" => is_file(of),
                 "copy-bad" => of.split_once('/').is_some_and(|(_, file)| is_file(file)),
                 "late-record" | "run-type" | "run-end" | "end-disputed" | "lumi-disputed"
@@ -288,6 +291,7 @@ impl Engine {
 
     fn forget(&mut self, number: RunNumber) {
         self.runs.remove(&number);
+        self.forget_links(number);
         self.jobs.retain(|_, job| job.run != number);
         self.blocks.retain(|_, block| block.run != number);
         self.contents.retain(|(run, _), _| *run != number);

@@ -113,7 +113,8 @@ impl Engine {
         for work in self.runs.values() {
             for (index, task) in &work.tasks {
                 for item in &task.items {
-                    takers.entry((*index, item.id)).or_default().whole += 1;
+                    let first = self.first_of(item.id);
+                    takers.entry((*index, first)).or_default().whole += 1;
                 }
             }
         }

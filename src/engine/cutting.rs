@@ -212,7 +212,7 @@ impl Engine {
         for item in items.iter().filter(|_| !cut.reads_only) {
             let consumed = Consumed {
                 task: plan.path.clone(),
-                input: item.id,
+                input: self.first_of(item.id),
                 first_event: cut.slice.as_ref().map_or(item.first_event, Slice::first),
                 run: number,
                 job: id,
@@ -269,7 +269,7 @@ impl Engine {
                 task.readers.insert(id);
             }
         }
-        self.jobs.insert(id, job);
+        self.keep_job(job);
         self.changed_jobs.insert(id);
         id
     }
@@ -307,12 +307,13 @@ impl Engine {
     fn decline(&mut self, number: RunNumber, index: usize, item: &Item, effects: &mut Vec<Effect>) {
         let consumed = Consumed {
             task: self.plans[index].path.clone(),
-            input: item.id,
+            input: self.first_of(item.id),
             first_event: item.first_event,
             run: number,
             job: JobId::NOBODY,
         };
-        self.declined.insert((consumed.task.clone(), item.id));
+        self.declined
+            .insert((consumed.task.clone(), consumed.input));
         effects.push(Effect::Record(Fact::ConsumedIs(consumed)));
     }
 

@@ -133,6 +133,7 @@ impl Engine {
         self.cores_used += self.needs_of(&self.jobs[&id], index).cores;
         self.changed_jobs.insert(id);
         self.gone_out(now, id);
+        self.read_what_stands(id);
         let spec = self.attempt_spec(&self.jobs[&id], index);
         let recipe = self.recipe_of(&spec);
         if let Some(job) = self.jobs.get_mut(&id) {

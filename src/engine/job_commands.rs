@@ -369,7 +369,7 @@ impl Engine {
             },
             ..parent.clone()
         };
-        self.jobs.insert(id, job);
+        self.keep_job(job);
         self.changed_jobs.insert(id);
         id
     }

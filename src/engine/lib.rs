@@ -40,6 +40,7 @@ mod uploads;
 mod imports;
 mod release;
 mod redo;
+mod links;
 mod quality;
 mod verdict_actions;
 mod units;
@@ -113,6 +114,7 @@ pub struct Engine {
     set_aside: BTreeMap<(ProfileName, FileName, Refusal), SetAside>,
     jobs: BTreeMap<JobId, Job>,
     outputs: BTreeMap<OutputId, Output>,
+    links: links::Links,
     blocks: BTreeMap<BlockId, Block>,
     /// Inputs that a task's splitter declined: no job has them, and nothing is wrong.
     declined: BTreeSet<(TaskPath, InputId)>,
@@ -169,6 +171,7 @@ impl Engine {
             set_aside: BTreeMap::new(),
             jobs: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            links: links::Links::default(),
             blocks: BTreeMap::new(),
             declined: BTreeSet::new(),
             datasets: BTreeMap::new(),

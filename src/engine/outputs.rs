@@ -114,16 +114,12 @@ impl Engine {
             self.attempt_failed(now, id, ExitClass::Program, &message, effects);
             return;
         }
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        let is_second = job.lineage.redoes.is_some();
-        if is_second && self.is_quarantined(self.jobs[&id].run) {
-            // Nothing may take the place of what is published while nothing is published.
+        let is_second = self.jobs[&id].lineage.redoes.is_some();
+        if let Some(message) = self.cannot_win(id, index) {
             let ended = Ended {
                 class: ExitClass::Lost,
                 code: None,
-                message: "its run stands still, so what it made can take nobody's place",
+                message,
             };
             self.fail_attempt(now, id, ended, JobEvent::FailedRetry(now), effects);
             return;
@@ -163,6 +159,17 @@ impl Engine {
         if self.may_be_made_again(&done) {
             self.look_for_redo(number);
         }
+    }
+
+    /// Why what an attempt made without a fault is not wanted all the same; it is made again.
+    fn cannot_win(&self, id: JobId, index: usize) -> Option<&'static str> {
+        let job = &self.jobs[&id];
+        // Nothing may take the place of what is published while nothing is published.
+        if job.lineage.redoes.is_some() && self.is_quarantined(job.run) {
+            return Some("its run stands still, so what it made can take nobody's place");
+        }
+        self.has_measured_before(job, index)
+            .then_some("what it measured from was made again meanwhile")
     }
 
     fn record_output(
@@ -243,11 +250,15 @@ impl Engine {
             };
             self.announce(now, "output.published", number, subject, effects);
         }
-        // Whoever read the first is made again with this one when its time has come.
-        if first.is_none() {
-            self.feed_consumers(number, index, &output);
+        match &first {
+            // Whoever read the first is made again with this one when its time has come.
+            Some(first) => {
+                self.stand_in_windows(&output, first.id);
+                self.tell_measured_before(now, first.id, effects);
+            }
+            None => self.feed_consumers(number, index, &output),
         }
-        self.outputs.insert(output_id, output);
+        self.keep_output(output);
     }
 
     /// Hands an output to the tasks that read it.

@@ -198,7 +198,7 @@ impl Engine {
         // or waits for.
         let mut decided = Span::ZERO;
         let mut longest = Span::ZERO;
-        for job in self.jobs.values().filter(|job| job.run == number) {
+        for job in self.jobs_of(number) {
             let (Some(started), Some(ended)) = (job.stamps.started, job.stamps.reported) else {
                 continue;
             };

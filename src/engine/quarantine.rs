@@ -100,7 +100,7 @@ impl Engine {
 
     fn ready_jobs(&self, number: RunNumber) -> Vec<JobId> {
         let ready = |job: &&model::job::Job| matches!(job.state, JobState::Ready { .. });
-        let jobs = self.jobs.values().filter(|job| job.run == number);
+        let jobs = self.jobs_of(number);
         jobs.filter(ready).map(|job| job.id).collect()
     }
 

@@ -14,6 +14,7 @@
 
 mod asking;
 
+use crate::outputs::item_of_output;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::dataset::{BlockState, Output};
@@ -24,7 +25,12 @@ use model::lumi;
 use model::names::{OutputLabel, TagName};
 use model::time::Moment;
 use pipelines::release::{Outdated, Released, outdated};
+use pipelines::splitting::Item;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The alarm's kind about constants that were measured from what was made again; its key is that
+/// and the job.
+pub(crate) const MEASURED_BEFORE: &str = "measured-before";
 
 /// Who is to be looked at, and what is asked. Derived; a restart looks at every run.
 #[derive(Clone, Debug, Default)]
@@ -128,7 +134,7 @@ impl Engine {
     }
 
     /// The input that stands where this one stood.
-    fn standing_for(&self, input: InputId) -> InputId {
+    pub(crate) fn standing_for(&self, input: InputId) -> InputId {
         let mut now = input;
         while let InputId::Output(id) = now
             && let Some(next) = self.outputs.get(&id).and_then(|it| it.superseded_by)
@@ -136,6 +142,76 @@ impl Engine {
             now = InputId::Output(next);
         }
         now
+    }
+
+    /// What stands where an output stood, as a splitter sees it: it has waited as long.
+    pub(crate) fn item_standing_for(&self, output: &Output) -> Item {
+        let standing = match self.standing_for(InputId::Output(output.id)) {
+            InputId::Output(id) => &self.outputs[&id],
+            InputId::File(_) => output,
+        };
+        Item {
+            came_at: output.committed_at,
+            ..item_of_output(standing)
+        }
+    }
+
+    /// Windows that hold what an output takes the place of have that output.
+    pub(crate) fn stand_in_windows(&mut self, output: &Output, before: OutputId) {
+        let item = item_of_output(output);
+        let Some(work) = self.runs.get_mut(&output.run) else {
+            return;
+        };
+        for (index, task) in &mut work.tasks {
+            if task.replace(InputId::Output(before), item.clone()) {
+                self.look_at.insert((output.run, *index));
+            }
+        }
+    }
+
+    /// A job that is about to begin reads what stands in the place of what was made again since it
+    /// was made.
+    pub(crate) fn read_what_stands(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let inputs = self.inputs_now(job);
+        if inputs != job.inputs && !self.is_cut_otherwise(job) {
+            self.give_inputs(id, inputs);
+        }
+    }
+
+    /// Whether a job measured constants from what was made again while it did: nobody measures
+    /// twice, so it must not count.
+    pub(crate) fn has_measured_before(&self, job: &Job, index: usize) -> bool {
+        let is_stale = |input: &InputId| self.standing_for(*input) != *input;
+        !self.plans[index].task.calibrates.is_empty() && job.inputs.iter().any(is_stale)
+    }
+
+    /// Says which constants were measured from an output in whose place another stands now.
+    pub(crate) fn tell_measured_before(
+        &mut self,
+        now: Moment,
+        output: OutputId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let readers = self.readers(output);
+        let done = readers.filter(|job| matches!(job.state, JobState::Done { .. }));
+        let measured = done.filter_map(|job| {
+            let rules = &self.plans[self.plan_of(job)?].task.calibrates;
+            let tags = rules.iter().map(|rule| rule.tag.as_str());
+            (!rules.is_empty()).then(|| (job.id, job.run, tags.collect::<Vec<_>>().join(", ")))
+        });
+        for (id, run, tags) in measured.collect::<Vec<_>>() {
+            let text = format!(
+                "Job {id} measured constants of run {run} ({tags}) from outputs that were made \
+                 again since. Nothing is measured twice: what was decided stays. `tier0 calib \
+                 show` shows it; if it must change, `tier0 calib put` puts another constant, or \
+                 process the run again under a new processing."
+            );
+            let key = format!("{MEASURED_BEFORE}/{id}");
+            self.alarm(now, key, Severity::Medium, text, effects);
+        }
     }
 
     /// The output that stood first where this one stands.
@@ -186,7 +262,7 @@ impl Engine {
     ) -> Concerned {
         let is_done = |job: &&Job| matches!(job.state, JobState::Done { .. });
         let meant = |job: &&Job| self.plan_of(job).is_some_and(|index| is_meant(job, index));
-        let of_run = self.jobs.values().filter(|job| job.run == number);
+        let of_run = self.jobs_of(number);
         let direct = of_run.filter(is_done).filter(meant).map(|job| job.id);
         self.concerned_by(&direct.collect())
     }
@@ -197,30 +273,21 @@ impl Engine {
         if direct.is_empty() {
             return concerned;
         }
-        let jobs = self.jobs.values();
-        let done = jobs.filter(|job| matches!(job.state, JobState::Done { .. }));
-        let mut readers: BTreeMap<JobId, Vec<JobId>> = BTreeMap::new();
-        for job in done {
-            for input in &job.inputs {
-                if let InputId::Output(id) = input
-                    && let Some(output) = self.outputs.get(id)
-                {
-                    readers.entry(output.job).or_default().push(job.id);
-                }
-            }
-        }
         let mut reached = direct.clone();
         let mut todo: Vec<JobId> = direct.iter().copied().collect();
         while let Some(job) = todo.pop() {
-            let next = readers.get(&job).into_iter().flatten().copied();
-            todo.extend(next.filter(|next| reached.insert(*next)));
-        }
-        let published = self.outputs.values().filter(|it| it.block.is_some());
-        for output in published {
-            if direct.contains(&output.job) {
-                concerned.outputs.insert(output.id);
-            } else if reached.contains(&output.job) {
-                concerned.behind.insert(output.id);
+            for output in self.left_by(job) {
+                let readers = self.readers(output.id);
+                let done = readers.filter(|job| matches!(job.state, JobState::Done { .. }));
+                todo.extend(done.map(|job| job.id).filter(|job| reached.insert(*job)));
+                if output.block.is_none() {
+                    continue;
+                }
+                if direct.contains(&job) {
+                    concerned.outputs.insert(output.id);
+                } else {
+                    concerned.behind.insert(output.id);
+                }
             }
         }
         concerned
@@ -258,7 +325,7 @@ impl Engine {
             return (Vec::new(), BTreeSet::new());
         }
         let mut chain = Chain::new(self, number);
-        let jobs = self.jobs.values().filter(|job| job.run == number);
+        let jobs = self.jobs_of(number);
         let wanted: Vec<&Job> = jobs.filter(|job| chain.is_wanted(job)).collect();
         let held = wanted.iter().filter(|job| self.is_held(job));
         let held = held.filter_map(|job| self.plan_of(job)).collect();
@@ -307,7 +374,7 @@ impl Engine {
 
     /// Says which jobs of a run stay as they are because of how they were cut.
     fn tell_cut_otherwise(&mut self, now: Moment, number: RunNumber, effects: &mut Vec<Effect>) {
-        let jobs = self.jobs.values().filter(|job| job.run == number);
+        let jobs = self.jobs_of(number);
         let done = jobs.filter(|job| matches!(job.state, JobState::Done { .. }));
         let cut = done.filter(|job| self.is_cut_otherwise(job));
         let cut: Vec<(JobId, String)> = cut.map(|job| (job.id, job.task.to_string())).collect();
@@ -366,7 +433,7 @@ impl Engine {
             ..first
         };
         let number = job.run;
-        self.jobs.insert(id, job);
+        self.keep_job(job);
         self.changed_jobs.insert(id);
         self.resume_task(number, index);
         let work = self.runs.get_mut(&number);
@@ -382,7 +449,7 @@ impl Engine {
         let Some(first) = self.jobs[&id].lineage.redoes else {
             return BTreeMap::new();
         };
-        let of_first = self.outputs.values().filter(|output| output.job == first);
+        let of_first = self.left_by(first);
         of_first
             .map(|output| (output.label.clone(), output.id))
             .collect()
@@ -425,7 +492,9 @@ impl Engine {
     }
 
     fn leave_block(&mut self, output: &Output, id: BlockId) {
-        let stay = self.outputs.values().filter(|it| it.block == Some(id));
+        let of_run = self.jobs_of(output.run);
+        let of_run = of_run.flat_map(|job| self.left_by(job.id));
+        let stay = of_run.filter(|it| it.block == Some(id));
         let stay = lumi::union(stay.flat_map(|it| it.lumis.iter().copied()));
         let Some(block) = self.blocks.get_mut(&id) else {
             return;
@@ -470,7 +539,7 @@ impl Engine {
 
 /// Jobs that do the work of others of a run again: the latest of each.
 fn again(engine: &Engine, number: RunNumber) -> BTreeMap<JobId, JobId> {
-    let jobs = engine.jobs.values().filter(|job| job.run == number);
+    let jobs = engine.jobs_of(number);
     jobs.filter_map(|job| Some((job.lineage.redoes?, job.id)))
         .collect()
 }

@@ -6,7 +6,6 @@
 
 use crate::arrival::item_of;
 use crate::bookkeeping::statement;
-use crate::outputs::item_of_output;
 use crate::run_work::RunWork;
 use crate::timers::Timer;
 use crate::{Engine, Setup};
@@ -86,7 +85,7 @@ impl Engine {
         }
         engine.restore_sources(rows.sources);
         let outputs = rows.outputs.into_iter();
-        engine.outputs = outputs.map(|output| (output.id, output)).collect();
+        outputs.for_each(|output| engine.keep_output(output));
         let blocks = rows.blocks.into_iter();
         engine.blocks = blocks.map(|block| (block.id, block)).collect();
         engine.datasets = rows
@@ -281,12 +280,13 @@ impl Engine {
                 }
             }
         }
-        // What stands in another's place is handed to nobody: who read the other is made again.
+        // What stands in another's place is handed to those who have not read the other.
         for output in self.outputs.values().filter(|o| o.replaces.is_none()) {
             let Some(index) = self.plan_at(output.run, &output.task) else {
                 continue;
             };
             let readers = self.readers_of(output, index);
+            let item = self.item_standing_for(output);
             let Some(work) = self.runs.get_mut(&output.run) else {
                 continue;
             };
@@ -295,7 +295,7 @@ impl Engine {
                 if let Some(task) = work.tasks.get_mut(&reader)
                     && is_free(path, InputId::Output(output.id))
                 {
-                    task.feed(item_of_output(output));
+                    task.feed(item.clone());
                 }
             }
         }
@@ -327,7 +327,7 @@ impl Engine {
                 }
             }
             self.learn_from(&job);
-            self.jobs.insert(id, job);
+            self.keep_job(job);
             match state {
                 JobState::Ready { not_before, .. } if not_before > now => {
                     self.timers.set(not_before, Timer::Backoff(id));

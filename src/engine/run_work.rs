@@ -8,6 +8,7 @@ use model::arrival::{Arrival, Checksum};
 use model::file::File;
 use model::frontier::{Frontier, Gap, StreamStanding};
 use model::ids::{BlockId, FileId, JobId, LumiNumber};
+use model::job::InputId;
 use model::lumi::{Expected, LumiState, Received};
 use model::names::{DatasetName, ProfileName, StreamName, TagName};
 use model::run::Run;
@@ -123,6 +124,23 @@ impl TaskWork {
         let oldest = self.oldest.unwrap_or(item.came_at);
         self.oldest = Some(oldest.min(item.came_at));
         self.items.push(item);
+    }
+
+    /// Other input takes the place of some that is in the window, and has waited as long; whether it
+    /// was.
+    pub(crate) fn replace(&mut self, before: InputId, item: Item) -> bool {
+        let Some(held) = self.items.iter_mut().find(|held| held.id == before) else {
+            return false;
+        };
+        let came_at = held.came_at;
+        let item = Item { came_at, ..item };
+        if let Some(lumi_work) = &mut self.lumi_work {
+            lumi_work.left(held);
+            lumi_work.came(&item);
+        }
+        *held = item;
+        self.sorted = false;
+        true
     }
 
     /// Takes input out of the window.

@@ -40,6 +40,11 @@ pub(crate) struct Hold<'e> {
     pub(crate) reason: String,
 }
 
+/// Whether a ruling on a run says that somebody has looked at its verdict.
+fn is_look(kind: RulingKind) -> bool {
+    matches!(kind, RulingKind::Seen | RulingKind::Accepted)
+}
+
 /// An action on the verdict of a run.
 struct Action<'e> {
     plan: &'e TaskPlan,
@@ -78,28 +83,34 @@ impl Engine {
     /// Whether a ruling says only what was said before.
     pub(crate) fn is_said_already(&self, ruling: &Ruling) -> bool {
         let known = self.rulings.get(&(ruling.task.clone(), ruling.run));
-        let seen = |run| {
+        let unseen = |run| {
             let quality = self.quality.get(&run);
-            quality.is_some_and(|quality| self.was_seen(&ruling.task, quality))
+            self.acts(run, &ruling.task)
+                && quality.is_some_and(|quality| !self.was_seen(&ruling.task, quality))
         };
         known.is_some_and(|known| known.kind == ruling.kind)
-            && (ruling.kind != RulingKind::Seen || ruling.run.is_some_and(seen))
+            && !(is_look(ruling.kind) && ruling.run.is_some_and(unseen))
     }
 
     /// Whether somebody has looked at a verdict since it was given.
     fn was_seen(&self, task: &TaskPath, quality: &RunQuality) -> bool {
         let ruling = self.rulings.get(&(task.clone(), Some(quality.run)));
-        ruling.is_some_and(|ruling| ruling.kind == RulingKind::Seen && ruling.at >= quality.at)
+        ruling.is_some_and(|ruling| is_look(ruling.kind) && ruling.at >= quality.at)
     }
 
-    /// Accepting a task whose verdict acts is to have looked at the verdict.
+    /// Whether the verdict that a task gave on a run acts.
+    fn acts(&self, run: RunNumber, task: &TaskPath) -> bool {
+        let mut actions = self.actions(run);
+        actions.any(|action| action.plan.path == *task)
+    }
+
+    /// Accepting a task whose verdict acts is to have looked at the verdict, and no more than that,
+    /// unless the task is held for all runs: then it is let go for this one too.
     pub(crate) fn as_a_look(&self, ruling: Ruling) -> Ruling {
-        let acts = |run| {
-            let mut actions = self.actions(run);
-            actions.any(|action| action.plan.path == ruling.task)
-        };
+        let of_all = self.rulings.get(&(ruling.task.clone(), None));
+        let held = of_all.is_some_and(|of_all| of_all.kind == RulingKind::Held);
         match (ruling.kind, ruling.run) {
-            (RulingKind::Accepted, Some(run)) if acts(run) => Ruling {
+            (RulingKind::Accepted, Some(run)) if !held && self.acts(run, &ruling.task) => Ruling {
                 kind: RulingKind::Seen,
                 ..ruling
             },

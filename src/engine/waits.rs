@@ -141,7 +141,7 @@ impl Engine {
     fn waits_of_run(&self, number: RunNumber, now: Moment) -> Vec<Wait> {
         let mut waits = self.waits_of_run_itself(number, now);
         waits.extend(self.waits_for_lookers(number, now));
-        for job in self.jobs.values().filter(|job| job.run == number) {
+        for job in self.jobs_of(number) {
             waits.extend(self.wait_that_holds_run(job, now));
         }
         waits
@@ -348,8 +348,7 @@ impl Engine {
                 ..hole
             })
             .collect();
-        let own = |job: &&Job| job.run == number && job.task == plan.path;
-        for job in self.jobs.values().filter(own) {
+        for job in self.jobs_of(number).filter(|job| job.task == plan.path) {
             waits.extend(self.wait_that_holds_run(job, now));
         }
         if waits.is_empty() && !task.input_closed && task.live_jobs == 0 {

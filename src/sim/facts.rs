@@ -162,6 +162,7 @@ impl World {
         if matches!(job.state, JobState::Sent { .. }) && before.state != job.state {
             self.check_given(job)?;
         }
+        self.check_reads_what_stands(before, job)?;
         // R21: after a failure that counts there is a pause, unless somebody has ended it.
         if let JobState::Ready { not_before, .. } = job.state
             && before.state.is_out()
@@ -216,7 +217,7 @@ impl World {
         }
         let look = (TaskPath::new("dqm", "harvest"), Some(job.run));
         let look = self.shadow.rulings.get(&look);
-        if look.is_some_and(|look| look.kind == RulingKind::Seen && look.at >= quality.at) {
+        if look.is_some_and(|look| is_look(look.kind) && look.at >= quality.at) {
             return Ok(());
         }
         let accepted = ruling.is_some_and(|ruling| ruling.kind == RulingKind::Accepted);
@@ -433,4 +434,9 @@ impl World {
             ..Truth::default()
         };
     }
+}
+
+/// Whether a ruling on the certifying task of a run says that somebody has looked at the verdict.
+fn is_look(kind: RulingKind) -> bool {
+    matches!(kind, RulingKind::Seen | RulingKind::Accepted)
 }

@@ -62,6 +62,16 @@ impl Tables {
         last.is_some_and(|(_, iov)| iov.inserted_at <= by)
     }
 
+    /// Whether a job has the inputs that it had, or what stands in the place of those of them that
+    /// were made again.
+    pub(crate) fn same_inputs(&self, before: &Job, job: &Job) -> bool {
+        let is_same = |(before, now): (&InputId, &InputId)| {
+            before == now || (self.first_of(*before) == self.first_of(*now) && before < now)
+        };
+        before.inputs.len() == job.inputs.len()
+            && before.inputs.iter().zip(&job.inputs).all(is_same)
+    }
+
     /// The output that stood first where this one stands.
     fn first_of(&self, input: InputId) -> InputId {
         match input {
@@ -159,6 +169,32 @@ impl World {
             return broken("and so does another");
         }
         Ok(())
+    }
+
+    /// A job begins with what stands in the place of what was made again, and what has measured
+    /// constants has measured them from that.
+    pub(crate) fn check_reads_what_stands(&self, before: &Job, job: &Job) -> Result<(), String> {
+        let measures = job.task.pipeline.as_str() == "calibration";
+        let must = match job.state {
+            _ if before.state == job.state => false,
+            JobState::Sent { .. } => !matches!(job.slice, Some(Slice::Events { .. })),
+            JobState::Done { .. } => measures,
+            _ => false,
+        };
+        let outputs = &self.shadow.outputs;
+        let stale = job.inputs.iter().find(|input| match input {
+            InputId::Output(id) => outputs[id].superseded_by.is_some(),
+            InputId::File(_) => false,
+        });
+        match stale.filter(|_| must) {
+            Some(input) => Err(format!(
+                "D17: job {} of {} is {} from {input:?}, which was made again before",
+                job.id,
+                job.task,
+                job.state.word()
+            )),
+            None => Ok(()),
+        }
     }
 
     /// What the engine says that other constants concern is what going back from each published

@@ -328,7 +328,7 @@ impl Tables {
         if (waited && before.state != job.state) || job.failures < before.failures || forgotten {
             self.begun.insert(job.id, job.state.attempt());
         }
-        if (before.inputs != job.inputs) || (before.task != job.task) {
+        if !self.same_inputs(&before, job) || (before.task != job.task) {
             return Err(format!("I3: job {} was given other work", job.id));
         }
         Ok(())

@@ -283,11 +283,11 @@ fn where_a_rule_says_so_nobody_is_asked() {
                 "ok p#2",
                 "+A; -A; A closed with 100; start p#3 attempt 1 on 1; p#1 made again; p#2 done",
             ),
-            ("ok p#3", "+B; start p#4 attempt 1 on 1; p#3 done"),
             ("restart", ""),
+            // It reads what stands: nothing is left to be made again.
             (
-                "ok p#4",
-                "+B; -B; B closed with 100; p#3 made again; p#4 done; run 1 physics finished",
+                "ok p#3",
+                "+B; B closed with 100; p#3 done; run 1 physics finished",
             ),
         ],
     );
@@ -317,4 +317,96 @@ fn where_a_rule_says_so_nobody_is_asked() {
             ),
         ],
     );
+}
+
+/// A task that is made again by itself for another payload of a tag, and a harvest behind it.
+fn harvest_behind() -> Play {
+    let text = "[pipeline]\nname = \"p\"\ntrigger = { stream = \"Muons\" }\n\
+                [[task]]\nname = \"a\"\nprogram = [\"x\"]\noutputs = { A = \"json\" }\n\
+                split = { by = \"file\", files_per_job = 1 }\n\
+                release = { when = \"run_closed\" }\n\
+                [[task]]\nname = \"h\"\ninput = \"a.A\"\nprogram = [\"x\"]\n\
+                outputs = { H = \"json\" }\nsplit = { by = \"alca_harvest\" }\n\
+                gate = [{ tag = \"spot\", n_min = 50, max_sigma = 3 }]\n";
+    let mut definitions = load(&[("p.toml", text)]).expect("the definition is right");
+    let task = Arc::make_mut(&mut definitions[0].tasks[0]);
+    task.conditions.push("survey".into());
+    task.release.redo = Redo::Auto;
+    Play::with_definitions(definitions, 8, BTreeMap::new())
+}
+
+/// A run whose harvest is under way, over what stands after a first redo.
+const HARVESTED: [(&str, &str); 6] = [
+    ("file 1 1 a 100", "file a; run 1 physics open"),
+    ("lumi 1 1 100", ""),
+    ("end 1 1", "start p#1 attempt 1 on 1; run 1 physics closed"),
+    (
+        "put survey 1 {\"x\":1} sync=any",
+        "tag survey any; survey since 1; put: survey: {\"x\":1} holds since run 1 (any \
+         begins anywhere)",
+    ),
+    (
+        "ok p#1",
+        "+A; start p#2 attempt 1 on 1 with survey since 1; p#1 done",
+    ),
+    (
+        "ok p#2",
+        "+A; -A; A closed with 100; start p#3 attempt 1 on 1; p#1 made again; p#2 done",
+    ),
+];
+
+fn after_harvest_began(rows: &[(&str, &str)]) {
+    let rows: Vec<(&str, &str)> = HARVESTED.iter().chain(rows).copied().collect();
+    check_with(harvest_behind(), &rows);
+}
+
+#[test]
+fn a_harvest_does_not_measure_from_what_is_made_again_while_it_does() {
+    after_harvest_began(&[
+        (
+            "put survey 1 {\"x\":2}",
+            "survey since 1; put: survey: {\"x\":2} holds since run 1 (any begins anywhere); \
+             start p#4 attempt 1 on 1 with survey since 1",
+        ),
+        (
+            "ok p#4",
+            "+A; -A; A closed with 0; A closed with 100; p#2 made again; p#4 done",
+        ),
+        ("ok p#3 spot=5/100", "start p#3 attempt 2 on 1"),
+        ("restart", ""),
+        (
+            "ok p#3 spot=5/100",
+            "+H; spot since 1; spot of run 1: update; H closed with 100; p#3 done; run 1 \
+             physics finished",
+        ),
+    ]);
+}
+
+#[test]
+fn somebody_is_told_of_constants_that_were_measured_from_what_was_made_again() {
+    after_harvest_began(&[
+        (
+            "ok p#3 spot=5/100",
+            "+H; spot since 1; spot of run 1: update; H closed with 100; p#3 done; run 1 \
+             physics finished",
+        ),
+        (
+            "put survey 1 {\"x\":2}",
+            "survey since 1; put: survey: {\"x\":2} holds since run 1 (any begins anywhere); \
+             start p#4 attempt 1 on 1 with survey since 1; run 1 physics closed",
+        ),
+        (
+            "ok p#4",
+            "+A; -A; A closed with 0; alarm measured-before/p#3; A closed with 100; p#2 made \
+             again; p#4 done; run 1 physics finished",
+        ),
+        (
+            "alarm measured-before/17",
+            "Job 17 measured constants of run 1 (spot) from outputs that were made again since. \
+             Nothing is measured twice: what was decided stays. `tier0 calib show` shows it; if it \
+             must change, `tier0 calib put` puts another constant, or process the run again under \
+             a new processing.",
+        ),
+        ("restart", ""),
+    ]);
 }

@@ -221,3 +221,38 @@ fn each_verdict_has_its_own_actions() {
         ),
     ]);
 }
+
+#[test]
+fn accepting_a_certifying_task_that_is_held_for_all_runs_lets_it_go_for_one() {
+    check(&[
+        ("hold p.judge", "done: p.judge of every run is held"),
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("lumi 1 1 100", ""),
+        ("end 1 1", "start p#1 attempt 1 on 1; run 1 physics closed"),
+        ("ok p#1", "+AOD; AOD closed with 100; p#1 done"),
+        (
+            "accept p.judge 1",
+            "done: p.judge of run 1 is accepted; start p#2 attempt 1 on 1",
+        ),
+        ("wait 60", ""),
+        (
+            "ok p#2 tests=300",
+            "+RUN; run 1 bad, not certified; alarm verdict-hold/1; alarm verdict-page/1; RUN closed with 100; p#2 done",
+        ),
+        // It was accepted before there was a verdict to look at.
+        (
+            "holds",
+            "task/1/p.skim verdict: the verdict of p.judge is bad: contents of mass, 1.0 h at most",
+        ),
+        (
+            "accept p.judge 1",
+            "cleared verdict-hold/1; cleared verdict-page/1; done: p.judge of run 1 is accepted; start p#3 attempt 1 on 1",
+        ),
+        (
+            "accept p.judge 1",
+            "done: p.judge of run 1 was already accepted",
+        ),
+        ("restart", ""),
+        ("holds", ""),
+    ]);
+}
