@@ -16,6 +16,7 @@ mod chamber_payload;
 mod chamber_rows;
 pub mod event;
 mod event_rows;
+mod foreign_table;
 mod express;
 pub mod format;
 mod harvest;

@@ -1,6 +1,6 @@
 //! Data sets to be replayed: CSV files of dimuons (recorded or made by `mc`) or of chamber tracks
-//! (made by `mc --chamber`), `uproot-Zmumu.root`, NanoAOD, and event tables of these programs
-//! (Parquet).
+//! (made by `mc --chamber`), the same columns as Parquet, `uproot-Zmumu.root`, NanoAOD, and event
+//! tables of these programs (Parquet).
 //!
 //! In: a path. Out: events in run order and in each run by event number, with their rows as text,
 //! every row already checked to be readable. A malformed row is an error that names the file and
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::chamber_rows;
 use crate::event::{Layout, RowError};
 use crate::event_rows;
+use crate::foreign_table;
 use crate::format::{Label, RawEvent};
 use crate::root_file;
 
@@ -62,7 +63,8 @@ pub enum SourceError {
         reason: String,
     },
     /// The Parquet file is no event table.
-    #[error("cannot read event table {}: {reason}; give a RECO, AOD, RAW or SKIM file", path.display())]
+    #[error("cannot read event table {}: {reason}; give a RECO, AOD, RAW or SKIM file, or one \
+             with the columns of a CSV data set", path.display())]
     Table {
         /// The file.
         path: PathBuf,
@@ -107,7 +109,7 @@ pub fn read(path: &Path) -> Result<DataSet, SourceError> {
     let mut without_pair = 0;
     let (columns, rows) = match ending {
         "csv" => read_csv(path)?,
-        "parquet" => event_rows::read(path).map_err(|reason| SourceError::Table {
+        "parquet" => read_parquet(path).map_err(|reason| SourceError::Table {
             path: path.to_owned(),
             reason,
         })?,
@@ -191,6 +193,13 @@ impl DataSet {
             (Some(_), None) => Ok(Label::Real),
             (None, None) => Err(SourceError::Empty { path }),
         }
+    }
+}
+
+fn read_parquet(path: &Path) -> Result<(Vec<String>, Vec<String>), String> {
+    match foreign_table::read(path)? {
+        Some(read) => Ok(read),
+        None => event_rows::read(path),
     }
 }
 

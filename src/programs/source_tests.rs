@@ -1,10 +1,18 @@
 //! Data sets that are not text: NanoAOD and event tables become the same events. In: recorded
 //! NanoAOD where `TIER0_DATA` has it, and simulated data that went through the programs.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::column::writer::ColumnWriter;
+use parquet::data_type::ByteArray;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use serde_json::json;
 
 use crate::chain_tests::{Chain, pairs, recorded, simulated};
 use crate::event::Layout;
+use crate::foreign_table;
 use crate::inject::{self, InjectOptions};
 use crate::source;
 
@@ -43,6 +51,60 @@ fn an_event_table_is_played_again_as_what_it_was_made_of() {
     std::fs::write(&text, "no table").unwrap();
     let said = source::read(&text).unwrap_err().to_string();
     assert!(said.contains("not a readable Parquet file"), "{said}");
+}
+
+/// A Parquet file of whoever has his own writer: one row group, in this library's low-level form.
+fn foreign(folder: &Path, schema: &str, runs: &[i32], charges: &[&str]) -> PathBuf {
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let path = folder.join("theirs.parquet");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    while let Some(mut column) = group.next_column().unwrap() {
+        match column.untyped() {
+            ColumnWriter::Int32ColumnWriter(column) => {
+                column.write_batch(runs, None, None).unwrap();
+            }
+            ColumnWriter::ByteArrayColumnWriter(column) => {
+                let texts: Vec<ByteArray> = charges.iter().map(|text| (*text).into()).collect();
+                column.write_batch(&texts, None, None).unwrap();
+            }
+            ColumnWriter::FloatColumnWriter(column) => {
+                let values: Vec<f32> = runs.iter().map(|run| *run as f32 / 10.0).collect();
+                column.write_batch(&values, None, None).unwrap();
+            }
+            _ => unreachable!("the schemas below have no other kinds"),
+        };
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    path
+}
+
+#[test]
+fn a_table_of_others_is_text_of_the_same_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = "message m { required int32 Run; required float pt1; \
+                  required binary kind (UTF8); }";
+    let path = foreign(folder.path(), schema, &[7, 12], &["G", "T"]);
+    let (columns, rows) = foreign_table::read(&path).unwrap().unwrap();
+    assert_eq!(columns, ["Run", "pt1", "kind"]);
+    assert_eq!(rows, ["7,0.7,G", "12,1.2,T"]);
+    let path = foreign(folder.path(), schema, &[7, 12], &["G", "a,b"]);
+    let said = foreign_table::read(&path).unwrap_err();
+    assert!(
+        said.contains("column kind has a text with a comma"),
+        "{said}"
+    );
+    // One without the column is a table of these programs, or nobody's.
+    let path = foreign(
+        folder.path(),
+        "message m { required int32 run; }",
+        &[7],
+        &[],
+    );
+    assert_eq!(foreign_table::read(&path), Ok(None));
 }
 
 #[test]
