@@ -92,7 +92,7 @@ impl Engine {
     /// I4: every input is in one window or consumed by one job, or part by part by several, for
     /// every task that reads it.
     fn check_consumption(&self, broken: &mut Vec<Broken>) {
-        let mut takers: BTreeMap<(usize, InputId), Takers> = BTreeMap::new();
+        let mut takers: Vec<((usize, InputId), Taken)> = Vec::new();
         // A job that was split or made again has handed its inputs on; until it is done, whoever
         // makes it again has none.
         let has_inputs = |job: &&Job| {
@@ -103,19 +103,18 @@ impl Engine {
                 continue;
             };
             for input in job.inputs.iter().take(job.consumed as usize) {
-                let takers = takers.entry((index, self.first_of(*input))).or_default();
-                match &job.slice {
-                    Some(slice) => takers.parts.push(slice.first()),
-                    None => takers.whole += 1,
-                }
+                let taken = match &job.slice {
+                    Some(slice) => Taken::Part(slice.first()),
+                    None => Taken::Whole,
+                };
+                takers.push(((index, self.first_of(*input)), taken));
             }
         }
         for work in self.runs.values() {
             for (index, task) in &work.tasks {
-                for item in &task.items {
-                    let first = self.first_of(item.id);
-                    takers.entry((*index, first)).or_default().whole += 1;
-                }
+                let waiting = task.items.iter();
+                let firsts = waiting.map(|item| self.first_of(item.id));
+                takers.extend(firsts.map(|first| ((*index, first), Taken::Whole)));
             }
         }
         let mut say = |index: usize, input: InputId, how: &str| {
@@ -126,34 +125,30 @@ impl Engine {
                 what,
             });
         };
-        for ((index, input), takers) in &takers {
-            let mut parts = takers.parts.clone();
-            parts.sort_unstable();
-            parts.dedup();
-            let once = match takers.whole {
-                0 => parts.len() == takers.parts.len(),
-                whole => whole == 1 && parts.is_empty(),
+        takers.sort_unstable();
+        for of_input in takers.chunk_by(|one, other| one.0 == other.0) {
+            let [((index, input), first), others @ ..] = of_input else {
+                continue;
             };
+            let in_parts = *first != Taken::Whole;
+            let once = others.is_empty()
+                || (in_parts && of_input.windows(2).all(|two| two[0].1 != two[1].1));
             if !once {
-                let (whole, parts) = (takers.whole, &takers.parts);
-                say(
-                    *index,
-                    *input,
-                    &format!("{whole} times and in parts {parts:?}"),
-                );
+                let taken: Vec<Taken> = of_input.iter().map(|(_, taken)| *taken).collect();
+                say(*index, *input, &format!("several times: {taken:?}"));
             }
         }
-        for (index, input) in self.inputs_owed() {
+        self.for_each_owed(|index, input| {
             let declined = || (self.plans[index].path.clone(), input);
-            if !takers.contains_key(&(index, input)) && !self.declined.contains(&declined()) {
+            let is_taken = takers.binary_search_by_key(&(index, input), |taker| taker.0);
+            if is_taken.is_err() && !self.declined.contains(&declined()) {
                 say(index, input, "nowhere");
             }
-        }
+        });
     }
 
     /// Every input that some task of its run reads.
-    fn inputs_owed(&self) -> BTreeSet<(usize, InputId)> {
-        let mut owed = BTreeSet::new();
+    fn for_each_owed(&self, mut take: impl FnMut(usize, InputId)) {
         for file in self
             .files
             .values()
@@ -162,7 +157,7 @@ impl Engine {
             let tasks = self.runs.get(&file.arrival.run).map(|work| &work.tasks);
             for index in tasks.into_iter().flat_map(BTreeMap::keys) {
                 if self.plans[*index].reads_stream(&file.arrival.stream) {
-                    owed.insert((*index, InputId::File(file.id)));
+                    take(*index, InputId::File(file.id));
                 }
             }
         }
@@ -174,11 +169,10 @@ impl Engine {
             let work = self.runs.get(&output.run);
             for reader in self.readers_of(output, maker) {
                 if work.is_some_and(|work| work.tasks.contains_key(&reader)) {
-                    owed.insert((reader, InputId::Output(output.id)));
+                    take(reader, InputId::Output(output.id));
                 }
             }
         }
-        owed
     }
 
     /// Counters agree with what they count.
@@ -253,9 +247,10 @@ impl Engine {
     }
 }
 
-/// Who has an input of a task.
-#[derive(Default)]
-struct Takers {
-    whole: u32,
-    parts: Vec<u64>,
+/// How much of an input somebody has: `Whole` stands in front of all parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Taken {
+    Whole,
+    /// By its first event or lumi.
+    Part(u64),
 }

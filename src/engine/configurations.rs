@@ -190,7 +190,11 @@ impl Engine {
     /// Where a task of a run stands in the list; none if the run has no such task.
     pub(crate) fn plan_at(&self, run: RunNumber, path: &TaskPath) -> Option<usize> {
         let mut range = self.runs.get(&run)?.plans.clone();
-        range.find(|index| self.plans[*index].path == *path)
+        // Names of tasks differ sooner than those of pipelines, which several tasks have.
+        range.find(|index| {
+            let own = &self.plans[*index].path;
+            own.task == path.task && own.pipeline == path.pipeline
+        })
     }
 
     /// Where a job's task stands in the list; none if its run has no such task.

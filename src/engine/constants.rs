@@ -63,10 +63,34 @@ impl Constants {
         label: DataLabel,
         run: RunNumber,
     ) -> Option<(RunNumber, String, Arc<str>)> {
-        let iovs = self.iovs.get(&stored_tag(tag, label))?;
-        let (since, row) = iovs.at(Since::run(run))?;
+        let (since, hash, text) = self.entry_in_force(tag, label, run)?;
+        Some((since, hash.to_owned(), text.clone()))
+    }
+
+    /// The hash of the constant in force for a run.
+    pub(crate) fn hash_in_force(
+        &self,
+        tag: &TagName,
+        label: DataLabel,
+        run: RunNumber,
+    ) -> Option<&str> {
+        let (_, hash, _) = self.entry_in_force(tag, label, run)?;
+        Some(hash)
+    }
+
+    fn entry_in_force(
+        &self,
+        tag: &TagName,
+        label: DataLabel,
+        run: RunNumber,
+    ) -> Option<(RunNumber, &str, &Arc<str>)> {
+        let iovs = match label {
+            DataLabel::Real => self.iovs.get(tag),
+            DataLabel::Simulated => self.iovs.get(&stored_tag(tag, label)),
+        };
+        let (since, row) = iovs?.at(Since::run(run))?;
         let text = self.payloads.get(&row.payload)?;
-        Some((run_of(since), row.payload.clone(), text.clone()))
+        Some((run_of(since), &row.payload, text))
     }
 
     /// Keeps an interval in its place, whenever it was decided or read.

@@ -5,7 +5,7 @@ use crate::{Configuration, Input, Setup};
 use model::arrival::{Arrival, Checksum, LumiEnd, RunEnd, Seen};
 use model::command::{Command, Order, Reply};
 use model::ids::{AgentNumber, Epoch, LumiNumber, Token};
-use model::job::ExitClass;
+use model::job::{ExitClass, Slice};
 use model::lumi::Expected;
 use model::names::DataLabel;
 use model::run::{RunState, RunType};
@@ -308,4 +308,46 @@ fn what_ends_in_quarantine_is_published_when_a_person_lets_the_run_go_on() {
     assert_eq!(published.count(), 2, "{told:?}");
     assert!(told.contains(&"block.closed of 1".to_owned()), "{told:?}");
     assert_eq!(world.engine.check(), []);
+}
+
+#[test]
+fn a_look_at_everything_finds_what_stands_twice_nowhere_or_in_the_same_part() {
+    let mut world = World::new();
+    world.batch(vec![file(1, 1), file(1, 2)], |_| {});
+    let inputs = world.all_end();
+    world.batch(inputs, |_| {});
+    assert_eq!(world.engine.check(), []);
+    let jobs: Vec<JobId> = world.engine.jobs.keys().copied().collect();
+    let [one, other] = jobs[..] else {
+        panic!("a job a file: {jobs:?}");
+    };
+    // Behind the engine's back the second job gets the first one's file, as a whole or in parts.
+    let first = world.engine.jobs[&one].inputs[0];
+    let mut found = |slices: [Option<(u64, u64)>; 2]| -> Vec<String> {
+        for (job, slice) in [one, other].into_iter().zip(slices) {
+            let job = world.engine.jobs.get_mut(&job).expect("it is known");
+            job.inputs = vec![first];
+            job.slice = slice.map(|(first, last)| Slice::Events { first, last });
+        }
+        let broken = world.engine.check().into_iter();
+        let of_inputs = broken.filter(|broken| broken.invariant == "I4");
+        of_inputs.map(|broken| broken.what).collect()
+    };
+    let check = |found: &[String], several: Option<&str>, twice: bool| {
+        let told = |words: &str| found.iter().filter(|what| what.contains(words)).count();
+        assert_eq!(told("stands nowhere in the work of p.look"), 1, "{found:?}");
+        assert_eq!(told("is twice in /Muons/"), usize::from(twice), "{found:?}");
+        let taken = usize::from(several.is_some());
+        assert_eq!(told("stands several times"), taken, "{found:?}");
+        assert_eq!(told(several.unwrap_or("nowhere")), 1, "{found:?}");
+    };
+    check(&found([None, None]), Some("[Whole, Whole]"), true);
+    check(&found([None, Some((1, 5))]), Some("[Whole, Part(1)]"), true);
+    check(
+        &found([Some((1, 5)), Some((1, 3))]),
+        Some("[Part(1), Part(1)]"),
+        true,
+    );
+    check(&found([Some((1, 5)), Some((5, 9))]), None, true);
+    check(&found([Some((1, 5)), Some((6, 9))]), None, false);
 }

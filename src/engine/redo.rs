@@ -110,27 +110,45 @@ impl Engine {
                 .any(|input| self.standing_for(*input) != *input)
             || self
                 .plan_of(job)
-                .is_some_and(|index| !self.outdated_tags(job, index).is_empty())
+                .is_some_and(|index| self.is_outdated(job, index))
     }
 
     /// Tags, as stored, of which a job that is done was given another payload than the one that is
     /// in force for its run. Of jobs of older versions nobody knows.
     fn outdated_tags(&self, job: &Job, index: usize) -> Vec<TagName> {
-        let (Some(recipe), Some(work)) = (&job.recipe, self.runs.get(&job.run)) else {
-            return Vec::new();
-        };
-        let label = work.run.label;
-        let other = |tag: &&TagName| {
-            let given = recipe.constants.iter().find(|used| used.tag == **tag);
-            let now = self.constants.in_force(tag, label, job.run);
-            given.map(|used| &used.hash) != now.as_ref().map(|(_, hash, _)| hash)
-        };
-        // Whoever measures a constant was given the one before, and is not made with its own.
-        let is_own = |tag: &TagName| self.calibrates(index, tag);
-        let tags = self.plans[index].task.conditions.iter();
-        let tags = tags.filter(|tag| !is_own(tag)).filter(other);
-        tags.map(|tag| crate::constants::stored_tag(tag, label))
-            .collect()
+        let label = self.runs.get(&job.run).map(|work| work.run.label);
+        let stored = |tag| label.map(|label| crate::constants::stored_tag(tag, label));
+        self.outdated(job, index).filter_map(stored).collect()
+    }
+
+    /// Whether there is any such tag.
+    fn is_outdated(&self, job: &Job, index: usize) -> bool {
+        self.outdated(job, index).next().is_some()
+    }
+
+    /// Whether this tag as stored is one of them; any, without one.
+    fn is_outdated_in(&self, job: &Job, index: usize, tag: Option<&TagName>) -> bool {
+        match tag {
+            Some(tag) => self.outdated_tags(job, index).contains(tag),
+            None => self.is_outdated(job, index),
+        }
+    }
+
+    /// The same tags as their task names them.
+    fn outdated<'e>(&'e self, job: &'e Job, index: usize) -> impl Iterator<Item = &'e TagName> {
+        let known = job.recipe.as_ref().zip(self.runs.get(&job.run));
+        known.into_iter().flat_map(move |(recipe, work)| {
+            let label = work.run.label;
+            let other = move |tag: &&TagName| {
+                let given = recipe.constants.iter().find(|used| used.tag == **tag);
+                let now = self.constants.hash_in_force(tag, label, job.run);
+                given.map(|used| used.hash.as_str()) != now
+            };
+            // Whoever measures a constant was given the one before, and is not made with its own.
+            let tags = self.plans[index].task.conditions.iter();
+            let others = tags.filter(move |tag| !self.calibrates(index, tag));
+            others.filter(other)
+        })
     }
 
     /// The input that stands where this one stood.
@@ -235,10 +253,7 @@ impl Engine {
     /// without one) than the one in force, and those made from them: exactly these are concerned by
     /// the constants in force.
     pub fn concerned(&self, number: RunNumber, tag: Option<&TagName>) -> Concerned {
-        self.concerned_where(number, |job, index| {
-            let tags = self.outdated_tags(job, index);
-            tag.map_or(!tags.is_empty(), |tag| tags.contains(tag))
-        })
+        self.concerned_where(number, |job, index| self.is_outdated_in(job, index, tag))
     }
 
     /// Jobs that are done and were given other constants than those in force, by run and task.
@@ -247,7 +262,7 @@ impl Engine {
         for job in self.jobs.values() {
             if let JobState::Done { .. } = job.state
                 && let Some(index) = self.plan_of(job)
-                && !self.outdated_tags(job, index).is_empty()
+                && self.is_outdated(job, index)
             {
                 outdated.entry((job.run, index)).or_default().insert(job.id);
             }
@@ -558,19 +573,19 @@ impl<'e> Chain<'e> {
     /// have settled.
     fn is_wanted(&self, job: &Job) -> bool {
         let engine = self.engine;
-        let Some(index) = engine.plan_of(job) else {
-            return false;
-        };
-        let publishes = engine.runs[&self.number].run.run_type.publishes();
         let is_done = matches!(job.state, JobState::Done { .. });
-        if !is_done || !publishes || self.again.contains_key(&job.id) || engine.is_final(job, index)
-        {
+        let work = engine.runs.get(&self.number);
+        let publishes = || work.is_some_and(|work| work.run.run_type.publishes());
+        if !is_done || !publishes() || self.again.contains_key(&job.id) {
             return false;
         }
+        let index = engine.plan_of(job);
+        let Some(index) = index.filter(|index| !engine.is_final(job, *index)) else {
+            return false;
+        };
         let reads_other = |input: &InputId| engine.standing_for(*input) != *input;
         job.inputs.iter().any(reads_other)
-            || (engine.rule_on(job, index) == Outdated::MadeAgain
-                && !engine.outdated_tags(job, index).is_empty())
+            || (engine.rule_on(job, index) == Outdated::MadeAgain && engine.is_outdated(job, index))
     }
 
     /// Whether a job that is wanted again waits: a person holds its task, or something in front of

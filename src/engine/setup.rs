@@ -142,7 +142,7 @@ fn place(plans: &[TaskPlan], definition: &Definition, task: &Arc<Task>) -> Optio
     };
     let outputs = task.outputs.iter().map(|(label, kind)| WantedOutput {
         label: label.clone(),
-        path: format!("{label}.{kind}"),
+        path: [label.as_str(), ".", kind].concat(),
     });
     Some(TaskPlan {
         attempt: Arc::new(AttemptPlan {

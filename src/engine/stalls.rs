@@ -80,39 +80,45 @@ impl Engine {
             let cause = format!("it is {}, and its task has ended", job.state.word());
             return Some(Stall::of(&object, cause, RESTART));
         }
-        let release = format!("`tier0 job release {id}` puts it into the queue");
-        let again = format!(
-            "`tier0 job park {id}` ends its attempt, then `tier0 job release {id}` makes another"
-        );
+        // Nothing is put into words that nobody will read.
+        let release = || format!("`tier0 job release {id}` puts it into the queue");
+        let again = || {
+            format!(
+                "`tier0 job park {id}` ends its attempt, then `tier0 job release {id}` makes \
+                 another"
+            )
+        };
         match job.state {
             JobState::Ready { not_before, .. } if not_before > now => {
                 let set = self.timers.is_set(not_before, Timer::Backoff(id));
                 let cause = "it pauses after a failure, and no timer ends its pause";
-                (!set).then(|| Stall::of(&object, cause, release))
+                (!set).then(|| Stall::of(&object, cause, release()))
             }
             // A person has to look at its run.
             JobState::Ready { .. } if self.is_quarantined(job.run) => None,
             JobState::Ready { .. } if !self.is_queued(job) => {
                 let cause = "it is ready and not in the queue of those that wait for a place";
-                Some(Stall::of(&object, cause, release))
+                Some(Stall::of(&object, cause, release()))
             }
             JobState::Ready { .. } => {
                 let waits = self.cores_used >= self.cores || self.held_by().is_some();
                 let (used, cores) = (self.cores_used, self.cores);
-                let cause = format!("it is ready, and {used} of {cores} cores are used");
-                (!waits).then(|| Stall::of(&object, cause, RESTART))
+                let cause = || format!("it is ready, and {used} of {cores} cores are used");
+                (!waits).then(|| Stall::of(&object, cause(), RESTART))
             }
             JobState::Sent { .. } | JobState::Running { .. } if !self.is_awaited(id) => {
                 let cause = "its attempt is with the executor, and nobody asks what became of it";
-                Some(Stall::of(&object, cause, again))
+                Some(Stall::of(&object, cause, again()))
             }
             JobState::Running { since, .. } => {
                 let wall = self.plan_of(job).map(|at| self.needs_of(job, at).wall);
                 let over = since + wall?;
-                let cause = format!(
-                    "its wall time was over at {over}; the executor has it and does not end it"
-                );
-                (over + WALL_GRACE < now).then(|| Stall::of(&object, cause, again))
+                let cause = || {
+                    format!(
+                        "its wall time was over at {over}; the executor has it and does not end it"
+                    )
+                };
+                (over + WALL_GRACE < now).then(|| Stall::of(&object, cause(), again()))
             }
             JobState::Committing { .. } => {
                 let cause = self.why_no_answer(job)?;

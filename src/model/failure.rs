@@ -64,30 +64,44 @@ impl<'de> Deserialize<'de> for Fingerprint {
 /// A message without what differs from one attempt to the next: its first and its last line, with
 /// numbers, addresses and paths masked.
 pub fn normalised(message: &str) -> String {
-    let (said, output) = message.split_once(OUTPUT_ENDS).unwrap_or((message, ""));
-    let lines = |text: &str| -> Vec<String> {
+    fn lines(text: &str) -> impl DoubleEndedIterator<Item = &str> {
         let lines = text.lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty());
-        lines.map(str::to_owned).collect()
-    };
-    let (said, output) = (lines(said), lines(output));
-    let first = said.first().map(|line| {
-        let words: Vec<String> = line.split_whitespace().map(masked).collect();
-        words[..words.len().min(WORDS_MAX)].join(" ")
-    });
-    let last = output.last().or(said.get(1..).and_then(<[_]>::last));
-    let last = last.map(|line| {
-        let words: Vec<String> = line.split_whitespace().map(masked).collect();
-        words[words.len().saturating_sub(WORDS_MAX)..].join(" ")
-    });
-    let both: Vec<String> = first.into_iter().chain(last).collect();
-    both.join("\n")
+        lines.filter(|line| !line.is_empty())
+    }
+    let (said, output) = message.split_once(OUTPUT_ENDS).unwrap_or((message, ""));
+    let first = lines(said).next();
+    let last = lines(output).next_back();
+    let last = last.or_else(|| lines(said).skip(1).last());
+    let mut normalised = String::new();
+    if let Some(line) = first {
+        add_masked(&mut normalised, line.split_whitespace().take(WORDS_MAX));
+    }
+    if let Some(line) = last {
+        if first.is_some() {
+            normalised.push('\n');
+        }
+        let words = line.split_whitespace();
+        let left_out = words.clone().count().saturating_sub(WORDS_MAX);
+        add_masked(&mut normalised, words.skip(left_out));
+    }
+    normalised
 }
 
-/// A word with its varying parts replaced by signs.
-fn masked(word: &str) -> String {
+/// Adds words with a space between them.
+fn add_masked<'m>(text: &mut String, words: impl Iterator<Item = &'m str>) {
+    for (position, word) in words.enumerate() {
+        if position > 0 {
+            text.push(' ');
+        }
+        add_word(text, word);
+    }
+}
+
+/// Adds a word with its varying parts replaced by signs.
+fn add_word(text: &mut String, word: &str) {
     if word.contains('/') && word.len() > 1 {
-        return "<path>".to_owned();
+        text.push_str("<path>");
+        return;
     }
     let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     let digits = bare.strip_prefix("0x").unwrap_or(bare);
@@ -95,9 +109,9 @@ fn masked(word: &str) -> String {
     let is_hex = !digits.is_empty() && digits.chars().all(hex);
     let has_digit = digits.chars().any(|c| c.is_ascii_digit());
     if is_hex && has_digit && (digits.len() >= HEX_DIGITS_MIN || digits.len() < bare.len()) {
-        return "#".to_owned();
+        text.push('#');
+        return;
     }
-    let mut masked = String::new();
     let mut in_number = false;
     let mut letters = word.chars().peekable();
     while let Some(letter) = letters.next() {
@@ -105,15 +119,14 @@ fn masked(word: &str) -> String {
         let joins = in_number && matches!(letter, '.' | ':' | ',' | '-' | '_') && next_is_digit;
         if letter.is_ascii_digit() || joins {
             if !in_number {
-                masked.push('#');
+                text.push('#');
             }
             in_number = true;
         } else {
-            masked.extend(letter.to_lowercase());
+            text.extend(letter.to_lowercase());
             in_number = false;
         }
     }
-    masked
 }
 
 #[cfg(test)]

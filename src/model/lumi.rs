@@ -150,15 +150,15 @@ pub struct LumiRecord {
 pub fn union(
     ranges: impl IntoIterator<Item = (LumiNumber, LumiNumber)>,
 ) -> Vec<(LumiNumber, LumiNumber)> {
-    let mut sorted: Vec<(LumiNumber, LumiNumber)> = ranges.into_iter().collect();
-    sorted.sort_unstable();
-    let mut merged: Vec<(LumiNumber, LumiNumber)> = Vec::new();
-    for (first, last) in sorted {
-        match merged.last_mut() {
-            Some((_, end)) if first.0 <= end.0.saturating_add(1) => *end = (*end).max(last),
-            _ => merged.push((first, last)),
+    let mut merged: Vec<(LumiNumber, LumiNumber)> = ranges.into_iter().collect();
+    merged.sort_unstable();
+    merged.dedup_by(|(first, last), (_, end)| {
+        let joins = first.0 <= end.0.saturating_add(1);
+        if joins {
+            *end = (*end).max(*last);
         }
-    }
+        joins
+    });
     merged
 }
 

@@ -124,22 +124,19 @@ impl DatasetName {
     ///
     /// Parts hold letters, digits, `_`, `-` and `.`; anything else becomes `_`.
     pub fn of(primary: &str, processed: &str, tier: &str, label: DataLabel) -> Self {
-        let clean = |part: &str| -> String {
-            let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-            part.chars()
-                .map(|c| if legal(c) { c } else { '_' })
-                .collect()
-        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let end = match label {
             DataLabel::Real => "",
             DataLabel::Simulated => "/SIM",
         };
-        Self::new(&format!(
-            "/{}/{}/{}{end}",
-            clean(primary),
-            clean(processed),
-            clean(tier)
-        ))
+        let length = primary.len() + processed.len() + tier.len() + end.len();
+        let mut name = String::with_capacity(length + 3);
+        for part in [primary, processed, tier] {
+            name.push('/');
+            name.extend(part.chars().map(|c| if legal(c) { c } else { '_' }));
+        }
+        name.push_str(end);
+        Self::new(&name)
     }
 
     /// Whether the name says that the data are simulated.

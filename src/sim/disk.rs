@@ -152,13 +152,9 @@ impl Disk {
 
     /// Makes the names in a folder certain.
     pub(crate) fn sync_folder(&mut self, folder: &str) {
-        let changes = std::mem::take(&mut self.changes);
-        for change in changes {
-            if folder_of(change.name()) == folder {
-                change.apply(&mut self.synced_names);
-            } else {
-                self.changes.push(change);
-            }
+        let of_folder = |change: &mut Change| is_in(change.name(), folder);
+        for change in self.changes.extract_if(.., of_folder) {
+            change.apply(&mut self.synced_names);
         }
     }
 
@@ -265,7 +261,9 @@ impl Change {
                 names.insert(name, inode);
             }
             Self::Renamed(from, to, inode) => {
-                names.retain(|name, known| *name != from || *known != inode);
+                if names.get(&from) == Some(&inode) {
+                    names.remove(&from);
+                }
                 names.insert(to, inode);
             }
             Self::Removed(name) => {
@@ -278,6 +276,18 @@ impl Change {
 /// The folder of a name; of one without, the root.
 pub(crate) fn folder_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Whether a name is in a folder, and not in one below: as [`folder_of`], and sooner done with most.
+fn is_in(name: &str, folder: &str) -> bool {
+    match name.strip_prefix(folder) {
+        Some(rest) if !folder.is_empty() => {
+            let file = rest.strip_prefix('/');
+            file.is_some_and(|file| !file.contains('/'))
+        }
+        Some(_) => !name.contains('/'),
+        None => false,
+    }
 }
 
 /// FNV-1a over words: finds torn and turned bits; no secret.

@@ -250,12 +250,15 @@ impl World {
         if self.committing.is_some() || idle {
             return;
         }
-        let forming = std::mem::take(&mut self.forming);
+        // What forms keeps its room, and a batch has no more than it needs: it stays for long.
+        let facts: Vec<Fact> = self.forming.facts.drain(..).collect();
+        let held = std::mem::take(&mut self.forming.held);
+        self.forming.looked_at = 0;
         let batch = Arc::new(Batch {
             epoch: self.setup.epoch,
             number: self.durable + 1,
             next_id: self.engine.next_id(),
-            facts: forming.facts,
+            facts,
         });
         // The writer may be so far when the process dies.
         let key = commit_key(batch.epoch, batch.number);
@@ -266,7 +269,7 @@ impl World {
             self.count_full(written.is_err());
         }
         let (epoch, number) = (batch.epoch, batch.number);
-        self.committing = Some((batch, forming.held));
+        self.committing = Some((batch, held));
         let mut takes = Span(random.between(200_000, 12_000_000) as i64);
         let rate = self.faults.slow_commit;
         if let Some(key) = self.chance.at("slow_commit", self.now, key, rate) {

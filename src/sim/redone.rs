@@ -109,14 +109,15 @@ impl Tables {
         let (Some(recipe), Some(run)) = (&job.recipe, self.runs.get(&job.run)) else {
             return BTreeSet::new();
         };
-        let stored = |tag: &TagName| stored(tag.as_str(), run.label);
-        let given: BTreeMap<TagName, &str> = recipe
-            .constants
-            .iter()
-            .map(|used| (stored(&used.tag), used.hash.as_str()))
-            .collect();
-        let tags = task.conditions.iter().map(stored);
-        tags.filter(|tag| given.get(tag).copied() != self.in_force_at(tag, job.run))
+        let is_given = |tag: &TagName, hash: Option<&str>| {
+            let mut constants = recipe.constants.iter().rev();
+            let given = constants.find(|used| used.tag == *tag);
+            given.map(|used| used.hash.as_str()) == hash
+        };
+        let tags = task.conditions.iter();
+        let tags = tags.map(|tag| (tag, stored(tag.as_str(), run.label)));
+        tags.filter(|(tag, stored)| !is_given(tag, self.in_force_at(stored, job.run)))
+            .map(|(_, stored)| stored)
             .collect()
     }
 }
@@ -205,8 +206,9 @@ impl World {
         for run in at_work {
             let concerned = self.engine.concerned(run.number, None);
             let published = tables.outputs.values().filter(|it| it.block.is_some());
+            let mut known = BTreeMap::new();
             for output in published.filter(|output| tables.is_at_work(output.run)) {
-                let away = self.jobs_away(run.number, output.job);
+                let away = self.jobs_away(run.number, output.job, &mut known);
                 let said = (
                     concerned.outputs.contains(&output.id),
                     concerned.behind.contains(&output.id),
@@ -224,8 +226,27 @@ impl World {
     }
 
     /// How many jobs away the nearest is that was given other constants for a run; none if no job
-    /// on any way back was.
-    fn jobs_away(&self, run: RunNumber, job: JobId) -> Option<u32> {
+    /// on any way back was. What is known already of jobs on the way is not worked out again.
+    fn jobs_away(
+        &self,
+        run: RunNumber,
+        job: JobId,
+        known: &mut BTreeMap<JobId, Option<u32>>,
+    ) -> Option<u32> {
+        if let Some(away) = known.get(&job) {
+            return *away;
+        }
+        let away = self.count_jobs_away(run, job, known);
+        known.insert(job, away);
+        away
+    }
+
+    fn count_jobs_away(
+        &self,
+        run: RunNumber,
+        job: JobId,
+        known: &mut BTreeMap<JobId, Option<u32>>,
+    ) -> Option<u32> {
         let tables = &self.shadow;
         let job = tables.jobs.get(&job)?;
         if !matches!(job.state, JobState::Done { .. }) {
@@ -247,7 +268,7 @@ impl World {
             InputId::Output(id) => tables.outputs.get(id),
             InputId::File(_) => None,
         });
-        let nearest = feeders.filter_map(|feeder| self.jobs_away(run, feeder.job));
+        let nearest = feeders.filter_map(|feeder| self.jobs_away(run, feeder.job, known));
         nearest.min().map(|away| away + 1)
     }
 

@@ -83,10 +83,12 @@ pub(crate) struct Store {
     written: Option<(i64, i64)>,
     /// What the records' payloads stand for.
     batches: BTreeMap<(i64, i64), Arc<Batch>>,
+    /// Batches that are content stay, so that all of them can be replayed in the end.
+    keeps_all: bool,
 }
 
 impl Store {
-    pub(crate) fn new(random: &mut Random) -> Self {
+    pub(crate) fn new(random: &mut Random, keeps_all: bool) -> Self {
         let mut disk = Disk::new(random);
         for name in [JOURNAL, CHECKPOINT] {
             disk.create(name);
@@ -98,6 +100,7 @@ impl Store {
             end: 0,
             written: None,
             batches: BTreeMap::new(),
+            keeps_all,
         };
         store.write_checkpoint(CHECKPOINT);
         store.disk.sync_folder("state");
@@ -205,6 +208,9 @@ impl Store {
         }
         self.standing.last_batch = number;
         self.standing.next_id = Some(batch.next_id);
+        if !self.keeps_all {
+            self.batches.retain(|(_, other), _| *other > number);
+        }
         self.tables.check_places(&batch.facts)
     }
 
@@ -311,6 +317,11 @@ impl Store {
         }
         self.disk.flip(JOURNAL, bit);
         Ok(true)
+    }
+
+    /// Whether it can be told what all batches add up to.
+    pub(crate) fn keeps_all(&self) -> bool {
+        self.keeps_all
     }
 
     /// Whether the content is what the journal's batches add up to, from the first on.

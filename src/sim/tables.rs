@@ -393,8 +393,8 @@ impl Tables {
             return Ok(());
         };
         // People may put several constants for the same run, one after the other.
-        let is_put = *kind == "conditions.published" && self.is_said_of_rows(message);
-        if self.said.insert((kind, message.subject.clone())) || is_put {
+        let is_new = self.said.insert((kind, message.subject.clone()));
+        if is_new || (*kind == "conditions.published" && self.is_said_of_rows(message)) {
             Ok(())
         } else {
             Err(format!("I9: {kind} was said twice of {}", message.subject))

@@ -47,6 +47,9 @@ const GATHER_MAX: u64 = 8;
 /// blocks.
 const SETTLES_WITHIN: Span = Span::from_secs(1_800);
 
+/// All batches of one seed in so many are replayed in the end.
+const REPLAYED_EVERY: u64 = 16;
+
 /// A broken store loses a row of so many commits in a thousand.
 const ROW_LOST: u64 = 100;
 
@@ -199,7 +202,7 @@ impl World {
             faults.harsh,
             &mut Random::new(data_seed ^ 1),
         );
-        let mut store = Store::new(&mut random);
+        let mut store = Store::new(&mut random, data_seed.is_multiple_of(REPLAYED_EVERY));
         let sources = Sources::new(&mut random);
         let soak = sources.soak;
         let release = (faults.release > 0).then_some(ReleasePolicy { soak });

@@ -7,15 +7,18 @@
 use super::Broken;
 use crate::Engine;
 use model::dataset::{Block, BlockState, LumiContent, Output, Totals};
-use model::ids::{BlockId, LumiNumber, RunNumber};
+use model::ids::{BlockId, JobId, LumiNumber, RunNumber};
 use model::job::{InputId, Slice};
 use model::lumi;
 use model::names::DatasetName;
 use model::units::{Bytes, Events};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// The first and last event or lumi.
 type Part = (u64, u64);
+/// What is behind the outputs of a job, in order.
+type Parts = Rc<[(InputId, Part)]>;
 
 impl Engine {
     fn published(&self) -> impl Iterator<Item = (&Output, BlockId)> {
@@ -25,17 +28,19 @@ impl Engine {
 
     /// I4: no file of the detector, nor any part of an input, is behind two outputs of a dataset.
     pub(super) fn check_published(&self, broken: &mut Vec<Broken>) {
-        let mut behind: BTreeMap<(&DatasetName, InputId), Vec<(Part, &Output)>> = BTreeMap::new();
+        let mut behind: BTreeMap<&DatasetName, Vec<(InputId, Part, &Output)>> = BTreeMap::new();
+        let mut known = BTreeMap::new();
         for (output, _) in self.published() {
-            for (input, part) in self.parts_behind(output) {
-                let parts = behind.entry((&output.dataset, input)).or_default();
-                parts.push((part, output));
-            }
+            let own = self.parts_behind(output, &mut known);
+            let parts = behind.entry(&output.dataset).or_default();
+            parts.extend(own.iter().map(|(input, part)| (*input, *part, output)));
         }
-        for ((dataset, input), mut parts) in behind {
-            parts.sort_by_key(|(part, output)| (*part, output.id));
-            let meet = parts.windows(2).find(|two| two[0].0.1 >= two[1].0.0);
-            if let Some([(_, one), (_, other)]) = meet {
+        for (dataset, mut parts) in behind {
+            parts.sort_unstable_by_key(|(input, part, output)| (*input, *part, output.id));
+            let meet = |two: &&[(InputId, Part, &Output)]| {
+                two[0].0 == two[1].0 && two[0].1.1 >= two[1].1.0
+            };
+            if let Some([(input, _, one), (_, _, other)]) = parts.windows(2).find(meet) {
                 let (one, other) = (&one.name, &other.name);
                 broken.push(Broken {
                     invariant: "I4",
@@ -45,29 +50,49 @@ impl Engine {
         }
     }
 
-    /// The detector's files behind an output, and the parts of inputs that were taken in parts.
-    fn parts_behind(&self, output: &Output) -> BTreeSet<(InputId, Part)> {
-        let Some(job) = self.jobs.get(&output.job) else {
-            return BTreeSet::new();
-        };
-        let of_input = |input: &InputId| match (&job.slice, input) {
+    /// The detector's files behind an output, and the parts of inputs that were taken in parts,
+    /// each once; the same for all outputs of a job.
+    fn parts_behind(&self, output: &Output, known: &mut BTreeMap<JobId, Parts>) -> Parts {
+        if let Some(parts) = known.get(&output.job) {
+            return parts.clone();
+        }
+        let mut parts = Vec::new();
+        if let Some(job) = self.jobs.get(&output.job) {
+            for input in &job.inputs[..job.consumed as usize] {
+                self.add_parts(&mut parts, job.slice.as_ref(), *input, known);
+            }
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        let parts = Parts::from(parts);
+        known.insert(output.job, parts.clone());
+        parts
+    }
+
+    fn add_parts(
+        &self,
+        parts: &mut Vec<(InputId, Part)>,
+        slice: Option<&Slice>,
+        input: InputId,
+        known: &mut BTreeMap<JobId, Parts>,
+    ) {
+        match (slice, input) {
             (Some(Slice::Events { first, last } | Slice::Generated { first, last, .. }), _) => {
-                BTreeSet::from([(*input, (*first, *last))])
+                parts.push((input, (*first, *last)));
             }
             (Some(Slice::Lumis(lumis)), _) => {
                 let part = |(_, a, b): &(RunNumber, LumiNumber, LumiNumber)| {
-                    (*input, (u64::from(a.0), u64::from(b.0)))
+                    (input, (u64::from(a.0), u64::from(b.0)))
                 };
-                lumis.iter().map(part).collect()
+                parts.extend(lumis.iter().map(part));
             }
-            (None, InputId::File(_)) => BTreeSet::from([(*input, (0, u64::MAX))]),
+            (None, InputId::File(_)) => parts.push((input, (0, u64::MAX))),
             (None, InputId::Output(id)) => {
-                let output = self.outputs.get(id);
-                output.map_or_else(BTreeSet::new, |output| self.parts_behind(output))
+                if let Some(output) = self.outputs.get(&id) {
+                    parts.extend(self.parts_behind(output, known).iter());
+                }
             }
-        };
-        let consumed = &job.inputs[..job.consumed as usize];
-        consumed.iter().flat_map(of_input).collect()
+        }
     }
 
     /// Blocks are what is in them, datasets are their closed blocks, and only open blocks are at

@@ -82,7 +82,8 @@ impl Engine {
     fn asked_about(&self, number: RunNumber, tag: Option<&TagName>) -> Vec<JobId> {
         let again = again(self, number);
         let jobs = self.jobs_of(number);
-        let meant = jobs.filter(|job| {
+        let done = jobs.filter(|job| matches!(job.state, JobState::Done { .. }));
+        let meant = done.filter(|job| {
             let Some(index) = self.plan_of(job).filter(|index| self.is_asked(job, *index)) else {
                 return false;
             };
@@ -90,8 +91,7 @@ impl Engine {
             let second = again.get(&job.id).and_then(|second| self.jobs.get(second));
             let answered =
                 second.is_some_and(|second| !matches!(second.state, JobState::Failed { .. }));
-            let tags = self.outdated_tags(job, index);
-            !answered && tag.map_or(!tags.is_empty(), |tag| tags.contains(tag))
+            !answered && self.is_outdated_in(job, index, tag)
         });
         meant.map(|job| job.id).collect()
     }
