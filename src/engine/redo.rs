@@ -14,6 +14,7 @@
 
 mod asking;
 
+use crate::global_tags::Read;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
 use model::dataset::{BlockState, Output};
@@ -63,12 +64,13 @@ impl Engine {
         self.redo.look.insert(number);
     }
 
-    /// A payload is in force that was not: runs from there on may have been worked on without it,
-    /// or with it and be asked about no more.
+    /// A payload is in force that was not: runs from there on may wait for it, have been worked on
+    /// without it, or with it and be asked about no more.
     pub(crate) fn look_for_redo_since(&mut self, since: RunNumber) {
         let asked = self.redo.asked.values().flat_map(BTreeMap::keys).copied();
         let runs: BTreeSet<RunNumber> = asked.chain(self.runs_to_look_at()).collect();
         self.redo.look.extend(runs.range(since..));
+        self.look_at_readers_by_global_tag(since);
     }
 
     /// After a restart: what is asked is not a row, its alarm is.
@@ -113,17 +115,17 @@ impl Engine {
         let (Some(recipe), Some(work)) = (&job.recipe, self.runs.get(&job.run)) else {
             return Vec::new();
         };
-        let label = work.run.label;
-        let other = |tag: &&TagName| {
-            let given = recipe.constants.iter().find(|used| used.tag == **tag);
-            let now = self.constants.in_force(tag, label, job.run);
-            given.map(|used| &used.hash) != now.as_ref().map(|(_, hash, _)| hash)
+        let other = |read: &Read<'_>| {
+            let given = recipe.constants.iter().find(|used| used.tag == read.tag);
+            let now = read.constant.as_ref().map(|(_, hash, _)| hash);
+            given.map(|used| &used.hash) != now
         };
         // Whoever measures a constant was given the one before, and is not made with its own.
-        let is_own = |tag: &TagName| self.calibrates(index, tag);
-        let tags = self.plans[index].task.conditions.iter();
-        let tags = tags.filter(|tag| !is_own(tag)).filter(other);
-        tags.map(|tag| crate::constants::stored_tag(tag, label))
+        let is_own = |read: &Read<'_>| self.calibrates(index, &read.tag);
+        let task = &self.plans[index].task;
+        let read = self.constants.read_by(task, &work.run).into_iter();
+        let read = read.filter(|read| !is_own(read)).filter(other);
+        read.map(|read| crate::constants::stored_tag(&read.tag, work.run.label))
             .collect()
     }
 
