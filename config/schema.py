@@ -155,7 +155,9 @@ def task_keys():
     release = table({"when": words("conditions", "run_known", "run_closed", "approved", "verdict"),
                      "of": tags, "at_most": V["span"], "then": words("provisional"), "delay": V["span"],
                      "lock": V["span"], "redo": words("auto", "ask", "never")}, ["when"], "What must be true of a run before jobs may start.")
-    needs = table({"cores": V["count"], "memory": V["bytes"], "wall": V["span"], "conditions": tags},
+    needs = table({"cores": V["count"], "memory": V["bytes"], "wall": V["span"], "conditions": tags,
+                    "global_tag": TEXT | {"minLength": 1, "description":
+                                          "By which the constants are read; conditions are its records then."}},
                   says="What a job needs: cores, memory, wall time, constants.")
     verdicts = words("bad", "warning", "not_run")
     held = {"type": "string", "pattern": r"^[^.]+\.[^.]+$"}

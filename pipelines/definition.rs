@@ -6,6 +6,7 @@
 use crate::retry::RetryPolicy;
 use crate::splitting::Splitter;
 use model::budget::Budget;
+use model::conditions::RecordName;
 use model::job::Class;
 use model::names::{OutputLabel, PipelineName, StreamName, TagName, TaskName, TaskPath};
 use model::plugin::Plugin;
@@ -100,6 +101,8 @@ pub struct Task {
     pub needs: Needs,
     /// Tags whose constants in force travel with each job.
     pub conditions: Vec<TagName>,
+    /// Or by which global tag, and which of its records.
+    pub global_tag: Option<ByGlobalTag>,
     /// Outputs by label, with the kind of file (`parquet`, `uhi`, `json`, ...), which is its
     /// extension too.
     pub outputs: BTreeMap<OutputLabel, String>,
@@ -121,6 +124,16 @@ pub struct Task {
     pub plugins: Vec<Plugin>,
     /// Whether attempts may begin while their record is still being written (D3).
     pub early: bool,
+}
+
+/// Constants that are read by a global tag: each record leads to a tag, as of the moment that the
+/// global tag names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByGlobalTag {
+    /// The global tag.
+    pub name: String,
+    /// The records to read; never empty.
+    pub records: Vec<RecordName>,
 }
 
 /// What must be true of a run before a task's jobs may start (D17).

@@ -159,6 +159,10 @@ const CASES: &[(&str, &str)] = &[
         "tag_of_nobody",
         "P006 embedded/prompt.toml:19, P006 embedded/prompt.toml:19",
     ),
+    (
+        "global_tag_without_records",
+        "T003 pipelines/reco.toml:8, T005 pipelines/reco.toml:13, P002 pipelines/reco.toml:13",
+    ),
     ("constants_of_nobody", "warning P006 pipelines/reco.toml:18"),
     (
         "retry_policy",

@@ -4,11 +4,12 @@
 //! compares tasks with each other; the draft of the whole pipeline does.
 
 use super::{DraftTask, TaskPlaces, TypedInput, plugin, release, retry, rules, split, verdict};
-use crate::definition::{Release, Task, TaskInput};
+use crate::definition::{ByGlobalTag, Release, Task, TaskInput};
 use crate::document::{Node, Value};
 use crate::reader::{Keys, Reader};
 use crate::retry::DEFAULT_RETRY;
 use crate::splitting::Splitter;
+use model::conditions::RecordName;
 use model::names::{OutputLabel, StreamName, TagName, TaskName};
 use model::resource::{Mode, Needs};
 use std::collections::BTreeMap;
@@ -35,6 +36,14 @@ const TASK_KEYS: &[&str] = &[
 /// Cores of the largest machine we have heard of, with room.
 const CORES_MAX: u32 = 4_096;
 
+/// What `needs` says: what an attempt may use, and the constants that it reads.
+#[derive(Default)]
+struct TypedNeeds {
+    needs: Needs,
+    conditions: Vec<TagName>,
+    global_tag: Option<ByGlobalTag>,
+}
+
 /// Reads one task; nothing when it could not be read, which is noted.
 pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<'d>> {
     let keys = reader.table(node, "[[task]]", TASK_KEYS)?;
@@ -60,10 +69,12 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
     let mode = keys
         .get("mode")
         .and_then(|node| reader.word(node, "mode", &modes));
-    let (needs, conditions) = keys
-        .get("needs")
-        .map(|n| read_needs(reader, n))
-        .unwrap_or_default();
+    let typed = keys.get("needs").map(|n| read_needs(reader, n));
+    let TypedNeeds {
+        needs,
+        conditions,
+        global_tag,
+    } = typed.unwrap_or_default();
     let outputs = keys
         .get("outputs")
         .map(|n| read_outputs(reader, n))
@@ -121,6 +132,7 @@ pub(super) fn read<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<DraftTask<
         mode: mode.unwrap_or(Mode::Process),
         needs,
         conditions,
+        global_tag,
         outputs,
         retry: policy.unwrap_or(DEFAULT_RETRY),
         release: release.unwrap_or(Release::ALWAYS),
@@ -223,11 +235,12 @@ fn placeholder_mistake(argument: &str) -> Option<String> {
     }
 }
 
-fn read_needs<'d>(reader: &Reader<'d>, node: &'d Node) -> (Needs, Vec<TagName>) {
-    let mut needs = Needs::default();
-    let legal = ["cores", "memory", "wall", "conditions"];
+fn read_needs<'d>(reader: &Reader<'d>, node: &'d Node) -> TypedNeeds {
+    let mut typed = TypedNeeds::default();
+    let needs = &mut typed.needs;
+    let legal = ["cores", "memory", "wall", "conditions", "global_tag"];
     let Some(keys) = reader.table(node, "needs", &legal) else {
-        return (needs, Vec::new());
+        return typed;
     };
     if let Some(cores) = keys
         .get("cores")
@@ -241,12 +254,52 @@ fn read_needs<'d>(reader: &Reader<'d>, node: &'d Node) -> (Needs, Vec<TagName>) 
     if let Some(wall) = keys.get("wall").and_then(|n| reader.span(n)) {
         needs.wall = wall;
     }
-    (
-        needs,
-        keys.get("conditions")
-            .map(|n| read_tags(reader, n))
-            .unwrap_or_default(),
-    )
+    match keys.get("global_tag") {
+        Some(node) => typed.global_tag = read_global_tag(reader, &keys, node),
+        None => {
+            let tags = keys.get("conditions").map(|n| read_tags(reader, n));
+            typed.conditions = tags.unwrap_or_default();
+        }
+    }
+    typed
+}
+
+/// With a global tag, `conditions` are the records that are read by it.
+fn read_global_tag<'d>(
+    reader: &Reader<'d>,
+    keys: &Keys<'d>,
+    node: &'d Node,
+) -> Option<ByGlobalTag> {
+    let name = reader.text(node)?.to_owned();
+    if name.is_empty() {
+        let hint = "write its name as `tier0 calib tags --global` shows it";
+        reader.mistake(node, "T005", "the global tag's name is empty", hint);
+    }
+    let example = "conditions = [\"RECORD\"], the records that are read by the global tag";
+    let list = keys.required(reader, "conditions", example)?;
+    let mut records: Vec<RecordName> = Vec::new();
+    for node in reader.one_or_more(list) {
+        let Some(text) = reader.name(node, ":.") else {
+            continue;
+        };
+        match RecordName::parse(text) {
+            None => {
+                let message = format!("{text:?} names no record");
+                let hint = "write RECORD or RECORD:LABEL, as the global tag names it";
+                reader.mistake(node, "T005", message, hint);
+            }
+            Some(record) if records.contains(&record) => {
+                let message = format!("record \"{record}\" stands twice");
+                reader.mistake(node, "P002", message, "name it once");
+            }
+            Some(record) => records.push(record),
+        }
+    }
+    if reader.one_or_more(list).is_empty() {
+        let message = "a global tag without records leads to no constant";
+        reader.mistake(list, "T003", message, format!("add {example}"));
+    }
+    Some(ByGlobalTag { name, records })
 }
 
 pub(super) fn read_tags<'d>(reader: &Reader<'d>, node: &'d Node) -> Vec<TagName> {

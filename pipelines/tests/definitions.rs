@@ -225,6 +225,23 @@ fn a_skim_reads_what_prompt_publishes() {
 }
 
 #[test]
+fn with_a_global_tag_the_conditions_are_its_records() {
+    let again = include_str!("../examples/global_tag/again.toml");
+    let labelled = again.replace("\"scale\"", "\"scale:fine.v2\"");
+    for (text, second) in [(again, "scale"), (&labelled, "scale:fine.v2")] {
+        let definitions = load(&[("again.toml", text)]).unwrap_or_else(|found| panic!("{found:?}"));
+        let task = &definitions[0].tasks[0];
+        let by = task.global_tag.as_ref().expect("it names one");
+        let records: Vec<String> = by.records.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (by.name.as_str(), records),
+            ("SUMMER", vec!["beamspot".to_owned(), second.to_owned()])
+        );
+        assert_eq!(task.conditions, [], "none of them is a tag");
+    }
+}
+
+#[test]
 fn one_line_of_each_section_is_enough() {
     let text = "[pipeline]\nname = \"spool\"\ntrigger = { stream = \"*\" }\n\
                 [[task]]\nname = \"run\"\nprogram = [\"/bin/true\"]\n";

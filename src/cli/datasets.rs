@@ -348,6 +348,9 @@ fn lineage(lineage: &DatasetLineageView, desk: &mut Desk) -> Result<Exit, Failur
             "run {}: {} files with `{}`, configuration {}",
             made.run, made.files, made.recipe.program, made.recipe.config_hash
         )?;
+        if let Some(global) = &made.recipe.global_tag {
+            writeln!(desk.out, "  constants of the global tag {global}")?;
+        }
         for constant in &made.recipe.constants {
             let (tag, since, hash) = (&constant.tag, constant.since, &constant.hash);
             writeln!(desk.out, "  {tag} since run {since}, {hash}")?;

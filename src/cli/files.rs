@@ -394,6 +394,9 @@ fn lineage(answer: Value, desk: &mut Desk) -> Result<Exit, Failure> {
         if let Some(recipe) = &maker.recipe {
             let (program, hash) = (&recipe.program, &recipe.config_hash);
             writeln!(desk.out, "with `{program}`, configuration {hash}")?;
+            if let Some(global) = &recipe.global_tag {
+                writeln!(desk.out, "with constants of the global tag {global}")?;
+            }
             for constant in &recipe.constants {
                 let (tag, since, hash) = (&constant.tag, constant.since, &constant.hash);
                 writeln!(desk.out, "with {tag} since run {since}, {hash}")?;

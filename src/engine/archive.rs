@@ -11,7 +11,7 @@ use crate::commands::LUMIS_MAX;
 use crate::run_work::RunWork;
 use crate::timers::Timer;
 use crate::{Effect, Engine};
-use crate::{split_plugins, verdict_actions};
+use crate::{global_tags, split_plugins, verdict_actions};
 use model::alarm::Severity;
 use model::arrival::Arrival;
 use model::dataset::Totals;
@@ -280,7 +280,7 @@ impl Engine {
                 "copy-bad" => of.split_once('/').is_some_and(|(_, file)| is_file(file)),
                 "late-record" | "run-type" | "run-end" | "end-disputed" | "lumi-disputed"
                 | "lumis-missing" | "run-silent" | "source-lost" => is_run(of),
-                split_plugins::ALARM => is_run(of),
+                split_plugins::ALARM | global_tags::ALARM => is_run(of),
                 other => verdict_actions::ALARMS.contains(&other) && is_run(of),
             }
         });

@@ -35,7 +35,9 @@ impl Engine {
             self.conclude.insert(number);
             return;
         }
-        let provisional = match self.release(number, index, now) {
+        let released = self.release(number, index, now);
+        self.tell_global_tag(now, number, index, released.as_ref(), effects);
+        let provisional = match released {
             Some(Released::Yes { provisional }) => provisional,
             Some(Released::Waits { until, .. }) => {
                 if let Some(until) = until {

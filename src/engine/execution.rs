@@ -15,13 +15,13 @@ use model::job::{
     ExitClass, FailedAttempt, InputId, Job, JobEvent, JobState, LastFailure, ParkReason, Recipe,
     Slice, UsedConstant,
 };
-use model::names::TagName;
 use model::resource::{Estimate, Needs};
 use model::time::{Moment, Span};
 use model::units::Events;
 use model::work::{
     AttemptConstant, AttemptInput, AttemptNews, AttemptReport, AttemptSpec, Location,
 };
+use pipelines::definition::Task;
 use pipelines::retry::{Consequence, Failure, ready_at};
 
 /// A message of a program longer than this is cut: rows stay small whatever a program says.
@@ -154,7 +154,8 @@ impl Engine {
             label: run.label,
             lumis: job.lumis.clone(),
             inputs: self.attempt_inputs(job),
-            constants: self.constants_for(run, &plan.task.conditions),
+            global_tag: self.attempt_global_tag(&plan.task),
+            constants: self.constants_for(run, &plan.task),
             deadline: job.deadline,
             needs: self.needs_of(job, index),
         }
@@ -174,6 +175,7 @@ impl Engine {
         Recipe {
             program: program.collect::<Vec<_>>().join(" "),
             config_hash: self.runs[&spec.run].run.config_hash.clone(),
+            global_tag: spec.global_tag.as_ref().map(|global| global.name.clone()),
             constants: spec.constants.iter().map(used).collect(),
         }
     }
@@ -240,18 +242,19 @@ impl Engine {
         }
     }
 
-    fn constants_for(&self, run: &model::run::Run, tags: &[TagName]) -> Vec<AttemptConstant> {
-        tags.iter()
-            .filter_map(|tag| {
-                let (since, hash, text) = self.constants.in_force(tag, run.label, run.number)?;
-                Some(AttemptConstant {
-                    tag: tag.clone(),
-                    since,
-                    hash,
-                    text,
-                })
+    fn constants_for(&self, run: &model::run::Run, task: &Task) -> Vec<AttemptConstant> {
+        let read = self.constants.read_by(task, run).into_iter();
+        let given = read.filter_map(|read| {
+            let (since, hash, text) = read.constant?;
+            Some(AttemptConstant {
+                record: read.record.cloned(),
+                tag: read.tag,
+                since,
+                hash,
+                text,
             })
-            .collect()
+        });
+        given.collect()
     }
 
     /// The job whose current attempt this token names; none if the token is of another attempt or

@@ -12,6 +12,7 @@ use model::command::{Intent, Order, Preview, Reply};
 use model::conditions::{ConditionsPayload, ConditionsTag, Iov, Protection, TimeType};
 use model::conditions_document::ConditionsDocument;
 use model::fact::Fact;
+use model::ids::RunNumber;
 use model::names::TagName;
 use model::time::Moment;
 use std::sync::Arc;
@@ -209,8 +210,9 @@ impl Engine {
                 self.constants.keep(&iov);
                 effects.push(Effect::Record(Fact::IovIs(iov)));
             }
-            if let Some((since, _)) = history.first() {
-                let (number, name) = (run_of(*since), &tag.name);
+            // The first to be inserted need not be the first to begin.
+            if let Some(since) = history.iter().map(|(since, _)| *since).min() {
+                let (number, name) = (run_of(since), &tag.name);
                 self.look_for_redo_since(number);
                 let subject = format!("{name} since {number}");
                 self.announce(now, "conditions.published", number, subject, effects);
@@ -228,13 +230,11 @@ impl Engine {
         }
         for global in after.global_tags() {
             let name = global.name.clone();
-            if self
-                .constants
-                .global_tags
-                .insert(name, global.clone())
-                .is_none()
-            {
+            let known = &mut self.constants.global_tags;
+            if known.insert(name, global.clone()).is_none() {
                 effects.push(Effect::Record(Fact::GlobalTagIs(global.clone())));
+                // Any run may read by it.
+                self.look_for_redo_since(RunNumber(0));
             }
         }
     }

@@ -38,6 +38,7 @@ mod holds;
 mod constants;
 mod uploads;
 mod imports;
+mod global_tags;
 mod release;
 mod redo;
 mod links;

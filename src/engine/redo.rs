@@ -14,6 +14,7 @@
 
 mod asking;
 
+use crate::global_tags::Read;
 use crate::outputs::item_of_output;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
@@ -69,12 +70,13 @@ impl Engine {
         self.redo.look.insert(number);
     }
 
-    /// A payload is in force that was not: runs from there on may have been worked on without it,
-    /// or with it and be asked about no more.
+    /// A payload is in force that was not: runs from there on may wait for it, have been worked on
+    /// without it, or with it and be asked about no more.
     pub(crate) fn look_for_redo_since(&mut self, since: RunNumber) {
         let asked = self.redo.asked.values().flat_map(BTreeMap::keys).copied();
         let runs: BTreeSet<RunNumber> = asked.chain(self.runs_to_look_at()).collect();
         self.redo.look.extend(runs.range(since..));
+        self.look_at_readers_by_global_tag(since);
     }
 
     /// After a restart: what is asked is not a row, its alarm is.
@@ -117,12 +119,19 @@ impl Engine {
     /// in force for its run. Of jobs of older versions nobody knows.
     fn outdated_tags(&self, job: &Job, index: usize) -> Vec<TagName> {
         let label = self.runs.get(&job.run).map(|work| work.run.label);
-        let stored = |tag| label.map(|label| crate::constants::stored_tag(tag, label));
+        let stored = |tag: &TagName| label.map(|label| crate::constants::stored_tag(tag, label));
+        if self.plans[index].task.global_tag.is_some() {
+            let tags = self.outdated_by_global_tag(job, index);
+            return tags.iter().filter_map(stored).collect();
+        }
         self.outdated(job, index).filter_map(stored).collect()
     }
 
     /// Whether there is any such tag.
     fn is_outdated(&self, job: &Job, index: usize) -> bool {
+        if self.plans[index].task.global_tag.is_some() {
+            return !self.outdated_by_global_tag(job, index).is_empty();
+        }
         self.outdated(job, index).next().is_some()
     }
 
@@ -134,7 +143,7 @@ impl Engine {
         }
     }
 
-    /// The same tags as their task names them.
+    /// The same tags as their task names them, where it names them itself.
     fn outdated<'e>(&'e self, job: &'e Job, index: usize) -> impl Iterator<Item = &'e TagName> {
         let known = job.recipe.as_ref().zip(self.runs.get(&job.run));
         known.into_iter().flat_map(move |(recipe, work)| {
@@ -149,6 +158,22 @@ impl Engine {
             let others = tags.filter(move |tag| !self.calibrates(index, tag));
             others.filter(other)
         })
+    }
+
+    /// The same tags where a global tag leads to them.
+    fn outdated_by_global_tag(&self, job: &Job, index: usize) -> Vec<TagName> {
+        let (Some(recipe), Some(work)) = (&job.recipe, self.runs.get(&job.run)) else {
+            return Vec::new();
+        };
+        let other = |read: &Read<'_>| {
+            let given = recipe.constants.iter().find(|used| used.tag == read.tag);
+            let now = read.constant.as_ref().map(|(_, hash, _)| hash);
+            given.map(|used| &used.hash) != now
+        };
+        let is_own = |read: &Read<'_>| self.calibrates(index, &read.tag);
+        let read = self.constants.read_by(&self.plans[index].task, &work.run);
+        let others = read.into_iter().filter(|read| !is_own(read));
+        others.filter(other).map(|read| read.tag).collect()
     }
 
     /// The input that stands where this one stood.

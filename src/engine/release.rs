@@ -37,7 +37,11 @@ impl Engine {
         let plan = &self.plans[index];
         let ruled = self.ruling(&plan.path, number);
         let rule = &plan.task.release;
-        let by_rule = || self.with_facts(number, |facts| released(rule, facts, now));
+        // What nobody has brought is told first: no bound ends that wait.
+        let by_rule = || {
+            let waits = self.waits_for_global_tag(number, index);
+            waits.unwrap_or_else(|| self.with_facts(number, |facts| released(rule, facts, now)))
+        };
         match ruled {
             Some(ruling) if ruling.kind == RulingKind::Held => Released::Waits {
                 kind: WaitKind::Held,
@@ -45,8 +49,12 @@ impl Engine {
                 until: None,
             },
             Some(_) => {
-                let as_asked = matches!(by_rule(), Released::Yes { provisional: false })
-                    || rule.when == When::Approved;
+                let as_asked = match by_rule() {
+                    Released::Yes { provisional } => !provisional,
+                    Released::Waits { kind, .. } => {
+                        rule.when == When::Approved && kind != WaitKind::GlobalTag
+                    }
+                };
                 let as_asked = as_asked && self.held_by_verdict(number, index).is_none();
                 Released::Yes {
                     provisional: !as_asked,

@@ -399,6 +399,9 @@ impl Engine {
         };
         let path = &self.plans[index].path;
         let mut remedy = format!("tier0 calib accept {path} --run {number} lets it go now");
+        if kind == WaitKind::GlobalTag {
+            remedy = format!("{}; {remedy}", self.remedy_for_global_tag(number, index));
+        }
         let of_run = self.rulings.contains_key(&(path.clone(), Some(number)));
         if kind == WaitKind::Held && !of_run {
             remedy.push_str(&format!(

@@ -68,12 +68,16 @@ struct Input<'a> {
 #[derive(Serialize)]
 struct Conditions<'a> {
     global_tag: Option<&'a str>,
-    snapshot: Option<&'a str>,
-    tags: BTreeMap<&'a str, Tag<'a>>,
+    snapshot: Option<String>,
+    /// By what the task names: a tag, or a record of its global tag.
+    tags: BTreeMap<String, Tag<'a>>,
 }
 
 #[derive(Serialize)]
 struct Tag<'a> {
+    /// Where a record of a global tag stands in front of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<&'a str>,
     since: u32,
     hash: &'a str,
     path: PathBuf,
@@ -114,12 +118,7 @@ impl Places {
                 last_event: input.last_event,
             });
         }
-        let mut tags = BTreeMap::new();
-        for constant in &spec.constants {
-            let path = self.payload(constant)?;
-            let (since, hash) = (constant.since.0, constant.hash.as_str());
-            tags.insert(constant.tag.as_str(), Tag { since, hash, path });
-        }
+        let conditions = self.conditions(spec)?;
         let file = JobFile {
             schema: 1,
             job: job.0,
@@ -131,11 +130,7 @@ impl Places {
             run: spec.run.0,
             lumis: &spec.lumis,
             inputs,
-            conditions: Conditions {
-                global_tag: None,
-                snapshot: None,
-                tags,
-            },
+            conditions,
             parameters: parameters(spec),
             seed: seed(spec),
             cores: spec.needs.cores,
@@ -153,6 +148,30 @@ impl Places {
             cwd,
         };
         serde_json::to_vec(&file).map_err(|error| format!("job.json cannot be written: {error}"))
+    }
+
+    fn conditions<'a>(&self, spec: &'a AttemptSpec) -> Result<Conditions<'a>, String> {
+        let mut tags = BTreeMap::new();
+        for constant in &spec.constants {
+            let tag = constant.tag.as_str();
+            let record = constant.record.as_ref();
+            let name = record.map_or_else(|| tag.to_owned(), ToString::to_string);
+            let row = Tag {
+                tag: record.map(|_| tag),
+                since: constant.since.0,
+                hash: &constant.hash,
+                path: self.payload(constant)?,
+            };
+            tags.insert(name, row);
+        }
+        let global = spec.global_tag.as_ref();
+        Ok(Conditions {
+            global_tag: global.map(|global| global.name.as_str()),
+            snapshot: global
+                .and_then(|global| global.snapshot_at)
+                .map(|at| at.to_string()),
+            tags,
+        })
     }
 
     fn locate<'a>(&self, location: &'a Location) -> Result<(&'a str, PathBuf), String> {

@@ -9,6 +9,7 @@ use crate::ids::RunNumber;
 use crate::names::TagName;
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A measured quantity in whole nano-units (1e-9 of its unit), so that decisions need no floating
 /// point (D4).
@@ -323,6 +324,33 @@ impl GlobalTag {
         let mut tags = self.tags.iter();
         let found = tags.find(|one| one.record == record && one.label == label);
         found.map(|one| &one.tag)
+    }
+}
+
+/// A record as a task names it: what it reads by a global tag.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordName {
+    /// The record.
+    pub record: String,
+    /// Its label; may be empty.
+    pub label: String,
+}
+
+impl RecordName {
+    /// Reads `RECORD` or `RECORD:LABEL`; none without a record.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (record, label) = text.split_once(':').unwrap_or((text, ""));
+        let (record, label) = (record.to_owned(), label.to_owned());
+        (!record.is_empty()).then_some(Self { record, label })
+    }
+}
+
+impl fmt::Display for RecordName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.label.as_str() {
+            "" => f.write_str(&self.record),
+            label => write!(f, "{}:{label}", self.record),
+        }
     }
 }
 

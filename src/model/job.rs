@@ -510,6 +510,9 @@ pub struct Recipe {
     pub program: String,
     /// Hash of the definitions in force for its run.
     pub config_hash: String,
+    /// The global tag that led to its constants, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global_tag: Option<String>,
     /// Constants, by tag.
     pub constants: Vec<UsedConstant>,
 }

@@ -132,6 +132,8 @@ pub enum WaitKind {
     EarlierRun,
     /// A constant is not decided yet.
     Conditions,
+    /// A global tag, or what it leads to, is not here.
+    GlobalTag,
     /// A job's pause after a failure.
     Pause,
     /// A job that is ready and has no place yet.
@@ -186,6 +188,7 @@ impl WaitKind {
             Self::Verdict => "verdict",
             Self::EarlierRun => "earlier-run",
             Self::Conditions => "conditions",
+            Self::GlobalTag => "global-tag",
             Self::Pause => "pause",
             Self::Place => "place",
             Self::Program => "program",

@@ -3,7 +3,7 @@
 //! simulator's models of both.
 
 use crate::account::UnitAccount;
-use crate::conditions::CandidateConstant;
+use crate::conditions::{CandidateConstant, RecordName};
 use crate::ids::{LumiNumber, RunNumber, Token};
 use crate::job::ExitClass;
 use crate::names::{DataLabel, FileName, OutputLabel, ProfileName, TagName, TaskPath};
@@ -66,9 +66,21 @@ pub struct AttemptInput {
     pub last_event: Option<u64>,
 }
 
+/// The global tag by which an attempt reads its constants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptGlobalTag {
+    /// Its name.
+    pub name: String,
+    /// Nothing inserted later counts; none where nobody here knows the global tag.
+    pub snapshot_at: Option<Moment>,
+}
+
 /// The constant in force for an attempt's run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptConstant {
+    /// The record that led to it, by the global tag; none where the task names the tag itself.
+    #[serde(default)]
+    pub record: Option<RecordName>,
     /// The tag.
     pub tag: TagName,
     /// The first run it holds for.
@@ -127,6 +139,9 @@ pub struct AttemptSpec {
     pub lumis: Vec<(LumiNumber, LumiNumber)>,
     /// What it reads.
     pub inputs: Vec<AttemptInput>,
+    /// By which global tag it reads its constants, if by one.
+    #[serde(default)]
+    pub global_tag: Option<AttemptGlobalTag>,
     /// Constants in force for its run.
     pub constants: Vec<AttemptConstant>,
     /// When its outputs must be out.

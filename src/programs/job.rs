@@ -62,10 +62,13 @@ pub struct JobInput {
     pub events: Option<u64>,
 }
 
-/// Conditions by tag.
+/// Conditions by tag, or by record of a global tag.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct JobConditions {
-    /// Tags that have a payload for this job; an absent tag or `null` has none.
+    /// The global tag that led to them.
+    #[serde(default)]
+    pub global_tag: Option<String>,
+    /// Tags or records that have a payload for this job; an absent tag or `null` has none.
     #[serde(default)]
     pub tags: BTreeMap<String, Option<TagPayload>>,
 }

@@ -1,7 +1,7 @@
 //! `tier0 program prompt`: the events again, corrected with the constants of their run.
 //!
-//! In: event containers `.dat` and the payloads of the tags `beamspot` and `scale`, each of which
-//! may be absent (then nothing is corrected by it). Out, as the job asks: `AOD` (what was read,
+//! In: event containers `.dat` and the payloads of the tags, or of the records of a global tag,
+//! `beamspot` and `scale`, each of which may be absent (then nothing is corrected by it). Out, as the job asks: `AOD` (what was read,
 //! unchanged, and beside it the corrected quantities; the payload hashes in the file metadata) and
 //! `DQM`. The corrections: dxy less the beam spot's prediction at the muon's azimuth; transverse
 //! momenta and mass times k. Every event of the input is in the output exactly once.
@@ -32,6 +32,8 @@ struct Constants {
     k: f64,
     /// Hashes by tag, for the file metadata.
     hashes: [(&'static str, String); 2],
+    /// The global tag that led to them.
+    global_tag: Option<String>,
 }
 
 /// Runs one job.
@@ -91,6 +93,10 @@ impl Constants {
             beamspot_cm,
             k,
             hashes,
+            global_tag: job
+                .conditions
+                .as_ref()
+                .and_then(|all| all.global_tag.clone()),
         })
     }
 
@@ -135,6 +141,9 @@ fn corrected_table(events: &Events, constants: &Constants) -> Table {
     table.push("mass_corrected_gev", Values::F64(mass));
     for (tag, hash) in &constants.hashes {
         table.note(&format!("tier0.conditions.{tag}"), hash.as_str());
+    }
+    if let Some(global) = &constants.global_tag {
+        table.note("tier0.global_tag", global.as_str());
     }
     table
 }

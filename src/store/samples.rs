@@ -279,6 +279,7 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
         recipe: value.is_multiple_of(2).then(|| Recipe {
             program: "tier0 program express".to_owned(),
             config_hash: "0".repeat(16),
+            global_tag: value.is_multiple_of(4).then(|| "prompt_v1".to_owned()),
             constants: vec![UsedConstant {
                 tag: "beamspot".into(),
                 since: RunNumber(1),

@@ -27,6 +27,9 @@ pub struct RecipeView {
     pub program: String,
     /// Hash of the definitions in force for the run.
     pub config_hash: String,
+    /// The global tag that led to the constants, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub global_tag: Option<String>,
     /// Constants, by tag.
     pub constants: Vec<UsedConstantView>,
 }
@@ -41,6 +44,7 @@ impl From<&Recipe> for RecipeView {
         Self {
             program: recipe.program.clone(),
             config_hash: recipe.config_hash.clone(),
+            global_tag: recipe.global_tag.clone(),
             constants: constants.collect(),
         }
     }

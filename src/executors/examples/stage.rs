@@ -93,6 +93,7 @@ fn spec(job: i64, program: &[&str], outputs: &[&str]) -> AttemptSpec {
         label: DataLabel::Simulated,
         lumis: Vec::new(),
         inputs: Vec::new(),
+        global_tag: None,
         constants: Vec::new(),
         deadline: None,
         needs: Needs::default(),

@@ -160,6 +160,7 @@ fn a_program_finds_its_job_and_a_small_environment() {
         last_event: None,
     });
     spec.constants.push(AttemptConstant {
+        record: None,
         tag: TagName::new("beamspot"),
         since: model::ids::RunNumber(7),
         hash: "00ab".into(),

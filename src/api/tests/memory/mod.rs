@@ -102,6 +102,7 @@ fn job(id: i64) -> Job {
         recipe: Some(Recipe {
             program: "tier0 program express".into(),
             config_hash: "0123456789abcdef".into(),
+            global_tag: None,
             constants: vec![],
         }),
         state: if failed {

@@ -13,6 +13,7 @@ mod constants;
 mod failures;
 mod faults;
 mod flow;
+mod global_tags;
 mod imports;
 mod lumis;
 mod pathologies;

@@ -6,7 +6,8 @@
 //! (its outputs are not in place yet), `twice JOB`,
 //! `fail JOB CLASS`, `unstored JOB`, `old JOB` (success of an older attempt), `wait SECONDS`,
 //! `start RUN TYPE`, `stop RUN LAST_LUMI`, `files RUN LUMI COUNT` (a record that counts files),
-//! `protect TAG`, `open TAG`, `bring TAG SINCE TEXT` (a document with one interval),
+//! `protect TAG`, `open TAG`, `bring TAG SINCE TEXT ..` (a document of intervals),
+//! `global NAME RECORD=TAG ..` (a document with one global tag),
 //! `close RUN`, `reopen RUN`, `lost RUN LUMI NAME`, `why OBJECT`,
 //! `retry|halve|single|park|release|cancel JOB`, `jobs VERB FILTER ..`, `take CONFIGURATION`. A job
 //! is `pipeline#n`, numbered as they are made.
@@ -62,8 +63,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, ReleasePolicy, Setup};
 use words::{
-    bring, candidate, constant, file, groups, instance, is_at, of_content, of_stream, protect,
-    source, source_news, test, units, with_reason, word,
+    bring, candidate, constant, file, global, groups, instance, is_at, of_content, of_stream,
+    protect, source, source_news, test, units, with_reason, word,
 };
 
 /// The configuration that the engine is born with.
@@ -350,6 +351,7 @@ impl Play {
             "protect" => self.ask(protect(words[1], Protection::Protected)),
             "open" => self.ask(protect(words[1], Protection::Open)),
             "bring" => self.ask(bring(&words)),
+            "global" => self.ask(global(&words, self.now)),
             "lift" => self.rule(&words, RulingKind::Lifted),
             _ => self.attempt(&words),
         }

@@ -119,6 +119,7 @@ impl Rig {
             label: DataLabel::Simulated,
             lumis: vec![(LumiNumber(3), LumiNumber(4))],
             inputs: Vec::new(),
+            global_tag: None,
             constants: Vec::new(),
             deadline: Some(Moment(0)),
             needs: plan.needs,

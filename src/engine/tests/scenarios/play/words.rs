@@ -4,15 +4,15 @@ use model::account::UnitAccount;
 use model::arrival::{Arrival, Checksum, Counts, Seen};
 use model::command::{Command, ConstantPut, JobVerb, NewTag, Order};
 use model::conditions::{
-    CandidateConstant, ConditionsPayload, ConditionsTag, MeasuredQuantity, Protection, Since,
-    Synchronisation,
+    CandidateConstant, ConditionsPayload, ConditionsTag, GlobalTag, MeasuredQuantity, Protection,
+    RecordName, RecordTag, Since, Synchronisation,
 };
 use model::conditions_document::{ConditionsDocument, IovRow, PayloadRow};
 use model::ids::{LumiNumber, RunNumber};
 use model::names::{DataLabel, FileName, ProfileName, StreamName, TagName};
 use model::quality::TestAnswer;
 use model::source::{CopyPlace, SourceFailure, SourceNews, SourceTrouble};
-use model::time::Moment;
+use model::time::{Moment, Span};
 use model::units::Bytes;
 use model::witness::{Instance, Source};
 use model::work::Location;
@@ -149,29 +149,47 @@ pub(super) fn protect(tag: &str, protection: Protection) -> Command {
     Command::Protect { tag, protection }
 }
 
-/// `bring TAG SINCE TEXT`: a tag with one interval, made elsewhere at moment 1 us. A tag that tasks
-/// measure here is one there, too.
+/// `bring TAG SINCE TEXT ..`: a tag with its intervals, made elsewhere one after the other from
+/// moment 1 us on. A tag that tasks measure here is one there, too.
 pub(super) fn bring(words: &[&str]) -> Command {
-    let (name, hash) = (TagName::new(words[1]), words[3].to_owned());
+    let name = TagName::new(words[1]);
     let mut tag = ConditionsTag::measured(&name);
     if !["beamspot", "scale"].contains(&words[1]) {
         tag.synchronisation = Synchronisation::Any;
     }
-    let iov = IovRow {
+    let pairs = || words[2..].chunks(2).zip(1..);
+    let iovs = pairs().map(|(pair, sequence)| IovRow {
         tag_name: name.to_string(),
-        since: words[2].parse().expect("a since"),
-        insertion_time_us: 1,
-        sequence: 1,
-        payload_hash: hash.clone(),
+        since: pair[0].parse().expect("a since"),
+        insertion_time_us: sequence,
+        sequence,
+        payload_hash: pair[1].to_owned(),
+    });
+    let payloads = pairs().map(|(pair, _)| PayloadRow {
+        hash: pair[1].to_owned(),
+        data: pair[1].to_owned(),
+    });
+    Command::Import(Box::new(ConditionsDocument::of([&tag], iovs, payloads, [])))
+}
+
+/// `global NAME RECORD[:LABEL]=TAG .. [after=SECONDS]`: as of now, or of a moment to come.
+pub(super) fn global(words: &[&str], now: Moment) -> Command {
+    let after = word(words, "after=").map_or(0, |text| text.parse().expect("seconds"));
+    let maps = words[2..].iter().filter_map(|word| word.split_once('='));
+    let tags = maps.filter(|(key, _)| *key != "after").map(|(key, tag)| {
+        let RecordName { record, label } = RecordName::parse(key).expect("a record");
+        let tag = TagName::new(tag);
+        RecordTag { record, label, tag }
+    });
+    let global = GlobalTag {
+        name: words[1].to_owned(),
+        description: String::new(),
+        release: String::new(),
+        snapshot_at: now + Span::from_secs(after),
+        inserted_at: now,
+        tags: tags.collect(),
     };
-    let data = hash.clone();
-    let payload = PayloadRow { hash, data };
-    Command::Import(Box::new(ConditionsDocument::of(
-        [&tag],
-        [iov],
-        [payload],
-        [],
-    )))
+    Command::Import(Box::new(ConditionsDocument::of([], [], [], [&global])))
 }
 
 /// `slices=9/12`: nine of twelve time slices are here.
