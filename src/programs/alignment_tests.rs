@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use calibration::chamber::PLANES;
 use calibration::millepede::{Form, Precision, Records};
-use calibration::thresholds::{Outcome, Solved, Table, Thresholds, decide};
+use calibration::thresholds::{Coordinate, Outcome, Solved, Table, Thresholds, decide};
 use serde_json::{Value, json};
 
 use crate::chain_tests::Chain;
@@ -35,6 +35,25 @@ fn sample(seed: u64, change: impl FnOnce(&mut ChamberOptions)) -> Sample {
         chain: Chain::new(&path, |options| options.stream = "Chamber".into()),
         truth: serde_json::from_slice(&std::fs::read(truth).unwrap()).unwrap(),
         _folder: folder,
+    }
+}
+
+/// The thresholds that `pipelines/tables/chamber.toml` ships.
+fn thresholds() -> Thresholds {
+    let coordinate = |name: &str, max_move_nano| Coordinate {
+        name: name.to_owned(),
+        cut_nano: 3_000_000,
+        max_move_nano,
+        max_error_nano: 20_000_000,
+        significance_milli: 2500,
+        share_permille: 50,
+    };
+    Thresholds {
+        records_min: 1_000,
+        coordinates: vec![
+            coordinate("offset_cm", 1_000_000_000),
+            coordinate("drift", 200_000_000),
+        ],
     }
 }
 
@@ -74,7 +93,7 @@ impl Sample {
         let solved: Solved = serde_json::from_value(candidate["solved"].clone())
             .unwrap_or_else(|_| panic!("{}", candidate["reason"]));
         assert_eq!(solved.records, candidate["n"]);
-        (candidate, decide(&Thresholds::chamber(), &solved))
+        (candidate, decide(&thresholds(), &solved))
     }
 
     /// Width of the residuals of a run refitted with `payload`, in um.
