@@ -181,6 +181,10 @@ fn the_chamber_is_aligned_by_definitions_that_stand_beside_the_embedded_ones() {
             "prompt.toml",
             include_str!("../examples/chamber/prompt.toml"),
         ),
+        (
+            "chamber_dqm.toml",
+            include_str!("../examples/chamber/dqm.toml"),
+        ),
     ];
     let all: Vec<(&str, &str)> = EMBEDDED.iter().copied().chain(chamber).collect();
     let definitions = load(&all).unwrap_or_else(|found| panic!("{found:?}"));
@@ -195,6 +199,7 @@ fn the_chamber_is_aligned_by_definitions_that_stand_beside_the_embedded_ones() {
              [\"DQM\", \"MILLE\", \"RECO\"]",
             r#"chamber_calibration.harvest chamber_express.reco.MILLE AlcaHarvest(AlcaHarvest { timeout: None }) ["HARVEST"]"#,
             r#"chamber_prompt.reco Chamber EventAwareFile(EventAwareFile { max_events: 2000 }) ["AOD", "DQM"]"#,
+            r#"chamber_dqm.harvest chamber_prompt.reco.DQM DqmHarvest ["DQM_RUN"]"#,
         ]
     );
     let tasks = definitions[EMBEDDED.len()..]

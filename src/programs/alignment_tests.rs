@@ -16,13 +16,13 @@ use crate::monitor::{CHAMBER_RESIDUAL, Document};
 use crate::{run, table};
 
 /// A replayed sample of tracks with its truth.
-struct Sample {
-    chain: Chain,
-    truth: ChamberTruth,
+pub(super) struct Sample {
+    pub(super) chain: Chain,
+    pub(super) truth: ChamberTruth,
     _folder: tempfile::TempDir,
 }
 
-fn sample(seed: u64, change: impl FnOnce(&mut ChamberOptions)) -> Sample {
+pub(super) fn sample(seed: u64, change: impl FnOnce(&mut ChamberOptions)) -> Sample {
     let folder = tempfile::tempdir().unwrap();
     let (path, truth) = (
         folder.path().join("tracks.csv"),
@@ -58,7 +58,7 @@ fn thresholds() -> Thresholds {
 }
 
 /// The part of a job that is the chamber's own.
-fn of_chamber(labels: &[&str], payload: Option<&Path>) -> Value {
+pub(super) fn of_chamber(labels: &[&str], payload: Option<&Path>) -> Value {
     let outputs: Vec<Value> = labels
         .iter()
         .map(|label| json!({"label": label, "path": label}))
@@ -73,7 +73,7 @@ fn of_chamber(labels: &[&str], payload: Option<&Path>) -> Value {
 
 impl Sample {
     /// Mille files of a run, a job each lumi; and the residuals express saw.
-    fn express(&mut self, run: u32, files: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    pub(super) fn express(&mut self, run: u32, files: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
         let (mut mille, mut monitors) = (Vec::new(), Vec::new());
         for file in files {
             let asked = of_chamber(&["RECO", "MILLE", "DQM"], None);
@@ -86,7 +86,12 @@ impl Sample {
     }
 
     /// The candidate of a run, and what the table decides on it.
-    fn harvest(&mut self, run: u32, mille: &[PathBuf], payload: Option<&Path>) -> (Value, Table) {
+    pub(super) fn harvest(
+        &mut self,
+        run: u32,
+        mille: &[PathBuf],
+        payload: Option<&Path>,
+    ) -> (Value, Table) {
         let asked = of_chamber(&["HARVEST"], payload);
         let made = self.chain.products("harvest", run, mille, asked);
         let candidate = made["HARVEST"].report["metrics"]["candidates"][0].clone();
@@ -105,7 +110,7 @@ impl Sample {
         width_um(std::slice::from_ref(&made["DQM"].path))
     }
 
-    fn save(&self, run: u32, candidate: &Value) -> PathBuf {
+    pub(super) fn save(&self, run: u32, candidate: &Value) -> PathBuf {
         let path = self
             .chain
             .folder
