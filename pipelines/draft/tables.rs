@@ -1,7 +1,7 @@
 //! Decision tables of gates: thresholds by coordinate, as people typed them.
 //!
-//! In comes the name of a table that is shipped (`pipelines/tables/`), or a table typed out where it
-//! is used, with the same keys; out come its thresholds, in whole numbers. Being part of a
+//! In comes the name of a table that is shipped (`pipelines/tables/`), or a table typed out where
+//! it is used, with the same keys; out come its thresholds, in whole numbers. Being part of a
 //! definition, they are of the version that a run has pinned, and change when definitions are read
 //! again.
 

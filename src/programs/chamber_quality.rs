@@ -1,9 +1,9 @@
 //! Quality tests of the drift chamber: do all planes see, are they where they are said to be, do
 //! tracks fit.
 //!
-//! In: the merged monitor elements of a run and the thresholds of its job. Out: the results of three
-//! tests. A plane that sees nothing and one that stands elsewhere spoil the run, as each of them
-//! bends tracks; the message names them.
+//! In: the merged monitor elements of a run and the thresholds of its job. Out: the results of
+//! three tests. A plane that sees nothing and one that stands elsewhere spoil the run, as each of
+//! them bends tracks; the message names them.
 
 use dqm::chance::at_least;
 use dqm::histogram::Histogram;
@@ -21,8 +21,8 @@ const CHI2_NDF_HIGH: f64 = 1.6;
 /// So large a share of a plane's hits may be further than three errors from their tracks: 0.0027 of
 /// a plane in its place are, and 0.01 of one whose residuals are a seventh wider.
 const FAR_SHARE_MAX: f64 = 0.01;
-/// Counts less likely than this are not a good plane's: one run in a hundred has one by chance, with
-/// a hundred planes that are as bad as good ones may be.
+/// Counts less likely than this are not a good plane's: one run in a hundred has one by chance,
+/// with a hundred planes that are as bad as good ones may be.
 const CHANCE_MIN: f64 = 0.0001;
 /// With fewer hits in all a plane that has many far ones is not told from one that has few.
 const HITS_MIN: u64 = 1_000;

@@ -1,5 +1,5 @@
-//! What a run of the drift chamber is worth: good with the alignment of its own run, bad with that of
-//! another or with a plane that sees nothing. In: simulated tracks, refitted by prompt. Out: the
+//! What a run of the drift chamber is worth: good with the alignment of its own run, bad with that
+//! of another or with a plane that sees nothing. In: simulated tracks, refitted by prompt. Out: the
 //! verdict, and the test that says why.
 
 use std::path::{Path, PathBuf};

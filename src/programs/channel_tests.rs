@@ -94,7 +94,7 @@ struct Leg<'r> {
     number: usize,
 }
 
-/// The row of a pair that is put together: each muon with its own fields, and charges of both signs.
+/// The row of a pair that is put together: each muon with its own fields, charges of both signs.
 fn pair(columns: &[String], legs: [Leg; 2]) -> String {
     let field = |column: &String| {
         let stem = column.trim_end_matches(['1', '2']);
