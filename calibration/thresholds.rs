@@ -138,68 +138,6 @@ impl fmt::Display for Milli {
     }
 }
 
-impl Thresholds {
-    /// SiPixelAli: two half barrels and four half cylinders in six coordinates. (CMS
-    /// `CondFormats/PCLConfig/python/Thresholds_cff.py`.)
-    pub fn si_pixel_ali() -> Self {
-        Self {
-            records_min: 25_000,
-            coordinates: si_pixel_coordinates(200, 10, 0),
-        }
-    }
-
-    /// SiPixelAli in its high granularity: ladders and panels, of which a quarter must count.
-    pub fn si_pixel_ali_high_granularity() -> Self {
-        Self {
-            records_min: 25_000,
-            coordinates: si_pixel_coordinates(150, 10_000, 250),
-        }
-    }
-
-    /// The drift chamber of [`crate::chamber`]: a twentieth of the planes must count, so that the
-    /// plane that is bad on purpose decides nothing alone. At 2,000 tracks the error of an offset
-    /// is 4 um and that of a drift velocity 0.0003.
-    pub fn chamber() -> Self {
-        let coordinate = |name: &str, cut_nano, max_move_nano, max_error_nano| Coordinate {
-            name: name.to_owned(),
-            cut_nano,
-            max_move_nano,
-            max_error_nano,
-            significance_milli: 2500,
-            share_permille: 50,
-        };
-        Self {
-            records_min: 1_000,
-            coordinates: vec![
-                coordinate("offset_cm", 3_000_000, 1_000_000_000, 20_000_000),
-                coordinate("drift", 3_000_000, 200_000_000, 20_000_000),
-            ],
-        }
-    }
-}
-
-/// The six coordinates of SiPixelAli with their largest move and error, in um and urad.
-fn si_pixel_coordinates(max_move: i64, max_error: i64, share_permille: u32) -> Vec<Coordinate> {
-    const UNIT_NANO: i64 = 1_000_000_000;
-    [
-        ("x_um", 5),
-        ("y_um", 10),
-        ("z_um", 15),
-        ("theta_x_urad", 30),
-        ("theta_y_urad", 30),
-        ("theta_z_urad", 30),
-    ]
-    .map(|(name, cut)| Coordinate {
-        name: name.to_owned(),
-        cut_nano: cut * UNIT_NANO,
-        max_move_nano: max_move * UNIT_NANO,
-        max_error_nano: max_error * UNIT_NANO,
-        significance_milli: 2500,
-        share_permille,
-    })
-    .into()
-}
-
 /// Judges what a solver found. In this order: the solver must have ended normally and moved
 /// something; no row may be a veto; some coordinate must trigger, or there is nothing to do; the
 /// records must suffice, whatever the rows say.

@@ -22,6 +22,57 @@ fn solved(movements: Vec<Movement>) -> Solved {
     }
 }
 
+/// The thresholds of one coordinate, in its unit.
+fn coordinate(name: &str, cut_nano: i64, max_move_nano: i64, max_error_nano: i64) -> Coordinate {
+    Coordinate {
+        name: name.to_owned(),
+        cut_nano,
+        max_move_nano,
+        max_error_nano,
+        significance_milli: 2500,
+        share_permille: 0,
+    }
+}
+
+/// The numbers of CMS for half barrels and half cylinders, as they are shipped with the pipelines.
+fn si_pixel_ali() -> Thresholds {
+    let cuts = [("x_um", 5), ("y_um", 10), ("z_um", 15)];
+    let turns = ["theta_x_urad", "theta_y_urad", "theta_z_urad"].map(|name| (name, 30));
+    let coordinates = cuts.into_iter().chain(turns);
+    let coordinates =
+        coordinates.map(|(name, cut)| coordinate(name, cut * UNIT, 200 * UNIT, 10 * UNIT));
+    Thresholds {
+        records_min: 25_000,
+        coordinates: coordinates.collect(),
+    }
+}
+
+/// Those for ladders and panels.
+fn si_pixel_ali_high_granularity() -> Thresholds {
+    let mut thresholds = si_pixel_ali();
+    for coordinate in &mut thresholds.coordinates {
+        coordinate.max_move_nano = 150 * UNIT;
+        coordinate.max_error_nano = 10_000 * UNIT;
+        coordinate.share_permille = 250;
+    }
+    thresholds
+}
+
+/// Those for the test chamber.
+fn chamber() -> Thresholds {
+    let mut coordinates = vec![
+        coordinate("offset_cm", UNIT / 1000 * 3, UNIT, UNIT / 50),
+        coordinate("drift", UNIT / 1000 * 3, UNIT / 5, UNIT / 50),
+    ];
+    for coordinate in &mut coordinates {
+        coordinate.share_permille = 50;
+    }
+    Thresholds {
+        records_min: 1_000,
+        coordinates,
+    }
+}
+
 #[test]
 fn every_row_of_si_pixel_ali_says_what_it_must_and_why() {
     use RowOutcome::{Counts, Insignificant, Still, Veto};
@@ -105,7 +156,7 @@ fn every_row_of_si_pixel_ali_says_what_it_must_and_why() {
         ("x_um", 0, -1, Veto, "has no error"),
         ("w_um", 0, UNIT, Veto, "has no thresholds"),
     ];
-    let thresholds = Thresholds::si_pixel_ali();
+    let thresholds = si_pixel_ali();
     for (coordinate, by, error, outcome, words) in table {
         let decided = decide(
             &thresholds,
@@ -134,7 +185,7 @@ fn every_row_of_si_pixel_ali_says_what_it_must_and_why() {
 
 #[test]
 fn one_structure_that_moved_is_enough_and_one_that_is_not_believed_stops_all() {
-    let thresholds = Thresholds::si_pixel_ali();
+    let thresholds = si_pixel_ali();
     let mut all: Vec<Movement> = (0..36)
         .map(|at| moved(&format!("S{}", at / 6), "x_um", at, UNIT))
         .collect();
@@ -155,7 +206,7 @@ fn one_structure_that_moved_is_enough_and_one_that_is_not_believed_stops_all() {
 
 #[test]
 fn records_and_the_end_of_the_solver_block_whatever_the_rows_say() {
-    let thresholds = Thresholds::si_pixel_ali();
+    let thresholds = si_pixel_ali();
     let (still, counts) = (moved("S", "x_um", 0, 1), moved("S", "x_um", 6 * UNIT, 1));
     let too_far = moved("S", "x_um", 201 * UNIT, 1);
     let table: &[(i32, u64, &[&Movement], Outcome, &str)] = &[
@@ -199,7 +250,7 @@ fn records_and_the_end_of_the_solver_block_whatever_the_rows_say() {
 
 #[test]
 fn ladders_and_panels_need_a_quarter_of_them() {
-    let thresholds = Thresholds::si_pixel_ali_high_granularity();
+    let thresholds = si_pixel_ali_high_granularity();
     let of_40 = |counting: usize| -> Vec<Movement> {
         (0..40)
             .map(|at| if at < counting { 6 * UNIT } else { 0 })
@@ -236,7 +287,7 @@ fn ladders_and_panels_need_a_quarter_of_them() {
 
 #[test]
 fn the_bad_plane_of_the_chamber_decides_nothing_alone() {
-    let thresholds = Thresholds::chamber();
+    let thresholds = chamber();
     for (counting, outcome) in [(1, Outcome::None), (4, Outcome::None), (5, Outcome::Update)] {
         let planes = (0..100).map(|plane| {
             let by = if plane < counting { 4_000_000 } else { 0 };
@@ -249,7 +300,7 @@ fn the_bad_plane_of_the_chamber_decides_nothing_alone() {
 
 #[test]
 fn thresholds_and_tables_travel_as_json() {
-    let thresholds = Thresholds::si_pixel_ali();
+    let thresholds = si_pixel_ali();
     let text = serde_json::to_string(&thresholds).unwrap();
     assert_eq!(
         serde_json::from_str::<Thresholds>(&text).unwrap(),
@@ -276,7 +327,7 @@ fn a_run_is_judged_against_the_constants_in_force_and_not_against_the_mean() {
             })
             .collect(),
     };
-    let thresholds = Thresholds::chamber();
+    let thresholds = chamber();
     let first = of_run(1, 100_000, 2000);
     let open = OpenIov::open(&first);
     let joined = open.join(&of_run(2, 120_000, 2000)).unwrap();

@@ -143,13 +143,23 @@ def retry():
     }, says="What follows when an attempt fails.")
 
 
+def decision_table():
+    """A decision table by name, or typed out."""
+    numbers = {key: V["decimal"] for key in ("cut", "max_move", "max_error", "min_sigma", "min_share")}
+    coordinate = table({"name": V["name"]} | numbers, ["name", *numbers])
+    typed = table({"n_min": V["count"], "coordinate": members(coordinate) | {"minItems": 1}}, ["n_min", "coordinate"])
+    SHAPES["decision_table"] = {
+        "anyOf": [words("chamber", "si_pixel_ali", "si_pixel_ali_hg"), typed],
+        "description": "A decision table with thresholds of its own (pipelines/tables), instead of the other keys."}
+    return {"$ref": "#/$defs/decision_table"}
+
+
 def task_keys():
     """The keys of a task."""
     tags = {"anyOf": [NAME, members(NAME)]}
     gate = table({"tag": V["name"], "n_min": V["count"], "max_sigma": V["count"], "max_move": V["decimal"],
                   "max_error": V["decimal"], "accumulate": V["flag"],
-                  "table": {"enum": ["chamber", "si_pixel_ali", "si_pixel_ali_hg"],
-                            "description": "A decision table with thresholds of its own, instead of the other keys."}},
+                  "table": decision_table()},
                  ["tag"])
     gate["anyOf"] = [{"required": ["n_min", "max_sigma"]}, {"required": ["table"]}]
     release = table({"when": words("conditions", "run_known", "run_closed", "approved", "verdict"),

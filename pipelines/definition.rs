@@ -240,19 +240,34 @@ pub struct GateRule {
 pub enum GateBy {
     /// By how far it departs from the interval that is open.
     Departure(DepartureRule),
-    /// By one of the decision tables that are shipped, which bring their thresholds.
+    /// By how far each structure of a detector moved in each coordinate.
     Table(DecisionTable),
 }
 
-/// The decision tables that are shipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecisionTable {
-    /// Alignment of the test chamber.
-    Chamber,
-    /// SiPixelAli of CMS: half barrels and half cylinders.
-    SiPixelAli,
-    /// The same in high granularity: ladders and panels.
-    SiPixelAliHighGranularity,
+/// The thresholds by which an alignment is judged row by row (none, update, veto).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionTable {
+    /// Fewer records than this: refused.
+    pub n_min: u64,
+    /// The coordinates that are judged.
+    pub coordinates: Vec<CoordinateRule>,
+}
+
+/// What one coordinate demands, of all structures alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinateRule {
+    /// Name with its unit.
+    pub name: String,
+    /// A move of no more than this is none.
+    pub cut_nano: i64,
+    /// A greater move than this: refused.
+    pub max_move_nano: i64,
+    /// A move over the cut with a greater error than this: refused.
+    pub max_error_nano: i64,
+    /// A move over the cut counts from this many thousandths of its error on.
+    pub min_sigma_milli: u32,
+    /// The share of the structures that must count for an update, in thousandths.
+    pub min_share_permille: u32,
 }
 
 /// What a constant must fulfil that is judged by its departure from the open interval.

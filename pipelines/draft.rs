@@ -10,6 +10,7 @@ mod release;
 mod retry;
 mod rules;
 mod split;
+mod tables;
 mod task;
 mod verdict;
 

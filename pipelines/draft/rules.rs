@@ -3,7 +3,8 @@
 //! In come their tables, out come the rules with every limit checked. Whether the tags they name
 //! exist shows only among all pipelines.
 
-use crate::definition::{DecisionTable, DepartureRule, GateBy, GateRule};
+use super::tables::read_decision_table;
+use crate::definition::{DepartureRule, GateBy, GateRule};
 use crate::document::Node;
 use crate::reader::{Keys, Reader};
 use model::names::TagName;
@@ -54,33 +55,22 @@ fn read_gate<'d>(reader: &Reader<'d>, node: &'d Node) -> Option<GateRule> {
         .required(reader, "tag", "tag = \"beamspot\"")
         .and_then(|n| reader.name(n, ""));
     let by = match keys.get("table") {
-        Some(node) => read_decision_table(reader, &keys, node).map(GateBy::Table),
+        Some(node) => {
+            for key in OF_DEPARTURES {
+                if let Some(node) = keys.get(key) {
+                    let message =
+                        format!("{key} has no meaning here: a table brings its own thresholds");
+                    reader.mistake(node, "T008", message, "remove it, or the table");
+                }
+            }
+            read_decision_table(reader, node).map(GateBy::Table)
+        }
         None => read_departures(reader, &keys).map(GateBy::Departure),
     };
     Some(GateRule {
         tag: TagName::new(tag?),
         by: by?,
     })
-}
-
-/// A decision table by name; it brings its own thresholds.
-fn read_decision_table<'d>(
-    reader: &Reader<'d>,
-    keys: &Keys<'d>,
-    node: &'d Node,
-) -> Option<DecisionTable> {
-    for key in OF_DEPARTURES {
-        if let Some(node) = keys.get(key) {
-            let message = format!("{key} has no meaning here: a table brings its own thresholds");
-            reader.mistake(node, "T008", message, "remove it, or the table");
-        }
-    }
-    let known = [
-        ("chamber", DecisionTable::Chamber),
-        ("si_pixel_ali", DecisionTable::SiPixelAli),
-        ("si_pixel_ali_hg", DecisionTable::SiPixelAliHighGranularity),
-    ];
-    reader.word(node, "decision table", &known)
 }
 
 fn read_departures<'d>(reader: &Reader<'d>, keys: &Keys<'d>) -> Option<DepartureRule> {

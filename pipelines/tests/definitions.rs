@@ -11,7 +11,8 @@ use model::units::Bytes;
 use std::fmt::Write as _;
 use tier0_pipelines::EMBEDDED;
 use tier0_pipelines::definition::{
-    DecisionTable, Definition, DepartureRule, GateBy, GateRule, Release, TaskInput, Trigger, When,
+    CoordinateRule, DecisionTable, Definition, DepartureRule, GateBy, GateRule, Release, TaskInput,
+    Trigger, When,
 };
 use tier0_pipelines::diagnosis::EXPLANATIONS;
 use tier0_pipelines::link::load;
@@ -180,6 +181,10 @@ fn the_chamber_is_aligned_by_definitions_that_stand_beside_the_embedded_ones() {
             "prompt.toml",
             include_str!("../examples/chamber/prompt.toml"),
         ),
+        (
+            "chamber_dqm.toml",
+            include_str!("../examples/chamber/dqm.toml"),
+        ),
     ];
     let all: Vec<(&str, &str)> = EMBEDDED.iter().copied().chain(chamber).collect();
     let definitions = load(&all).unwrap_or_else(|found| panic!("{found:?}"));
@@ -194,6 +199,7 @@ fn the_chamber_is_aligned_by_definitions_that_stand_beside_the_embedded_ones() {
              [\"DQM\", \"MILLE\", \"RECO\"]",
             r#"chamber_calibration.harvest chamber_express.reco.MILLE AlcaHarvest(AlcaHarvest { timeout: None }) ["HARVEST"]"#,
             r#"chamber_prompt.reco Chamber EventAwareFile(EventAwareFile { max_events: 2000 }) ["AOD", "DQM"]"#,
+            r#"chamber_dqm.harvest chamber_prompt.reco.DQM DqmHarvest ["DQM_RUN"]"#,
         ]
     );
     let tasks = definitions[EMBEDDED.len()..]
@@ -202,11 +208,85 @@ fn the_chamber_is_aligned_by_definitions_that_stand_beside_the_embedded_ones() {
     for task in tasks {
         assert_eq!(task.parameters["detector"], "chamber");
     }
+    let coordinate =
+        |name, max_move_nano| coordinate(name, 3_000_000, max_move_nano, 20_000_000, 50);
     let gate = GateRule {
         tag: "alignment".into(),
-        by: GateBy::Table(DecisionTable::Chamber),
+        by: GateBy::Table(DecisionTable {
+            n_min: 1_000,
+            coordinates: vec![
+                coordinate("offset_cm", 1_000_000_000),
+                coordinate("drift", 200_000_000),
+            ],
+        }),
     };
     assert_eq!(definitions[EMBEDDED.len() + 1].tasks[0].calibrates, [gate]);
+}
+
+fn coordinate(
+    name: &str,
+    cut_nano: i64,
+    max_move_nano: i64,
+    max_error_nano: i64,
+    min_share_permille: u32,
+) -> CoordinateRule {
+    CoordinateRule {
+        name: name.to_owned(),
+        cut_nano,
+        max_move_nano,
+        max_error_nano,
+        min_sigma_milli: 2500,
+        min_share_permille,
+    }
+}
+
+/// What a definition with one gate judges by.
+fn judged_by(table: &str) -> GateBy {
+    let text = format!(
+        "[pipeline]\nname = \"p\"\ntrigger = {{ stream = \"A\" }}\n[[task]]\nname = \"t\"\n\
+         program = [\"x\"]\nsplit = {{ by = \"alca_harvest\" }}\n[[task.gate]]\ntag = \"pixels\"\n{table}\n"
+    );
+    let definitions = load(&[("p.toml", &text)]).unwrap_or_else(|found| panic!("{found:?}"));
+    definitions[0].tasks[0].calibrates[0].by.clone()
+}
+
+/// The values are those of CMS, `CondFormats/PCLConfig/python/Thresholds_cff.py`.
+#[test]
+fn the_tables_of_si_pixel_ali_are_shipped_and_can_be_typed_out_with_other_numbers() {
+    const UNIT_NANO: i64 = 1_000_000_000;
+    let cuts = [("x_um", 5), ("y_um", 10), ("z_um", 15)];
+    let turns = ["theta_x_urad", "theta_y_urad", "theta_z_urad"].map(|name| (name, 30));
+    let expected = |max_move: i64, max_error: i64, share| {
+        let rows = cuts.into_iter().chain(turns);
+        let rows = rows.map(|(name, cut)| {
+            let [cut, most, error] = [cut, max_move, max_error].map(|number| number * UNIT_NANO);
+            coordinate(name, cut, most, error, share)
+        });
+        GateBy::Table(DecisionTable {
+            n_min: 25_000,
+            coordinates: rows.collect(),
+        })
+    };
+    assert_eq!(judged_by("table = \"si_pixel_ali\""), expected(200, 10, 0));
+    let high = judged_by("table = \"si_pixel_ali_hg\"");
+    assert_eq!(high, expected(150, 10_000, 250));
+    // The shipped file, typed out where it is used, with one number changed.
+    let shipped = include_str!("../tables/si_pixel_ali.toml");
+    let typed = shipped
+        .replace("[[coordinate]]", "[[task.gate.table.coordinate]]")
+        .replace("n_min = 25000", "[task.gate.table]\nn_min = 20000");
+    let GateBy::Table(other) = judged_by(&typed) else {
+        panic!("it is a table");
+    };
+    assert_eq!(other.n_min, 20_000);
+    let coordinates = other.coordinates;
+    assert_eq!(
+        GateBy::Table(DecisionTable {
+            n_min: 25_000,
+            coordinates
+        }),
+        expected(200, 10, 0)
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::harvests::is_result;
 use crate::{Effect, Engine};
 use calibration::conditions::{Index, Insertion};
 use calibration::gate::{Candidate, Decision, OpenIov, Outcome, Quantity, Rule, judge};
-use calibration::thresholds::{self, Thresholds};
+use calibration::thresholds::{self, Coordinate, Thresholds};
 use model::conditions::{
     CandidateConstant, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov,
     MeasuredQuantity, Since,
@@ -167,15 +167,22 @@ impl Constants {
 fn decision_of(rule: &GateRule, open: Option<&OpenIov>, candidate: &Candidate) -> Decision {
     match &rule.by {
         GateBy::Departure(rule) => judge(&rule_of(rule), open, candidate).0,
-        GateBy::Table(table) => thresholds::judge(&thresholds_of(*table), open, candidate),
+        GateBy::Table(table) => thresholds::judge(&thresholds_of(table), open, candidate),
     }
 }
 
-fn thresholds_of(table: DecisionTable) -> Thresholds {
-    match table {
-        DecisionTable::Chamber => Thresholds::chamber(),
-        DecisionTable::SiPixelAli => Thresholds::si_pixel_ali(),
-        DecisionTable::SiPixelAliHighGranularity => Thresholds::si_pixel_ali_high_granularity(),
+fn thresholds_of(table: &DecisionTable) -> Thresholds {
+    let coordinates = table.coordinates.iter().map(|rule| Coordinate {
+        name: rule.name.clone(),
+        cut_nano: rule.cut_nano,
+        max_move_nano: rule.max_move_nano,
+        max_error_nano: rule.max_error_nano,
+        significance_milli: rule.min_sigma_milli,
+        share_permille: rule.min_share_permille,
+    });
+    Thresholds {
+        records_min: table.n_min,
+        coordinates: coordinates.collect(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use calibration::chamber::PLANES;
 use calibration::millepede::{Form, Precision, Records};
-use calibration::thresholds::{Outcome, Solved, Table, Thresholds, decide};
+use calibration::thresholds::{Coordinate, Outcome, Solved, Table, Thresholds, decide};
 use serde_json::{Value, json};
 
 use crate::chain_tests::Chain;
@@ -16,13 +16,13 @@ use crate::monitor::{CHAMBER_RESIDUAL, Document};
 use crate::{run, table};
 
 /// A replayed sample of tracks with its truth.
-struct Sample {
-    chain: Chain,
-    truth: ChamberTruth,
+pub(super) struct Sample {
+    pub(super) chain: Chain,
+    pub(super) truth: ChamberTruth,
     _folder: tempfile::TempDir,
 }
 
-fn sample(seed: u64, change: impl FnOnce(&mut ChamberOptions)) -> Sample {
+pub(super) fn sample(seed: u64, change: impl FnOnce(&mut ChamberOptions)) -> Sample {
     let folder = tempfile::tempdir().unwrap();
     let (path, truth) = (
         folder.path().join("tracks.csv"),
@@ -38,8 +38,27 @@ fn sample(seed: u64, change: impl FnOnce(&mut ChamberOptions)) -> Sample {
     }
 }
 
+/// The thresholds that `pipelines/tables/chamber.toml` ships.
+fn thresholds() -> Thresholds {
+    let coordinate = |name: &str, max_move_nano| Coordinate {
+        name: name.to_owned(),
+        cut_nano: 3_000_000,
+        max_move_nano,
+        max_error_nano: 20_000_000,
+        significance_milli: 2500,
+        share_permille: 50,
+    };
+    Thresholds {
+        records_min: 1_000,
+        coordinates: vec![
+            coordinate("offset_cm", 1_000_000_000),
+            coordinate("drift", 200_000_000),
+        ],
+    }
+}
+
 /// The part of a job that is the chamber's own.
-fn of_chamber(labels: &[&str], payload: Option<&Path>) -> Value {
+pub(super) fn of_chamber(labels: &[&str], payload: Option<&Path>) -> Value {
     let outputs: Vec<Value> = labels
         .iter()
         .map(|label| json!({"label": label, "path": label}))
@@ -54,7 +73,7 @@ fn of_chamber(labels: &[&str], payload: Option<&Path>) -> Value {
 
 impl Sample {
     /// Mille files of a run, a job each lumi; and the residuals express saw.
-    fn express(&mut self, run: u32, files: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    pub(super) fn express(&mut self, run: u32, files: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
         let (mut mille, mut monitors) = (Vec::new(), Vec::new());
         for file in files {
             let asked = of_chamber(&["RECO", "MILLE", "DQM"], None);
@@ -67,14 +86,19 @@ impl Sample {
     }
 
     /// The candidate of a run, and what the table decides on it.
-    fn harvest(&mut self, run: u32, mille: &[PathBuf], payload: Option<&Path>) -> (Value, Table) {
+    pub(super) fn harvest(
+        &mut self,
+        run: u32,
+        mille: &[PathBuf],
+        payload: Option<&Path>,
+    ) -> (Value, Table) {
         let asked = of_chamber(&["HARVEST"], payload);
         let made = self.chain.products("harvest", run, mille, asked);
         let candidate = made["HARVEST"].report["metrics"]["candidates"][0].clone();
         let solved: Solved = serde_json::from_value(candidate["solved"].clone())
             .unwrap_or_else(|_| panic!("{}", candidate["reason"]));
         assert_eq!(solved.records, candidate["n"]);
-        (candidate, decide(&Thresholds::chamber(), &solved))
+        (candidate, decide(&thresholds(), &solved))
     }
 
     /// Width of the residuals of a run refitted with `payload`, in um.
@@ -86,7 +110,7 @@ impl Sample {
         width_um(std::slice::from_ref(&made["DQM"].path))
     }
 
-    fn save(&self, run: u32, candidate: &Value) -> PathBuf {
+    pub(super) fn save(&self, run: u32, candidate: &Value) -> PathBuf {
         let path = self
             .chain
             .folder

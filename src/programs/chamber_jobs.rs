@@ -9,7 +9,8 @@
 
 use std::path::Path;
 
-use calibration::chamber_track::{Constants, Hit, record};
+use calibration::chamber::sigma_cm;
+use calibration::chamber_track::{Constants, Hit, Line, record};
 use calibration::millepede::{Form, Precision, Records};
 use serde_json::json;
 
@@ -18,7 +19,7 @@ use crate::chamber_rows;
 use crate::format::Container;
 use crate::input::{Origin, each_container, refuse_twice};
 use crate::job::{JobError, JobFile, JobInput, Made};
-use crate::monitor::{CHAMBER_RESIDUAL, Monitor};
+use crate::monitor::{CHAMBER_CHI2, CHAMBER_FAR, CHAMBER_HITS, CHAMBER_RESIDUAL, Monitor};
 use crate::outputs::Outputs;
 use crate::table::{Table, Values};
 
@@ -26,6 +27,10 @@ const UM_PER_CM: f64 = 1e4;
 /// Indices of the special data in front of each Mille record.
 pub(crate) const RUN_WORD: i32 = 1;
 pub(crate) const LUMI_WORD: i32 = 2;
+/// A hit further than this many of its errors from its track is far.
+const FAR_SIGMA: f64 = 3.0;
+/// What is fitted of a straight line: height and slope.
+const LINE_PARAMETERS: usize = 2;
 /// Word for a tag without a payload, in the file metadata.
 const IDENTITY: &str = "identity";
 
@@ -124,6 +129,23 @@ fn read_container(
     Ok(())
 }
 
+/// What a fitted track adds to the monitor elements.
+fn fill(monitor: &mut Monitor, track: &Track, line: &Line) {
+    for (hit, residual_cm) in track.hits.iter().zip(&line.residuals_cm) {
+        let plane = (hit.plane + 1) as f64;
+        monitor.fill(CHAMBER_RESIDUAL, residual_cm * UM_PER_CM);
+        monitor.fill(CHAMBER_HITS, plane);
+        if residual_cm.abs() > FAR_SIGMA * sigma_cm(hit.plane) {
+            monitor.fill(CHAMBER_FAR, plane);
+        }
+    }
+    // Without a degree of freedom any line fits.
+    let freedom = track.hits.len().saturating_sub(LINE_PARAMETERS);
+    if freedom > 0 {
+        monitor.fill(CHAMBER_CHI2, line.chi_square / freedom as f64);
+    }
+}
+
 impl Tracks {
     /// The Mille records of all tracks with hits.
     fn records(&self, job: &JobFile) -> Result<Records, JobError> {
@@ -153,9 +175,8 @@ impl Tracks {
         let mut lines: [Vec<Option<f64>>; 3] = Default::default();
         for track in &self.all {
             let line = constants.fit(&track.hits);
-            let residuals = line.iter().flat_map(|line| &line.residuals_cm);
-            for residual_cm in residuals {
-                monitor.fill(CHAMBER_RESIDUAL, residual_cm * UM_PER_CM);
+            if let Some(line) = &line {
+                fill(&mut monitor, track, line);
             }
             lines[0].push(line.as_ref().map(|line| line.at_zero_cm));
             lines[1].push(line.as_ref().map(|line| line.slope));

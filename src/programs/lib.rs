@@ -13,6 +13,7 @@ mod chamber_harvest;
 mod chamber_jobs;
 pub mod chamber_mc;
 mod chamber_payload;
+mod chamber_quality;
 mod chamber_rows;
 pub mod event;
 mod event_rows;
@@ -46,6 +47,8 @@ mod worker;
 mod alignment_tests;
 #[cfg(test)]
 mod chain_tests;
+#[cfg(test)]
+mod chamber_quality_tests;
 #[cfg(test)]
 mod channel_tests;
 #[cfg(test)]

@@ -37,11 +37,19 @@ pub(crate) const BEAMSPOT_Y: &str = "beamspot_off_y_um";
 /// Height of each hit of a chamber track less that of its line, um.
 pub(crate) const CHAMBER_RESIDUAL: &str = "chamber_residual_um";
 
+/// Hits of a chamber by plane, 1 being the first: channels that all see about the same.
+pub(crate) const CHAMBER_HITS: &str = "chamber_hits";
+/// Those of them that are further than three errors from their track, by plane: the width of a
+/// plane's residuals, in numbers that add up.
+pub(crate) const CHAMBER_FAR: &str = "chamber_far_hits";
+/// Chi-square of a chamber track by its degrees of freedom.
+pub(crate) const CHAMBER_CHI2: &str = "chamber_chi2_ndf";
+
 /// Muons by octant of the azimuth, rad: channels that all see about the same.
 pub(crate) const OCTANT: &str = "muon_octant";
 
 /// Name, title, unit, bins, low and high edge of each histogram.
-const BOOKED: [(&str, &str, &str, usize, f64, f64); 9] = [
+const BOOKED: [(&str, &str, &str, usize, f64, f64); 12] = [
     (MASS, "Dimuon mass", "GeV", 120, 60.0, 120.0),
     (PT, "Muon transverse momentum", "GeV", 100, 0.0, 200.0),
     (ETA, "Muon pseudorapidity", "", 50, -2.5, 2.5),
@@ -85,6 +93,23 @@ const BOOKED: [(&str, &str, &str, usize, f64, f64); 9] = [
         120,
         -600.0,
         600.0,
+    ),
+    (CHAMBER_HITS, "Chamber hits by plane", "", 100, 0.5, 100.5),
+    (
+        CHAMBER_FAR,
+        "Chamber hits far from their track by plane",
+        "",
+        100,
+        0.5,
+        100.5,
+    ),
+    (
+        CHAMBER_CHI2,
+        "Chi-square of chamber tracks by degree of freedom",
+        "",
+        100,
+        0.0,
+        5.0,
     ),
 ];
 

@@ -4,7 +4,8 @@
 //! some (express and prompt are kept apart: they saw the same events) and the quality tests; the
 //! tests again in `metrics.quality_tests`, the number of events tested in `metrics.entries`. Tests
 //! are made on prompt's histograms where there are any, else on express'. Thresholds are the
-//! constants below; a job's parameters of the same names in small letters replace them. Plugins of
+//! constants below; a job's parameters of the same names in small letters replace them. A chamber
+//! has tests of its own (`chamber_quality`). Plugins of
 //! the task are asked for tests of their own. Documents of two runs, or real and simulated ones,
 //! are refused. The verdict is made elsewhere, from the tests.
 
@@ -17,9 +18,10 @@ use dqm::quality::{Expectation, Measured, QualityTest};
 use dqm::verdict::{Status, TestResult, Thresholds};
 use serde_json::{Value, json};
 
+use crate::chamber_quality;
 use crate::format::Label;
 use crate::input::{check_label, mixed};
-use crate::job::{JobError, JobFile, JobInput, Made};
+use crate::job::{Detector, JobError, JobFile, JobInput, Made};
 use crate::mass_peak::{MASS_PEAK_GEV, mass_peak};
 use crate::monitor::{BEAMSPOT_X, BEAMSPOT_Y, Document, MASS, OCTANT, RESIDUAL, to_value};
 use crate::outputs::{Outputs, ranges};
@@ -146,6 +148,19 @@ fn merge(job: &JobFile, input: &JobInput, run: u32, merged: &mut Merged) -> Resu
 
 /// The tests with the thresholds of this job.
 fn test_all(job: &JobFile, tested: &str, part: &Part) -> Result<Vec<TestResult>, JobError> {
+    let (run, find) = (job.run_needed()?, |name: &str| part.histograms.get(name));
+    let mut results = match job.detector()? {
+        Detector::Chamber => chamber_quality::tests(job, find, absent)?,
+        Detector::Muons => dimuon_tests(job, tested, part)?,
+    };
+    for plugin in plugins(job, Asks::Tests)? {
+        results.extend(questions::test(&plugin, run, find, absent));
+    }
+    Ok(results)
+}
+
+/// The tests of dimuons.
+fn dimuon_tests(job: &JobFile, tested: &str, part: &Part) -> Result<Vec<TestResult>, JobError> {
     let number = |name: &str, usual: f64| job.number(name).map(|given| given.unwrap_or(usual));
     let (low, high) = (
         number("mass_low_gev", MASS_LOW_GEV)?,
@@ -206,12 +221,7 @@ fn test_all(job: &JobFile, tested: &str, part: &Part) -> Result<Vec<TestResult>,
         }
         None => absent(MASS_PEAK, MASS),
     };
-    let mut results: Vec<TestResult> = tests.chain([peak, test_octants(part)]).collect();
-    let (run, find) = (job.run_needed()?, |name: &str| part.histograms.get(name));
-    for plugin in plugins(job, Asks::Tests)? {
-        results.extend(questions::test(&plugin, run, find, absent));
-    }
-    Ok(results)
+    Ok(tests.chain([peak, test_octants(part)]).collect())
 }
 
 /// Whether each octant sees about what the others do: one that does not spoils the run.
