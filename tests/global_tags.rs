@@ -167,7 +167,7 @@ fn a_task_gets_what_its_global_tag_says_whatever_is_put_later() {
 fn the_example_goes_on_once_its_global_tag_is_imported() {
     let again = include_str!("../pipelines/examples/global_tag/again.toml");
     let daq = "[pipelines]\nfolder = \"pipelines\"\n\n[[stream]]\nname = \"daq\"\n\
-               folder = \"spool\"\nprofile = \"cms\"\n";
+               folder = \"spool\"\nprofile = \"cms\"\nlabel = \"simulated\"\n";
     // Elsewhere the constants are made, and a newer one after the global tag.
     let mut elsewhere = House::new("global-tag-made", daq);
     elsewhere.write("pipelines/again.toml", again);
@@ -193,7 +193,7 @@ fn the_example_goes_on_once_its_global_tag_is_imported() {
     let (made, truth) = (house.path("sim.csv"), house.path("truth.json"));
     let (made, truth) = (made.display().to_string(), truth.display().to_string());
     let mc = [
-        "program", "mc", "--out", &made, "--truth", &truth, "--runs", "1",
+        "program", "mc", "--out", &made, "--truth", &truth, "--runs", "3",
     ];
     tier0(&mc).says(0, &[]);
     let spool = house.path("spool").display().to_string();
@@ -214,7 +214,7 @@ fn the_example_goes_on_once_its_global_tag_is_imported() {
     let run = number(&runs[0], "run");
     waits(&house, &format!("task/{run}/again.reco"));
     house.tier0(&["calib", "import", &export]).says(0, &[]);
-    house.until_finished(1, support::PATIENCE);
+    house.until_finished(3, support::PATIENCE);
     let outputs = published(&house, run, "AOD");
     assert!(!outputs.is_empty());
     for output in &outputs {

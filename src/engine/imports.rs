@@ -228,14 +228,16 @@ impl Engine {
                 })));
             }
         }
+        let known = &mut self.constants.global_tags;
+        let count = known.len();
         for global in after.global_tags() {
-            let name = global.name.clone();
-            let known = &mut self.constants.global_tags;
-            if known.insert(name, global.clone()).is_none() {
+            if known.insert(global.name.clone(), global.clone()).is_none() {
                 effects.push(Effect::Record(Fact::GlobalTagIs(global.clone())));
-                // Any run may read by it.
-                self.look_for_redo_since(RunNumber(0));
             }
+        }
+        if known.len() > count {
+            // Any run may read by them.
+            self.look_for_redo_since(RunNumber(0));
         }
     }
 }

@@ -252,6 +252,7 @@ impl Engine {
         let gated = self.plans_at_work().filter(|plan| {
             plan.task.release != pipelines::definition::Release::ALWAYS
                 || !plan.task.calibrates.is_empty()
+                || plan.task.global_tag.is_some()
                 || self.rulings.keys().any(|(path, _)| *path == plan.path)
         });
         // Runs with another configuration may have the same gate: it is told once.

@@ -1,10 +1,11 @@
 //! `tier0 program prompt`: the events again, corrected with the constants of their run.
 //!
 //! In: event containers `.dat` and the payloads of the tags, or of the records of a global tag,
-//! `beamspot` and `scale`, each of which may be absent (then nothing is corrected by it). Out, as the job asks: `AOD` (what was read,
-//! unchanged, and beside it the corrected quantities; the payload hashes in the file metadata) and
-//! `DQM`. The corrections: dxy less the beam spot's prediction at the muon's azimuth; transverse
-//! momenta and mass times k. Every event of the input is in the output exactly once.
+//! `beamspot` and `scale`, each of which may be absent (then nothing is corrected by it). Out, as
+//! the job asks: `AOD` (what was read, unchanged, beside it the corrected quantities; the hashes
+//! of the payloads in the file metadata) and `DQM`. The corrections: dxy less the beam spot's
+//! prediction at the muon's azimuth; transverse momenta and mass times k. Every event of the input
+//! is in the output exactly once.
 //! Tracks of the drift chamber go to `chamber_jobs`.
 
 use std::path::Path;
