@@ -278,7 +278,7 @@ pub(crate) fn folder_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// Whether a name is in a folder, and not in one below: as [`folder_of`], and sooner done with most.
+/// Whether a name is in a folder and in none below: as [`folder_of`], and sooner done with most.
 fn is_in(name: &str, folder: &str) -> bool {
     match name.strip_prefix(folder) {
         Some(rest) if !folder.is_empty() => {
