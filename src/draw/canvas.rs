@@ -13,7 +13,8 @@ svg.picture{--ink:#1b1f24;--quiet:#6a737d;--grid:#dde1e6;--band:#eef1f5;--data:#
 --band:#24292f;--data:#6cb2ff;--other:#e0a458;--limit:#ff8a80;--paper:#1b1d20}}\
 @media print{svg.picture{--ink:#000;--quiet:#444;--grid:#ccc;--band:#eee;--data:#0b5cad;\
 --other:#9a5b00;--limit:#b42318;--paper:#fff}}\
-svg.picture{background:var(--paper);font:12px system-ui,\"DejaVu Sans\",sans-serif}\
+svg.picture{background:var(--paper);font-size:12px;\
+font-family:system-ui,\"DejaVu Sans\",sans-serif}\
 svg.picture text{fill:var(--ink)}svg.picture .h{font-weight:600;font-size:13px}\
 svg.picture .q{fill:var(--quiet)}svg.picture .lim{fill:var(--limit)}\
 svg.picture .ax{stroke:var(--ink);fill:none}svg.picture .gr{stroke:var(--grid)}\
@@ -50,7 +51,12 @@ impl Picture {
 
     /// The picture as a file of its own.
     pub fn standalone(&self) -> String {
-        let style = format!("<style>{}</style>", escape(STYLE));
+        self.with_style(STYLE)
+    }
+
+    /// The same with this style sheet.
+    pub(super) fn with_style(&self, style: &str) -> String {
+        let style = format!("<style>{}</style>", escape(style));
         format!("{}\n", self.write("picture", &style))
     }
 

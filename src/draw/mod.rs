@@ -9,6 +9,7 @@
 mod axis;
 mod canvas;
 mod histogram;
+mod raster;
 mod timeline;
 mod trend;
 #[cfg(test)]
@@ -16,5 +17,6 @@ mod wellformed;
 
 pub use canvas::{Picture, STYLE, escape};
 pub use histogram::{Curve, HistogramPicture, Layer, Line, Look};
+pub use raster::RasterError;
 pub use timeline::{Lane, Mark, Segment, Shade, TimelinePicture};
 pub use trend::{Band, Point, TrendPicture};
