@@ -6,6 +6,7 @@
 use super::client::{rows, shape};
 use super::manner::Manner;
 use super::outcome::{Exit, Failure};
+use super::pictures::Sheet;
 use super::table::{Table, or_dash, to_second};
 use super::{Desk, conditions, pictures, trend};
 use clap::Subcommand;
@@ -67,8 +68,11 @@ pub enum CalibVerb {
         run: Option<u32>,
         /// Draw what was measured against the runs, with the intervals of validity, as SVG into
         /// this file; - is stdout
-        #[arg(long, value_name = "FILE", requires = "tag", conflicts_with = "run")]
+        #[arg(long, value_name = "FILE", requires = "tag", conflicts_with_all = ["run", "png"])]
         svg: Option<PathBuf>,
+        /// The same as PNG
+        #[arg(long, value_name = "FILE", requires = "tag", conflicts_with = "run")]
+        png: Option<PathBuf>,
     },
     /// Print a constant as programs read it
     #[command(
@@ -173,9 +177,11 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     let of = |run: &Option<u32>| run.map(|run| run.to_string());
     if let CalibVerb::Show {
         tag: Some(tag),
-        svg: Some(svg),
+        svg,
+        png,
         ..
     } = verb
+        && let Some(sheet) = Sheet::asked(svg.as_deref(), png.as_deref())
     {
         if desk.common.json {
             return Err(Failure::Usage(pictures::NO_JSON.to_owned()));
@@ -183,7 +189,7 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
         let of_tag = [("tag", Some(tag.clone()))];
         let decisions: Vec<DecisionView> = rows(client.get("calibrations", &of_tag)?)?;
         let iovs: Vec<IovView> = rows(client.get("iovs", &of_tag)?)?;
-        pictures::put(&pictures::trend(tag, &decisions, &iovs)?, svg, desk)?;
+        pictures::put(&pictures::trend(tag, &decisions, &iovs)?, sheet, desk)?;
         return Ok(Exit::Fine);
     }
     let answer = match verb {

@@ -5,10 +5,11 @@
 
 use super::client::{Client, rows, shape};
 use super::outcome::{Exit, Failure};
+use super::pictures::Sheet;
 use super::table::{Table, facts, lumis, or_dash};
 use super::{Desk, pictures};
 use clap::Subcommand;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use view::quality::{MonitorElementView, QualityView};
 
 /// What can be done with data quality.
@@ -23,10 +24,13 @@ pub enum DqmVerb {
         /// A histogram of the run's published documents, by its path or the end of it
         element: Option<String>,
         /// Draw it as SVG into this file; - is stdout
-        #[arg(long, value_name = "FILE", requires = "element")]
+        #[arg(long, value_name = "FILE", requires = "element", group = "picture")]
         svg: Option<PathBuf>,
+        /// Draw it as PNG into this file; - is stdout
+        #[arg(long, value_name = "FILE", requires = "element", group = "picture")]
+        png: Option<PathBuf>,
         /// Draw the same histogram of this run with it, scaled to as much content
-        #[arg(long, value_name = "RUN", requires = "svg")]
+        #[arg(long, value_name = "RUN", requires = "picture")]
         reference: Option<u32>,
     },
     /// Print the good-run list (CMS JSON format)
@@ -44,6 +48,7 @@ Examples:
   tier0 dqm show 148031 --json
   tier0 dqm show 148031 dimuon_mass_gev
   tier0 dqm show 148031 dimuon_mass_gev --svg mass.svg
+  tier0 dqm show 148031 dimuon_mass_gev --png mass.png
   tier0 dqm show 148031 muon_eta --reference 148029 --svg - > eta.svg";
 
 pub(super) fn run(verb: &DqmVerb, desk: &mut Desk) -> Result<Exit, Failure> {
@@ -53,8 +58,12 @@ pub(super) fn run(verb: &DqmVerb, desk: &mut Desk) -> Result<Exit, Failure> {
             run: Some(run),
             element: Some(element),
             svg,
+            png,
             reference,
-        } => show_element(&client, (*run, *reference), element, svg.as_deref(), desk),
+        } => {
+            let sheet = Sheet::asked(svg.as_deref(), png.as_deref());
+            show_element(&client, (*run, *reference), element, sheet, desk)
+        }
         DqmVerb::Show { run, .. } => {
             let answer = client.get("dqm", &[("run", run.map(|run| run.to_string()))])?;
             if desk.common.json {
@@ -81,10 +90,10 @@ fn show_element(
     client: &Client,
     (run, reference): (u32, Option<u32>),
     element: &str,
-    svg: Option<&Path>,
+    sheet: Option<Sheet<'_>>,
     desk: &mut Desk,
 ) -> Result<Exit, Failure> {
-    if svg.is_some() && desk.common.json {
+    if sheet.is_some() && desk.common.json {
         return Err(Failure::Usage(pictures::NO_JSON.to_owned()));
     }
     let get = |run: u32| {
@@ -95,7 +104,7 @@ fn show_element(
         client.get("dqm/objects", &asked)
     };
     let answer = get(run)?;
-    let Some(svg) = svg else {
+    let Some(sheet) = sheet else {
         if desk.common.json {
             return desk.document(&answer);
         }
@@ -106,7 +115,7 @@ fn show_element(
         None => None,
     };
     let picture = pictures::element(&shape(answer)?, reference.as_ref())?;
-    pictures::put(&picture, svg, desk)?;
+    pictures::put(&picture, sheet, desk)?;
     Ok(Exit::Fine)
 }
 

@@ -1,7 +1,7 @@
 //! Pictures of what the instance answered, and where they go.
 //!
-//! In: shapes of the HTTP interface. Out: SVG, on stdout or in a file. Must never draw real and
-//! simulated data into one picture.
+//! In: shapes of the HTTP interface. Out: SVG or PNG, on stdout or in a file. Must never draw real
+//! and simulated data into one picture.
 
 use super::Desk;
 use super::outcome::Failure;
@@ -17,15 +17,37 @@ use view::quality::MonitorElementView;
 const STDOUT: &str = "-";
 
 /// What is wrong with asking for both.
-pub(super) const NO_JSON: &str = "a picture is no JSON document; leave out one of --svg and --json";
+pub(super) const NO_JSON: &str =
+    "a picture is no JSON document; leave out --json, or --svg or --png";
+
+/// Where a picture goes, and as what.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sheet<'a> {
+    Svg(&'a Path),
+    Png(&'a Path),
+}
+
+impl<'a> Sheet<'a> {
+    /// What was asked for, if anything; nobody can ask for both.
+    pub(super) fn asked(svg: Option<&'a Path>, png: Option<&'a Path>) -> Option<Self> {
+        svg.map(Self::Svg).or(png.map(Self::Png))
+    }
+}
 
 /// Writes a picture to a file, or to stdout.
-pub(super) fn put(picture: &Picture, to: &Path, desk: &mut Desk) -> Result<(), Failure> {
+pub(super) fn put(picture: &Picture, sheet: Sheet<'_>, desk: &mut Desk) -> Result<(), Failure> {
+    let (to, bytes) = match sheet {
+        Sheet::Svg(to) => (to, picture.standalone().into_bytes()),
+        Sheet::Png(to) => {
+            let drawn = picture.png().map_err(|error| error.to_string());
+            (to, drawn.map_err(Failure::Refused)?)
+        }
+    };
     if to.as_os_str() == STDOUT {
-        desk.out.write_all(picture.standalone().as_bytes())?;
+        desk.out.write_all(&bytes)?;
         return Ok(());
     }
-    std::fs::write(to, picture.standalone()).map_err(|error| {
+    std::fs::write(to, bytes).map_err(|error| {
         Failure::Usage(format!(
             "writing {}: {error}; name a file in a folder that is there, or - for stdout",
             to.display()
