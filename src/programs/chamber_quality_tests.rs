@@ -115,7 +115,7 @@ fn a_run_is_good_with_its_own_alignment_and_bad_with_another_or_with_a_dead_plan
 #[test]
 fn a_chamber_that_nobody_has_aligned_is_bad_and_few_tracks_are_not_judged() {
     let mut sample = sample(12, |options| {
-        (options.runs, options.tracks_per_run) = (3, 200)
+        (options.runs, options.tracks_per_run) = (3, 200);
     });
     let (run, files) = sample.chain.files().into_iter().next().unwrap();
     let raw = sample.judged(run, &files, None);

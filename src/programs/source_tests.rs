@@ -74,7 +74,7 @@ fn foreign(folder: &Path, schema: &str, runs: &[i32], charges: &[&str]) -> PathB
                 column.write_batch(&values, None, None).unwrap();
             }
             _ => unreachable!("the schemas below have no other kinds"),
-        };
+        }
         column.close().unwrap();
     }
     group.close().unwrap();
