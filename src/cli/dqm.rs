@@ -9,6 +9,8 @@ use super::pictures::Sheet;
 use super::table::{Table, facts, lumis, or_dash};
 use super::{Desk, pictures};
 use clap::Subcommand;
+use dqm::element::Element;
+use dqm::histogram::{Axis, Histogram};
 use std::path::PathBuf;
 use view::quality::{MonitorElementView, QualityView};
 
@@ -120,32 +122,68 @@ fn show_element(
 }
 
 fn tell_element(element: &MonitorElementView, desk: &mut Desk) -> Result<Exit, Failure> {
-    let histogram = pictures::histogram(element)?;
-    let (axis, contents) = (histogram.axis(), histogram.contents());
-    let unit = histogram.unit();
-    let with_unit = |value: Option<f64>| value.map(|value| format!("{value} {unit}"));
-    let told = [
-        ("histogram", element.path.clone()),
-        ("title", histogram.title().to_owned()),
+    let content = pictures::content(element)?;
+    let kind = match &content {
+        Element::Histogram(_) | Element::Histogram2d(_) => "histogram",
+        Element::Profile(_) => "profile",
+        Element::Counter(_) => "counter",
+        Element::Text(_) => "text",
+    };
+    let mut told = vec![
+        (kind, element.path.clone()),
         ("run", format!("{} ({})", element.run, element.label)),
         ("lumis", lumis(&element.lumis)),
         ("dataset", element.dataset.clone()),
         ("file", element.file.clone()),
+    ];
+    match &content {
+        Element::Histogram(of) => told.extend(one_coordinate(of)),
+        Element::Histogram2d(of) => {
+            let ([x, y], [x_unit, y_unit]) = (of.axes(), of.units());
+            told.push(("title", of.title().to_owned()));
+            told.push(("entries", of.entries().to_string()));
+            told.push(("abscissa", bins(x, x_unit)));
+            told.push(("ordinate", bins(y, y_unit)));
+        }
+        Element::Profile(of) => {
+            let booking = of.booking();
+            told.push(("title", of.title().to_owned()));
+            told.push(("entries", of.entries().to_string()));
+            told.push(("axis", bins(booking.axis, &booking.unit)));
+            told.push(("averages", booking.ordinate_unit.clone()));
+        }
+        Element::Counter(count) => told.push(("count", count.to_string())),
+        Element::Text(texts) => {
+            let said = texts
+                .iter()
+                .map(|(text, pieces)| format!("{text} ({pieces} times)"));
+            told.push(("said", said.collect::<Vec<_>>().join("; ")));
+        }
+    }
+    facts(desk.out, &told)?;
+    Ok(Exit::Fine)
+}
+
+fn bins(axis: Axis, unit: &str) -> String {
+    let (bins, low, high) = (axis.bins, axis.low, axis.high);
+    format!("{bins} bins from {low} to {high} {unit}")
+        .trim_end()
+        .to_owned()
+}
+
+fn one_coordinate(histogram: &Histogram) -> [(&'static str, String); 7] {
+    let (axis, contents) = (histogram.axis(), histogram.contents());
+    let unit = histogram.unit();
+    let with_unit = |value: Option<f64>| value.map(|value| format!("{value} {unit}"));
+    [
+        ("title", histogram.title().to_owned()),
         ("entries", histogram.entries().to_string()),
         ("mean", or_dash(with_unit(histogram.mean()))),
         ("rms", or_dash(with_unit(histogram.rms()))),
-        (
-            "axis",
-            format!(
-                "{} bins from {} to {} {unit}",
-                axis.bins, axis.low, axis.high
-            ),
-        ),
+        ("axis", bins(axis, unit)),
         ("below", contents[0].to_string()),
         ("above", contents[axis.bins + 1].to_string()),
-    ];
-    facts(desk.out, &told)?;
-    Ok(Exit::Fine)
+    ]
 }
 
 fn list(verdicts: &[QualityView], desk: &mut Desk) -> Result<(), Failure> {

@@ -5,8 +5,14 @@
 
 use super::Desk;
 use super::outcome::Failure;
-use crate::draw::{Band, HistogramPicture, Layer, Look, Picture, Point, TrendPicture};
-use dqm::histogram::Histogram;
+use crate::draw::{
+    Band, HistogramPicture, Layer, Look, MapAxis, MapPicture, Picture, Point, ProfilePicture,
+    TrendPicture,
+};
+use dqm::element::Element;
+use dqm::histogram::{Axis, Histogram};
+use dqm::histogram2d::Histogram2d;
+use dqm::profile::Profile;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -57,18 +63,23 @@ pub(super) fn put(picture: &Picture, sheet: Sheet<'_>, desk: &mut Desk) -> Resul
     Ok(())
 }
 
-/// The histogram of a published element.
-pub(super) fn histogram(element: &MonitorElementView) -> Result<Histogram, Failure> {
+/// What a published element is.
+pub(super) fn content(element: &MonitorElementView) -> Result<Element, Failure> {
     let name = element.path.rsplit('/').next().unwrap_or(&element.path);
     let text = json!({ name: element.histogram }).to_string();
-    let read = dqm::uhi::read(&text).map_err(|error| error.to_string());
-    let found = read.and_then(|mut all| all.pop().ok_or_else(|| "it is empty".to_owned()));
-    found.map_err(|why| {
-        Failure::Refused(format!(
-            "{} in {} cannot be drawn: {why}",
-            element.path, element.file
-        ))
-    })
+    let read = dqm::uhi::read_elements(&text).map_err(|error| error.to_string());
+    let found = read.and_then(|all| {
+        let first = all.into_values().next();
+        first.ok_or_else(|| "it is empty".to_owned())
+    });
+    found.map_err(|why| cannot_draw(element, &why))
+}
+
+fn cannot_draw(element: &MonitorElementView, why: &str) -> Failure {
+    Failure::Refused(format!(
+        "{} in {} cannot be drawn: {why}",
+        element.path, element.file
+    ))
 }
 
 /// What the data are, as every picture says it.
@@ -76,20 +87,95 @@ fn label(label: &str) -> &'static str {
     if label == "real" { "REAL" } else { "SIMULATED" }
 }
 
-/// A published histogram, with the same of another run when there is one.
+/// A published element; a histogram with the same of another run when there is one.
 pub(super) fn element(
     element: &MonitorElementView,
     reference: Option<&MonitorElementView>,
 ) -> Result<Picture, Failure> {
-    let ours = histogram(element)?;
+    match content(element)? {
+        Element::Histogram(ours) => one_coordinate(element, &ours, reference),
+        _ if reference.is_some() => Err(Failure::Usage(
+            "a reference is drawn behind histograms of one coordinate only; leave out --reference"
+                .to_owned(),
+        )),
+        Element::Histogram2d(ours) => Ok(two_coordinates(element, &ours)),
+        Element::Profile(ours) => Ok(profile(element, &ours)),
+        Element::Counter(_) | Element::Text(_) => Err(cannot_draw(
+            element,
+            "it is a counter or a text; leave out --svg or --png and it is told",
+        )),
+    }
+}
+
+fn edges_of(axis: Axis) -> Vec<f64> {
+    let edge = |n| axis.low + n as f64 * axis.width();
+    (0..=axis.bins).map(edge).collect()
+}
+
+/// What every picture of an element says: title, label and sentence.
+fn words(element: &MonitorElementView, title: &str, name: &str, entries: u64) -> [String; 3] {
+    let title = if title.is_empty() { name } else { title };
+    [
+        format!("{title}, run {}", element.run),
+        format!("{}, {}", label(&element.label), element.dataset),
+        format!("{entries} entries; {} of {}", element.path, element.file),
+    ]
+}
+
+fn two_coordinates(element: &MonitorElementView, ours: &Histogram2d) -> Picture {
+    let axes = ours.axes();
+    let named = |which: usize, quantity: &str| MapAxis {
+        quantity: quantity.to_owned(),
+        unit: ours.units()[which].to_owned(),
+        edges: edges_of(axes[which]),
+    };
+    let row = |y| {
+        let cells = (1..=axes[0].bins).map(move |x| ours.contents()[ours.cell(x, y)]);
+        cells.collect()
+    };
+    let [title, label, description] = words(element, ours.title(), ours.name(), ours.entries());
+    let picture = MapPicture {
+        title,
+        label,
+        description,
+        x: named(0, "x"),
+        y: named(1, "y"),
+        counted: "entries".to_owned(),
+        rows: (1..=axes[1].bins).map(row).collect(),
+    };
+    picture.draw()
+}
+
+fn profile(element: &MonitorElementView, ours: &Profile) -> Picture {
+    let booking = ours.booking();
+    let [title, label, description] = words(element, ours.title(), ours.name(), ours.entries());
+    let point = |bin| Some((ours.mean(bin)?, ours.error(bin).unwrap_or(0.0)));
+    let picture = ProfilePicture {
+        title,
+        label,
+        description,
+        x: ("x".to_owned(), booking.unit.clone()),
+        y: (
+            format!("mean of {}", ours.name()),
+            booking.ordinate_unit.clone(),
+        ),
+        edges: edges_of(booking.axis),
+        points: (1..=booking.axis.bins).map(point).collect(),
+    };
+    picture.draw()
+}
+
+fn one_coordinate(
+    element: &MonitorElementView,
+    ours: &Histogram,
+    reference: Option<&MonitorElementView>,
+) -> Result<Picture, Failure> {
     let axis = ours.axis();
-    let edges: Vec<f64> = (0..=axis.bins)
-        .map(|n| axis.low + n as f64 * axis.width())
-        .collect();
+    let edges = edges_of(axis);
     let variances = &ours.variances()[1..=axis.bins];
     let mut layers = Vec::new();
     if let Some(reference) = reference {
-        layers.push(scaled(element, &ours, reference, &edges)?);
+        layers.push(scaled(element, ours, reference, &edges)?);
     }
     layers.push(Layer {
         name: format!("run {}", element.run),
@@ -98,19 +184,11 @@ pub(super) fn element(
         errors: variances.iter().map(|v| v.max(0.0).sqrt()).collect(),
         look: Look::Points,
     });
-    let title = match ours.title() {
-        "" => ours.name(),
-        title => title,
-    };
+    let [title, label, description] = words(element, ours.title(), ours.name(), ours.entries());
     let picture = HistogramPicture {
-        title: format!("{title}, run {}", element.run),
-        label: format!("{}, {}", label(&element.label), element.dataset),
-        description: format!(
-            "{} entries; {} of {}",
-            ours.entries(),
-            element.path,
-            element.file
-        ),
+        title,
+        label,
+        description,
         quantity: ours.name().to_owned(),
         unit: ours.unit().to_owned(),
         counted: format!("entries / {} {}", axis.width(), ours.unit())
@@ -135,7 +213,12 @@ fn scaled(
             element.run, element.label, reference.run, reference.label
         )));
     }
-    let theirs = histogram(reference)?;
+    let Element::Histogram(theirs) = content(reference)? else {
+        return Err(cannot_draw(
+            reference,
+            "it is no histogram of one coordinate",
+        ));
+    };
     ours.must_be_like(&theirs)
         .map_err(|error| Failure::Refused(error.to_string()))?;
     let sum = |histogram: &Histogram| histogram.inside().iter().sum::<f64>();
@@ -302,5 +385,51 @@ mod tests {
             "legend and line, twice"
         );
         assert!(trend("scale", &[], &[]).is_err());
+    }
+
+    fn of_kind(content: Element) -> MonitorElementView {
+        let named = [("it".to_owned(), content)].into_iter().collect();
+        let text = dqm::uhi::write_elements(&named);
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        MonitorElementView {
+            path: "parts/look/it".to_owned(),
+            histogram: document["it"].clone(),
+            ..published(7, "real", &[1])
+        }
+    }
+
+    #[test]
+    fn whatever_is_monitored_is_drawn_or_refused_in_words() {
+        let axis = Axis {
+            bins: 2,
+            low: 0.0,
+            high: 2.0,
+        };
+        let mut map = Histogram2d::new("vertex", "", ["cm", "cm"], [axis, axis]).unwrap();
+        map.fill(0.5, 1.5).unwrap();
+        let map = of_kind(Element::Histogram2d(map));
+        let svg = element(&map, None).unwrap().standalone();
+        assert!(
+            svg.contains("1 entries; parts/look/it of DQM-1.json"),
+            "{svg}"
+        );
+        assert!(svg.contains("fill-opacity=\"1.00\""), "{svg}");
+        let why = element(&map, Some(&map)).unwrap_err().to_string();
+        assert!(why.contains("leave out --reference"), "{why}");
+        let booking = dqm::profile::ProfileBooking {
+            unit: "cm".to_owned(),
+            ordinate_unit: "GeV".to_owned(),
+            axis,
+            ordinates: None,
+            error: dqm::profile::ErrorOption::Mean,
+        };
+        let mut mean = Profile::new("mass", "", booking).unwrap();
+        mean.fill(0.5, 91.0).unwrap();
+        mean.fill(0.5, 93.0).unwrap();
+        let svg = element(&of_kind(Element::Profile(mean)), None).unwrap();
+        let svg = svg.standalone();
+        assert!(svg.contains("mean of it [GeV]"), "{svg}");
+        let why = element(&of_kind(Element::Counter(3)), None).unwrap_err();
+        assert!(why.to_string().contains("it is a counter"), "{why}");
     }
 }

@@ -204,6 +204,22 @@ impl Canvas {
         ));
     }
 
+    /// A box whose colour is so dark, from 0 to 1.
+    pub(super) fn shade(&mut self, class: &str, at: (f64, f64), size: (f64, f64), darkness: f64) {
+        let all = [at.0, at.1, size.0, size.1, darkness];
+        if all.iter().all(|v| v.is_finite()) {
+            self.push(format_args!(
+                "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" \
+                 fill-opacity=\"{:.2}\"/>",
+                number(at.0),
+                number(at.1),
+                number(size.0.max(0.0)),
+                number(size.1.max(0.0)),
+                darkness.clamp(0.0, 1.0)
+            ));
+        }
+    }
+
     pub(super) fn dot(&mut self, class: &str, at: (f64, f64), radius: f64) {
         if at.0.is_finite() && at.1.is_finite() {
             self.push(format_args!(

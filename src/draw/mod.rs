@@ -9,6 +9,8 @@
 mod axis;
 mod canvas;
 mod histogram;
+mod map;
+mod profile;
 mod raster;
 mod timeline;
 mod trend;
@@ -17,6 +19,8 @@ mod wellformed;
 
 pub use canvas::{Picture, STYLE, escape};
 pub use histogram::{Curve, HistogramPicture, Layer, Line, Look};
+pub use map::{MapAxis, MapPicture};
+pub use profile::ProfilePicture;
 pub use raster::RasterError;
 pub use timeline::{Lane, Mark, Segment, Shade, TimelinePicture};
 pub use trend::{Band, Point, TrendPicture};
