@@ -24,9 +24,9 @@ use ports::executor::{Executor, NewsSink, Submitted};
 use ports::failpoint::{Point, pass};
 use ports::splitter::AskSplitter;
 use ports::storage::{ReadBack, Storage};
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
@@ -257,42 +257,59 @@ pub(crate) fn start_splitters(
     Ok((sender, thread))
 }
 
-/// Asks splitters until the lane closes: several at a time, or one that hangs would hold up all.
+/// Asks splitters until the lane closes or the engine is gone: several at a time, or one that hangs
+/// would hold up all.
 fn splitters(
     plugins: &Arc<dyn AskSplitter>,
     mut work: Receiver<SplitQuestion>,
     engine: &Sender<Message, Wait>,
 ) {
+    let is_wanted = &AtomicBool::new(true);
     std::thread::scope(|threads| {
-        let mut asked: VecDeque<ScopedJoinHandle<'_, ()>> = VecDeque::new();
+        let mut asked: Vec<ScopedJoinHandle<'_, ()>> = Vec::new();
         while let Ok(Some(question)) = work.recv(None) {
             pass(Point::SplitTaken);
-            asked.retain(|thread| !thread.is_finished());
+            for over in asked.extract_if(.., |thread| thread.is_finished()) {
+                passed_on(over);
+            }
             if asked.len() >= SPLITTERS_AT_ONCE {
                 // A plugin is ended in its time, so the oldest is over first, or soon.
-                let oldest = asked.pop_front().map(ScopedJoinHandle::join);
-                if let Some(Err(panic)) = oldest {
-                    std::panic::resume_unwind(panic);
-                }
+                passed_on(asked.remove(0));
             }
-            asked.push_back(threads.spawn(move || ask_splitter(plugins, question, engine)));
+            if !is_wanted.load(Ordering::Relaxed) {
+                return;
+            }
+            asked.push(threads.spawn(move || {
+                if !ask_splitter(plugins, question, engine) {
+                    is_wanted.store(false, Ordering::Relaxed);
+                }
+            }));
         }
     });
 }
 
+/// A panic of whoever asked is one of the performer, which is told.
+fn passed_on(thread: ScopedJoinHandle<'_, ()>) {
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Asks one; whether anybody wants to know.
 fn ask_splitter(
     plugins: &Arc<dyn AskSplitter>,
     question: SplitQuestion,
     engine: &Sender<Message, Wait>,
-) {
+) -> bool {
     let groups = plugins.ask(&question);
     let key = question.key;
     pass(Point::SplitTelling);
     let answer = Message::Input(Input::Split { key, groups });
-    // Nobody wants it where the engine is gone.
-    if engine.send(answer).is_ok() {
+    let is_told = engine.send(answer).is_ok();
+    if is_told {
         pass(Point::SplitTold);
     }
+    is_told
 }
 
 /// Replaces a file as a whole: readers see the old text or the new one.

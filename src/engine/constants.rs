@@ -259,9 +259,8 @@ impl Engine {
             task.is_some_and(|task| tags.any(|tag| self.calibrates(task, tag)))
         };
         let of_run = |run: RunNumber| {
-            self.jobs
-                .values()
-                .filter(move |job| job.run == run && measured(job))
+            self.jobs_of(run)
+                .filter(move |job| measured(job))
                 .filter(|job| !matches!(job.state, JobState::Superseded { .. }))
                 .flat_map(|job| job.inputs.iter().take(job.consumed as usize).copied())
         };

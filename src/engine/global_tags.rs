@@ -233,9 +233,10 @@ impl Engine {
         }
     }
 
-    /// Something has come that a global tag may lead to: whoever reads by one looks again.
-    pub(crate) fn look_at_readers_by_global_tag(&mut self, since: RunNumber) {
-        for (number, work) in self.runs.range(since..) {
+    /// Something has come that a global tag may lead to: whoever reads by one looks again. Runs in
+    /// front of it do too, for what they are told helps depends on whether a tag is empty.
+    pub(crate) fn look_at_readers_by_global_tag(&mut self) {
+        for (number, work) in &self.runs {
             let reads = |index: &&usize| self.plans[**index].task.global_tag.is_some();
             let readers = work.tasks.keys().filter(reads);
             self.look_at.extend(readers.map(|index| (*number, *index)));

@@ -189,6 +189,17 @@ impl Engine {
         after: &Register,
         effects: &mut Vec<Effect>,
     ) {
+        // First, because what is in force is asked for as soon as an interval is here.
+        for (hash, text) in after.payloads() {
+            if before.payload(hash).is_none() {
+                let text_here: Arc<str> = Arc::from(text);
+                self.constants.payloads.insert(hash.to_owned(), text_here);
+                effects.push(Effect::Record(Fact::PayloadIs(ConditionsPayload {
+                    hash: hash.to_owned(),
+                    text: text.to_owned(),
+                })));
+            }
+        }
         for (tag, history) in after.tags_with_history() {
             let known = before.history(&tag.name);
             if known.is_err() {
@@ -216,16 +227,6 @@ impl Engine {
                 self.look_for_redo_since(number);
                 let subject = format!("{name} since {number}");
                 self.announce(now, "conditions.published", number, subject, effects);
-            }
-        }
-        for (hash, text) in after.payloads() {
-            if before.payload(hash).is_none() {
-                let text_here: Arc<str> = Arc::from(text);
-                self.constants.payloads.insert(hash.to_owned(), text_here);
-                effects.push(Effect::Record(Fact::PayloadIs(ConditionsPayload {
-                    hash: hash.to_owned(),
-                    text: text.to_owned(),
-                })));
             }
         }
         let known = &mut self.constants.global_tags;

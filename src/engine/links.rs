@@ -18,6 +18,20 @@ pub(crate) struct Links {
     readers: BTreeMap<OutputId, BTreeSet<JobId>>,
 }
 
+impl Links {
+    /// A job reads these no more.
+    fn unread(&mut self, id: JobId, inputs: &[InputId]) {
+        for output in outputs_of(inputs) {
+            if let Some(readers) = self.readers.get_mut(&output) {
+                readers.remove(&id);
+                if readers.is_empty() {
+                    self.readers.remove(&output);
+                }
+            }
+        }
+    }
+}
+
 impl Engine {
     /// Takes a new job in.
     pub(crate) fn keep_job(&mut self, job: Job) {
@@ -42,11 +56,7 @@ impl Engine {
             return;
         };
         let before = std::mem::replace(&mut job.inputs, inputs.clone());
-        for output in outputs_of(&before) {
-            if let Some(readers) = self.links.readers.get_mut(&output) {
-                readers.remove(&id);
-            }
-        }
+        self.links.unread(id, &before);
         self.link_inputs(id, &inputs);
     }
 
@@ -60,11 +70,7 @@ impl Engine {
     pub(crate) fn forget_links(&mut self, number: RunNumber) {
         for job in self.links.of_run.remove(&number).unwrap_or_default() {
             if let Some(job) = self.jobs.get(&job) {
-                for output in outputs_of(&job.inputs) {
-                    if let Some(readers) = self.links.readers.get_mut(&output) {
-                        readers.remove(&job.id);
-                    }
-                }
+                self.links.unread(job.id, &job.inputs);
             }
             for output in self.links.left_by.remove(&job).unwrap_or_default() {
                 self.links.readers.remove(&output);

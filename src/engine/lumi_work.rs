@@ -283,6 +283,7 @@ impl Engine {
 
     /// Works everything out anew for a run, from its windows, jobs and frontiers.
     pub(crate) fn restore_lumi_work(&mut self, number: RunNumber) {
+        let jobs: Vec<JobId> = self.jobs_of(number).map(|job| job.id).collect();
         let Some(work) = self.runs.get_mut(&number) else {
             return;
         };
@@ -295,9 +296,9 @@ impl Engine {
             for item in &task.items {
                 lumi_work.came(item);
             }
-            for job in self.jobs.values() {
-                let is_first = job.lineage.redoes.is_none();
-                if is_first && job.run == number && job.task == *path {
+            for id in jobs.iter() {
+                let job = &self.jobs[id];
+                if job.lineage.redoes.is_none() && job.task == *path {
                     lumi_work.take_job(job);
                 }
             }

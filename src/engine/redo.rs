@@ -18,6 +18,7 @@ use crate::global_tags::Read;
 use crate::outputs::item_of_output;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
+use model::conditions::GateOutcome;
 use model::dataset::{BlockState, Output};
 use model::fact::Fact;
 use model::ids::{AttemptNumber, BlockId, JobId, LumiNumber, OutputId, RunNumber};
@@ -76,7 +77,7 @@ impl Engine {
         let asked = self.redo.asked.values().flat_map(BTreeMap::keys).copied();
         let runs: BTreeSet<RunNumber> = asked.chain(self.runs_to_look_at()).collect();
         self.redo.look.extend(runs.range(since..));
-        self.look_at_readers_by_global_tag(since);
+        self.look_at_readers_by_global_tag();
     }
 
     /// After a restart: what is asked is not a row, its alarm is.
@@ -242,8 +243,11 @@ impl Engine {
         let done = readers.filter(|job| matches!(job.state, JobState::Done { .. }));
         let measured = done.filter_map(|job| {
             let rules = &self.plans[self.plan_of(job)?].task.calibrates;
-            let tags = rules.iter().map(|rule| rule.tag.as_str());
-            (!rules.is_empty()).then(|| (job.id, job.run, tags.collect::<Vec<_>>().join(", ")))
+            let decided = rules
+                .iter()
+                .filter(|rule| self.is_measured_by(job, &rule.tag));
+            let tags: Vec<&str> = decided.map(|rule| rule.tag.as_str()).collect();
+            (!tags.is_empty()).then(|| (job.id, job.run, tags.join(", ")))
         });
         for (id, run, tags) in measured.collect::<Vec<_>>() {
             let text = format!(
@@ -255,6 +259,19 @@ impl Engine {
             let key = format!("{MEASURED_BEFORE}/{id}");
             self.alarm(now, key, Severity::Medium, text, effects);
         }
+    }
+
+    /// Whether a harvest that is done may have decided on a tag: one that only collected, or had
+    /// nothing to say, has not.
+    fn is_measured_by(&self, job: &Job, tag: &TagName) -> bool {
+        let label = self.runs.get(&job.run).map(|work| work.run.label);
+        let Some(stored) = label.map(|label| crate::constants::stored_tag(tag, label)) else {
+            return false;
+        };
+        let decision = self.constants.decisions.get(&(stored.clone(), job.run));
+        let collects = decision.is_none_or(|it| it.outcome == GateOutcome::Collecting);
+        let only_read = job.consumed == 0;
+        !collects && (!only_read || self.is_measured(job.run, &stored))
     }
 
     /// The output that stood first where this one stands.

@@ -31,13 +31,9 @@ impl Engine {
             return Route::Error;
         }
         // What stands in another's place goes its way.
-        let mut first = self
-            .outputs
-            .values()
-            .filter(|it| Some(it.job) == job.lineage.redoes);
-        if job.lineage.redoes.is_some()
-            && let Some(first) = first.find(|first| first.label == *label)
-        {
+        let first = job.lineage.redoes.into_iter();
+        let mut first = first.flat_map(|first| self.left_by(first));
+        if let Some(first) = first.find(|first| first.label == *label) {
             return first.route.clone();
         }
         let tasks = self.runs.get(&job.run).map(|work| &work.tasks);

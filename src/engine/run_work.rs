@@ -126,8 +126,8 @@ impl TaskWork {
         self.items.push(item);
     }
 
-    /// Other input takes the place of some that is in the window, and has waited as long; whether it
-    /// was.
+    /// Other input takes the place of some that is in the window, and has waited as long; whether
+    /// it was there.
     pub(crate) fn replace(&mut self, before: InputId, item: Item) -> bool {
         let Some(held) = self.items.iter_mut().find(|held| held.id == before) else {
             return false;

@@ -358,3 +358,93 @@ fn a_record_that_the_global_tag_lacks_is_told() {
         ],
     );
 }
+
+#[test]
+fn what_comes_into_an_empty_tag_is_found_by_whoever_went_on_without_it() {
+    check_with(
+        by_global_tag("ask"),
+        &[
+            (
+                "bring survey 1 one",
+                "tag survey any; survey since 1; done: new here: 1 tags, 1 intervals, 1 \
+ payloads, 0 global tags",
+            ),
+            (
+                "bring menu",
+                "tag menu any; done: new here: 1 tags, 0 intervals, 0 payloads, 0 global tags",
+            ),
+            (
+                "global g Survey=survey Menu:fast=menu",
+                "done: new here: 0 tags, 0 intervals, 0 payloads, 1 global tags",
+            ),
+            (
+                "file 3 1 a 100",
+                "file a; alarm global-tag/3/p.a; run 3 physics open",
+            ),
+            ("lumi 3 1 100", ""),
+            ("end 3 1", "run 3 physics closed"),
+            (
+                "accept p.a 3",
+                "done: p.a of run 3 is accepted; cleared global-tag/3/p.a; start p#1 attempt 1 \
+ on 1 with survey since 1",
+            ),
+            (
+                "ok p#1",
+                "+A; A closed with 100; p#1 done provisionally; run 3 physics finished",
+            ),
+            (
+                "bring menu 2 two",
+                "menu since 2; done: new here: 0 tags, 1 intervals, 1 payloads, 0 global tags; \
+ start p#2 attempt 1 on 1 with survey since 1 and menu since 2; run 3 physics closed",
+            ),
+            ("restart", ""),
+        ],
+    );
+}
+
+#[test]
+fn what_would_help_is_said_as_it_is_now_in_front_of_what_came_too() {
+    check_with(
+        by_global_tag("ask"),
+        &[
+            (
+                "bring survey 1 one",
+                "tag survey any; survey since 1; done: new here: 1 tags, 1 intervals, 1 \
+ payloads, 0 global tags",
+            ),
+            (
+                "bring menu",
+                "tag menu any; done: new here: 1 tags, 0 intervals, 0 payloads, 0 global tags",
+            ),
+            (
+                "global g Survey=survey Menu:fast=menu",
+                "done: new here: 0 tags, 0 intervals, 0 payloads, 1 global tags",
+            ),
+            (
+                "file 3 1 a 100",
+                "file a; alarm global-tag/3/p.a; run 3 physics open",
+            ),
+            (
+                "alarm global-tag/3/p.a",
+                "p.a of run 3 waits, and no bound ends that: the global tag g reads Menu:fast from \
+ menu, of which nothing was in force for run 3 at 2027-01-01T00:00:00.000000Z. What \
+ helps: tier0 calib import FILE brings intervals of menu from where it was filled; or \
+ tier0 calib accept p.a --run 3 lets it go without.",
+            ),
+            (
+                "bring menu 9 nine",
+                "menu since 9; done: new here: 0 tags, 1 intervals, 1 payloads, 0 global tags; \
+ alarm global-tag/3/p.a",
+            ),
+            (
+                "alarm global-tag/3/p.a",
+                "p.a of run 3 waits, and no bound ends that: the global tag g reads Menu:fast from \
+ menu, of which nothing was in force for run 3 at 2027-01-01T00:00:00.000000Z. What \
+ helps: g does not change: make another one with tier0 calib global and name it in \
+ the task, for runs that begin after that; or tier0 calib accept p.a --run 3 lets it \
+ go without.",
+            ),
+            ("restart", ""),
+        ],
+    );
+}
