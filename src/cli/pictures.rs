@@ -428,7 +428,7 @@ mod tests {
         mean.fill(0.5, 93.0).unwrap();
         let svg = element(&of_kind(Element::Profile(mean)), None).unwrap();
         let svg = svg.standalone();
-        assert!(svg.contains("mean of it [GeV]"), "{svg}");
+        assert!(svg.contains("mean of mass [GeV]"), "{svg}");
         let why = element(&of_kind(Element::Counter(3)), None).unwrap_err();
         assert!(why.to_string().contains("it is a counter"), "{why}");
     }

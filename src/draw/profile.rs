@@ -1,7 +1,7 @@
 //! A profile: the mean of one quantity in bins of another, with its error.
 //!
-//! In: edges, means and errors. Out: a picture whose ordinate reaches as far as the points do. A bin
-//! with nothing in it has no point.
+//! In: edges, means and errors. Out: a picture whose ordinate reaches as far as the points do. A
+//! bin with nothing in it has no point.
 
 use super::axis::{Frame, Scale, with_unit};
 use super::canvas::{Canvas, Picture};
