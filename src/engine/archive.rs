@@ -275,7 +275,7 @@ impl Engine {
                 | "merged-without"
                 | "error-dataset"
                 | "redo-cut"
-                | crate::redo::MEASURED_BEFORE => is_job(of),
+                | crate::standing::MEASURED_BEFORE => is_job(of),
                 "file-corrupt" | "file-unreadable" | "source-unread" | "source-kept" => is_file(of),
                 "copy-bad" => of.split_once('/').is_some_and(|(_, file)| is_file(file)),
                 "late-record" | "run-type" | "run-end" | "end-disputed" | "lumi-disputed"

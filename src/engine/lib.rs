@@ -42,6 +42,7 @@ mod global_tags;
 mod release;
 mod redo;
 mod links;
+mod standing;
 mod quality;
 mod verdict_actions;
 mod units;

@@ -296,7 +296,7 @@ impl Engine {
             for item in &task.items {
                 lumi_work.came(item);
             }
-            for id in jobs.iter() {
+            for id in &jobs {
                 let job = &self.jobs[id];
                 if job.lineage.redoes.is_none() && job.task == *path {
                     lumi_work.take_job(job);
