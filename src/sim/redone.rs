@@ -176,18 +176,24 @@ impl World {
     /// constants has measured them from that.
     pub(crate) fn check_reads_what_stands(&self, before: &Job, job: &Job) -> Result<(), String> {
         let measures = job.task.pipeline.as_str() == "calibration";
-        let must = match job.state {
-            _ if before.state == job.state => false,
-            JobState::Sent { .. } => !matches!(job.slice, Some(Slice::Events { .. })),
-            JobState::Done { .. } => measures,
-            _ => false,
+        // Rows of a batch come at its end: what counts is what was so in the step that did it.
+        let at = match job.state {
+            _ if before.state == job.state => None,
+            JobState::Sent { .. } if !matches!(job.slice, Some(Slice::Events { .. })) => {
+                job.stamps.sent
+            }
+            JobState::Done { .. } if measures => job.stamps.done,
+            _ => None,
         };
         let outputs = &self.shadow.outputs;
         let stale = job.inputs.iter().find(|input| match input {
-            InputId::Output(id) => outputs[id].superseded_by.is_some(),
+            InputId::Output(id) => {
+                let instead = outputs[id].superseded_by.and_then(|id| outputs.get(&id));
+                instead.zip(at).is_some_and(|(it, at)| it.committed_at < at)
+            }
             InputId::File(_) => false,
         });
-        match stale.filter(|_| must) {
+        match stale {
             Some(input) => Err(format!(
                 "D17: job {} of {} is {} from {input:?}, which was made again before",
                 job.id,
