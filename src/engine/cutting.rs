@@ -54,10 +54,18 @@ impl Engine {
             self.conclude.insert(number);
             return;
         }
-        let mut cut = self.ask_splitter(now, number, index);
-        self.note_wait(now, number, index, &mut cut);
-        if !cut.jobs.is_empty() || !cut.quarantined.is_empty() || !cut.declined.is_empty() {
+        loop {
+            let mut cut = self.ask_splitter(now, number, index);
+            // What is left may be older by itself than it was together with what is taken now.
+            let again = cut.wake.is_some_and(|wake| wake <= now);
+            self.note_wait(now, number, index, &mut cut);
+            if cut.jobs.is_empty() && cut.quarantined.is_empty() && cut.declined.is_empty() {
+                break;
+            }
             self.take_cut(now, number, index, provisional, cut, effects);
+            if !again {
+                break;
+            }
         }
         self.conclude.insert(number);
     }
