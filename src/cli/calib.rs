@@ -15,6 +15,9 @@ use std::path::PathBuf;
 use view::conditions::{DecisionView, IovView, PayloadView, TagView};
 use view::gate::{GateRunView, GateView};
 
+/// So many measured numbers of a decision are shown in a table.
+const MEASURED_MAX: usize = 6;
+
 const EXAMPLES: &str = "\
 Examples:
   tier0 calib tags
@@ -378,17 +381,21 @@ fn iovs(iovs: &[IovView], desk: &mut Desk) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
+/// What was measured, as far as it fits a row: an alignment has hundreds of numbers.
+fn measured(decision: &DecisionView) -> impl Iterator<Item = String> {
+    let shown = decision.values.iter().take(MEASURED_MAX);
+    let shown = shown.map(|(name, value)| {
+        let error = decision.errors.get(name).copied().unwrap_or(0.0);
+        format!("{name} {value} +- {error}")
+    });
+    let more = decision.values.len().saturating_sub(MEASURED_MAX);
+    shown.chain((more > 0).then(|| format!("{more} more with --json")))
+}
+
 fn decisions(decisions: &[DecisionView], desk: &mut Desk) -> Result<Exit, Failure> {
     let mut table = Table::new(&["RUN", "OUTCOME", ">N", "MEASURED", "REASON"]);
     for decision in decisions {
-        let measured: Vec<String> = decision
-            .values
-            .iter()
-            .map(|(name, value)| {
-                let error = decision.errors.get(name).copied().unwrap_or(0.0);
-                format!("{name} {value} +- {error}")
-            })
-            .collect();
+        let measured: Vec<String> = measured(decision).collect();
         table.row(vec![
             decision.run.to_string(),
             decision.outcome.clone(),
