@@ -12,6 +12,7 @@
 pub mod message;
 pub mod clock;
 pub mod commands;
+mod hands;
 pub mod journal;
 mod batch;
 mod observing;

@@ -6,11 +6,12 @@ pub use crate::ending::AgentError;
 use crate::batch::Batches;
 use crate::clock::{self, SystemClock};
 use crate::commands::Commands;
+use crate::hands::{Hands, Lanes, Work};
 use crate::journal::{JournalPlace, Journaled};
 use crate::message::Message;
 use crate::observing;
 use crate::past::{self, Past};
-use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork, offer};
+use crate::perform::{self, EngineNews, ExecutorWork, Reading, Shelf, StorageWork};
 use crate::sourcing::{self, SourceWork};
 use crate::surroundings::Surroundings;
 use crate::threads::{Performer, WORK_LANE, performer, spawn};
@@ -20,7 +21,6 @@ use engine::{Effect, Input, Setup};
 use lanes::{Receiver, Refuse, Sender, Wait};
 use meter::Meter;
 use model::ids::{FileId, Token};
-use model::plugin::SplitQuestion;
 use model::resource::Mode;
 use model::trouble::DiskRole;
 use model::work::{AttemptNews, Location};
@@ -31,7 +31,7 @@ use ports::failpoint::{Point, pass};
 use ports::splitter::AskSplitter;
 use ports::storage::{ReadBack, SourceKeeper, Storage};
 use ports::store::{Ledger, Recall, Rows, Standing};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -197,13 +197,13 @@ pub fn start(parts: Parts) -> Result<AgentHandle, AgentError> {
         lanes: Receiver::joined(vec![command_lane, answer_lane], vec![seen_lane]),
         past: Past::new(batch_sender.clone(), recall_sender),
         writer: batch_sender,
-        executor: executor_sender,
-        storage,
-        reader: reader_sender,
-        splitter: splitters.0,
-        sources: sources.0,
-        next_storage: 0,
-        waiting_work: VecDeque::new(),
+        hands: Hands::new(Lanes {
+            executor: executor_sender,
+            storage,
+            reader: reader_sender,
+            splitter: splitters.0,
+            sources: sources.0,
+        }),
         held_news: BTreeMap::new(),
         finished: BTreeMap::new(),
         clock: parts.clock,
@@ -288,28 +288,13 @@ fn live(runtime: Runtime, performers: Vec<JoinHandle<()>>) -> Result<(), AgentEr
     result
 }
 
-/// Work for a performer whose lane was full.
-enum Work {
-    Executor(ExecutorWork),
-    Storage(StorageWork),
-    Reading(Reading),
-    Split(SplitQuestion),
-    Source(SourceWork),
-}
-
 struct Runtime {
     engine: Journaled,
     batches: Batches,
     lanes: Receiver<Message>,
     writer: Sender<Writing, Refuse>,
     past: Past,
-    executor: Sender<ExecutorWork, Refuse>,
-    storage: Vec<Sender<StorageWork, Refuse>>,
-    reader: Sender<Reading, Refuse>,
-    splitter: Sender<SplitQuestion, Refuse>,
-    sources: Sender<SourceWork, Refuse>,
-    next_storage: usize,
-    waiting_work: VecDeque<Work>,
+    hands: Hands,
     /// News of attempts whose own record is not durable yet (D3).
     held_news: BTreeMap<Token, Vec<AttemptNews>>,
     /// Attempts that have ended; forgotten by the executor once that is durable.
@@ -366,7 +351,7 @@ impl Runtime {
                 self.batches.hurry();
                 self.hand_over();
             }
-            if let Some(name) = self.lost_performer.or(self.past.lost()) {
+            if let Some(name) = self.lost() {
                 return Err(AgentError::Performer(name));
             }
             self.pulse.beat();
@@ -406,7 +391,7 @@ impl Runtime {
         if self.stopping.is_some() {
             return self.stopping;
         }
-        let retry = (!self.waiting_work.is_empty()).then(|| Instant::now() + WORK_RETRY);
+        let retry = self.hands.is_waiting().then(|| Instant::now() + WORK_RETRY);
         let timer = self
             .engine
             .next_wakeup()
@@ -507,8 +492,8 @@ impl Runtime {
                 Effect::Record(fact) => self.batches.record(fact),
                 Effect::Start(spec) => self.start(spec),
                 Effect::Store(plan) => self.do_storage(StorageWork::Store(plan)),
-                Effect::ReadBack(file, location) => self.give(reading(file, location)),
-                Effect::AskSplitter(question) => self.give(Work::Split(question)),
+                Effect::ReadBack(file, location) => self.hands.give(reading(file, location)),
+                Effect::AskSplitter(question) => self.hands.give(Work::Split(question)),
                 Effect::Prepare(plan, count) => {
                     self.do_executor(ExecutorWork::Prepare(plan, count));
                 }
@@ -525,7 +510,7 @@ impl Runtime {
             }
         }
         self.hand_over();
-        self.retry_waiting_work();
+        self.hands.retry();
         self.tell();
     }
 
@@ -588,8 +573,8 @@ impl Runtime {
             }
             Effect::Reply { ticket, reply } => self.commands.answer(ticket, reply),
             Effect::GoodRuns(text) => self.do_storage(StorageWork::GoodRuns(text)),
-            Effect::CopySource(order) => self.give(Work::Source(SourceWork::Copy(order))),
-            Effect::Unlink(order) => self.give(Work::Source(SourceWork::Unlink(order))),
+            Effect::CopySource(order) => self.hands.give(Work::Source(SourceWork::Copy(order))),
+            Effect::Unlink(order) => self.hands.give(Work::Source(SourceWork::Unlink(order))),
             Effect::Record(_)
             | Effect::Store(_)
             | Effect::ReadBack(..)
@@ -599,53 +584,11 @@ impl Runtime {
     }
 
     fn do_executor(&mut self, work: ExecutorWork) {
-        self.give(Work::Executor(work));
+        self.hands.give(Work::Executor(work));
     }
 
     fn do_storage(&mut self, work: StorageWork) {
-        self.give(Work::Storage(work));
-    }
-
-    /// Never blocks: a performer that answers into a full lane must not meet a loop that waits for
-    /// the performer.
-    fn give(&mut self, work: Work) {
-        if !self.waiting_work.is_empty() {
-            self.waiting_work.push_back(work);
-        } else if let Some(back) = self.try_give(work) {
-            self.waiting_work.push_back(back);
-        }
-    }
-
-    fn try_give(&mut self, work: Work) -> Option<Work> {
-        let lost = &mut self.lost_performer;
-        match work {
-            Work::Executor(work) => {
-                offer(&self.executor, work, lost, "executor").map(Work::Executor)
-            }
-            Work::Reading(work) => offer(&self.reader, work, lost, "reader").map(Work::Reading),
-            Work::Split(work) => offer(&self.splitter, work, lost, "splitter").map(Work::Split),
-            Work::Source(work) => offer(&self.sources, work, lost, "sources").map(Work::Source),
-            Work::Storage(work) => {
-                // The good-run list goes one way, so that an older one never replaces a newer one.
-                let lane = match work {
-                    StorageWork::GoodRuns(_) => 0,
-                    StorageWork::Store(_) => {
-                        self.next_storage = (self.next_storage + 1) % self.storage.len();
-                        self.next_storage
-                    }
-                };
-                offer(&self.storage[lane], work, lost, "storage").map(Work::Storage)
-            }
-        }
-    }
-
-    fn retry_waiting_work(&mut self) {
-        while let Some(work) = self.waiting_work.pop_front() {
-            if let Some(back) = self.try_give(work) {
-                self.waiting_work.push_front(back);
-                return;
-            }
-        }
+        self.hands.give(Work::Storage(work));
     }
 
     /// Attempts whose end this batch made durable: nothing under way mentions them any more. One
@@ -665,6 +608,13 @@ impl Runtime {
                 self.do_executor(ExecutorWork::Forget(token));
             }
         }
+    }
+
+    /// A performer that is gone.
+    fn lost(&self) -> Option<&'static str> {
+        self.lost_performer
+            .or(self.hands.lost())
+            .or(self.past.lost())
     }
 
     fn tell(&self) {
