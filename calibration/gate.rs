@@ -251,6 +251,60 @@ impl OpenIov {
         })
     }
 
+    /// The IOV of a constant that nothing was measured with here: it counts as exact, and runs may
+    /// join it. A run may be judged against it although none has joined.
+    pub fn of_constant(since: u32, values: impl IntoIterator<Item = (String, i64)>) -> Self {
+        let exact = values.into_iter().map(|(name, value_nano)| {
+            Accumulator::of(&Quantity {
+                name,
+                value_nano,
+                error_nano: 1,
+            })
+        });
+        Self {
+            since,
+            runs: Vec::new(),
+            quantities: exact.collect(),
+        }
+    }
+
+    /// This IOV with the quantities of `candidate` that it has itself: what a run measures besides
+    /// is not in force, and what it does not measure stays as it is.
+    pub fn join_known(&self, candidate: &Candidate) -> Self {
+        let mut joined = self.clone();
+        for sums in &mut joined.quantities {
+            let own = candidate
+                .quantities
+                .iter()
+                .find(|new| new.name == sums.name);
+            if let Some(with) = own.and_then(|new| sums.with(new)) {
+                *sums = with;
+            }
+        }
+        joined.runs.push(candidate.run);
+        joined
+    }
+
+    /// The IOV that `candidate` opens after this one: what it does not measure stays as it was.
+    pub fn followed_by(&self, candidate: &Candidate) -> Self {
+        let mut next = Self::open(candidate);
+        let is_new = |sums: &&Accumulator| next.quantities.iter().any(|new| new.name == sums.name);
+        let stays: Vec<_> = self
+            .quantities
+            .iter()
+            .filter(|sums| !is_new(sums))
+            .cloned()
+            .collect();
+        next.quantities.extend(stays);
+        next
+    }
+
+    /// The value of a quantity that is in force, 10^-9 of its unit.
+    pub fn in_force_nano(&self, name: &str) -> Option<i64> {
+        let mut own = self.quantities.iter().filter(|sums| sums.name == name);
+        own.next().map(|sums| sums.anchor_nano)
+    }
+
     fn has_the_quantities_of(&self, candidate: &Candidate) -> bool {
         self.quantities.len() == candidate.quantities.len()
             && self

@@ -330,3 +330,54 @@ fn decisions_and_iovs_survive_writing_and_reading() {
     assert_eq!(text, expect);
     assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision);
 }
+
+#[test]
+fn what_a_run_does_not_measure_stays_in_force_as_it_was() {
+    let of = |run: u32, values: &[(&str, i64)]| Candidate {
+        tag: "alignment".to_owned(),
+        run,
+        n: 1_000,
+        quantities: values
+            .iter()
+            .map(|(name, value_nano)| quantity(name, *value_nano, 10))
+            .collect(),
+    };
+    let first = OpenIov::open(&of(1, &[("a_um", 100), ("b_um", 200)]));
+    let without = first.join_known(&of(2, &[("a_um", 110), ("new_um", 7)]));
+    assert_eq!(without.runs, [1, 2]);
+    assert_eq!(without.in_force_nano("a_um"), Some(100));
+    assert_eq!(without.in_force_nano("b_um"), Some(200));
+    assert_eq!(without.in_force_nano("new_um"), None);
+    assert_eq!(without.quantities[0].mean_nano(), 105);
+    let next = without.followed_by(&of(3, &[("a_um", 300)]));
+    assert_eq!((next.since, next.runs.as_slice()), (3, &[3][..]));
+    assert_eq!(next.in_force_nano("a_um"), Some(300));
+    assert_eq!(next.in_force_nano("b_um"), Some(200));
+}
+
+#[test]
+fn a_constant_that_was_put_counts_as_exact() {
+    let put = OpenIov::of_constant(5, [("x_um".to_owned(), 100)]);
+    let candidate = |value_nano| Candidate {
+        tag: "beamspot".to_owned(),
+        run: 5,
+        n: 1_000,
+        quantities: vec![quantity("x_um", value_nano, 10)],
+    };
+    let rule = Rule {
+        n_min: 1,
+        counted: "tracks".to_owned(),
+        max_sigma: 3,
+        max_move_nano: None,
+        max_error_nano: None,
+        limits: Vec::new(),
+        accumulate: false,
+    };
+    let (near, joined) = judge(&rule, Some(&put), &candidate(129));
+    assert_eq!(near.outcome, Outcome::NoChange, "{}", near.reason);
+    let joined = joined.unwrap();
+    assert_eq!(joined.runs, [5]);
+    assert_eq!(joined.quantities[0].mean_nano(), 100);
+    let (far, _) = judge(&rule, Some(&put), &candidate(131));
+    assert_eq!(far.outcome, Outcome::Update, "{}", far.reason);
+}

@@ -161,19 +161,21 @@ pub fn decide(thresholds: &Thresholds, solved: &Solved) -> Table {
     }
 }
 
-/// Judges the constants of a run against those in force, which are the first ones of the open IOV;
-/// without an open IOV everything moved from zero. A quantity is named by structure and coordinate,
-/// as `plane7_offset_cm`: the structure is what stands before the first underscore. A solver that
-/// has not ended normally brings no candidate.
+/// Judges the constants of a run by how far they moved: as the solver tells (`told_nano`), which
+/// knows what it was given, or else from those in force, which are the first ones of the open IOV;
+/// what is not in force moved from zero. A quantity is named by structure and coordinate, as
+/// `plane7_offset_cm`: the structure is what stands before the first underscore. A solver that has
+/// not ended normally brings no candidate.
 pub fn judge(
     thresholds: &Thresholds,
     open: Option<&OpenIov>,
     candidate: &Candidate,
+    told_nano: impl Fn(&str) -> Option<i64>,
 ) -> gate::Decision {
-    let in_force_nano = |name: &str| {
-        let known = open.into_iter().flat_map(|open| &open.quantities);
-        let mut own = known.filter(|sums| sums.name == name);
-        own.next().map_or(0, |sums| sums.anchor_nano)
+    let moved_nano = |quantity: &gate::Quantity| {
+        let name = quantity.name.as_str();
+        let in_force = || open.and_then(|open| open.in_force_nano(name)).unwrap_or(0);
+        told_nano(name).unwrap_or_else(|| quantity.value_nano.saturating_sub(in_force()))
     };
     let movements = candidate.quantities.iter().map(|quantity| {
         let name = quantity.name.as_str();
@@ -181,7 +183,7 @@ pub fn judge(
         Movement {
             structure: structure.to_owned(),
             coordinate: coordinate.to_owned(),
-            moved_nano: quantity.value_nano.saturating_sub(in_force_nano(name)),
+            moved_nano: moved_nano(quantity),
             error_nano: quantity.error_nano,
         }
     });

@@ -370,7 +370,7 @@ fn a_run_is_judged_against_the_constants_in_force_and_not_against_the_mean() {
             "not believed",
         ),
     ] {
-        let decision = judge(&thresholds, open, candidate);
+        let decision = judge(&thresholds, open, candidate, |_| None);
         assert_eq!(decision.outcome, outcome, "{}", decision.reason);
         assert!(
             decision.reason.contains(words),
@@ -380,7 +380,7 @@ fn a_run_is_judged_against_the_constants_in_force_and_not_against_the_mean() {
     }
     let mut strange = first.clone();
     strange.quantities[0].name = "x".into();
-    let decision = judge(&thresholds, None, &strange);
+    let decision = judge(&thresholds, None, &strange, |_| None);
     assert_eq!(
         (decision.outcome, &decision.reason[..]),
         (Veto, "x  has no thresholds: it cannot be judged")

@@ -12,6 +12,9 @@ use thiserror::Error;
 /// A payload at most: it rests in the engine's memory, a row and a request.
 pub const PAYLOAD_BYTES_MAX: usize = 256 << 10;
 
+/// Numbers up to this many units fit into whole numbers of 10^-9 of them.
+const UNITS_MAX: f64 = 9e9;
+
 /// What is wrong with a payload.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
@@ -100,6 +103,20 @@ pub fn check(text: &str, in_force: Option<&str>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The numbers of these names at the top of a payload, in 10^-9 of their units; none unless each of
+/// them is there and fits.
+pub fn numbers_nano<'n>(text: &str, names: impl IntoIterator<Item = &'n str>) -> Option<Vec<i64>> {
+    let Ok(Value::Object(object)) = serde_json::from_str(text) else {
+        return None;
+    };
+    let number = |name: &str| object.get(name).and_then(Value::as_f64);
+    let nano = |name: &str| {
+        let number = number(name).filter(|number| number.abs() < UNITS_MAX)?;
+        Some((number * 1e9).round() as i64)
+    };
+    names.into_iter().map(nano).collect()
+}
+
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -178,5 +195,16 @@ mod tests {
         check(more, Some(good), None);
         check("any text", Some("# a table"), None);
         check("", Some("# a table"), Some("is empty"));
+    }
+
+    #[test]
+    fn numbers_are_read_by_name_or_not_at_all() {
+        let text = r#"{"x0_cm": 0.0796, "y0_cm": -1e-9, "far": 1e300, "word": "1", "list": [1]}"#;
+        let read = |names: &[&str]| numbers_nano(text, names.iter().copied());
+        assert_eq!(read(&["y0_cm", "x0_cm"]), Some(vec![-1, 79_600_000]));
+        for name in ["far", "word", "list", "absent"] {
+            assert_eq!(read(&["x0_cm", name]), None, "{name}");
+        }
+        assert_eq!(numbers_nano("no JSON", ["x0_cm"]), None);
     }
 }

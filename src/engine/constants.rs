@@ -7,22 +7,21 @@
 //! have tags of their own.
 
 use crate::harvests::is_result;
+use crate::judging::{Open, decision_of, has_failed, outcome_of, quantity_of};
 use crate::{Effect, Engine};
 use calibration::conditions::{Index, Insertion};
-use calibration::gate::{Candidate, Decision, OpenIov, Outcome, Quantity, Rule, judge};
-use calibration::thresholds::{self, Coordinate, Thresholds};
+use calibration::gate::Candidate;
 use model::conditions::{
     CandidateConstant, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov,
-    MeasuredQuantity, Since,
+    Since,
 };
 use model::fact::Fact;
 use model::file::FIRST_PART;
 use model::ids::{JobId, RunNumber};
-use model::job::{InputId, Job, JobState};
 use model::names::{DataLabel, TagName};
 use model::time::Moment;
 use model::work::AttemptReport;
-use pipelines::definition::{DecisionTable, DepartureRule, GateBy, GateRule};
+use pipelines::definition::GateRule;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ pub(crate) struct Constants {
     pub(crate) payloads: BTreeMap<String, Arc<str>>,
     pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
     /// The interval that runs may still join; derived from the decisions.
-    pub(crate) open: BTreeMap<TagName, OpenIov>,
+    pub(crate) open: BTreeMap<TagName, Open>,
     /// Runs that were too small to decide and whose data the next harvest reads too; derived.
     pub(crate) collecting: BTreeMap<TagName, Vec<RunNumber>>,
 }
@@ -103,170 +102,9 @@ impl Constants {
         };
         iovs.insert(Since::run(iov.since), row);
     }
-
-    /// Takes a decision in: what later runs are judged against. The order in which runs are decided
-    /// makes no difference, so a restart may take them in any.
-    pub(crate) fn take(&mut self, decision: GateDecision) {
-        let tag = decision.tag.clone();
-        let run = decision.run;
-        match decision.outcome {
-            _ if decision.late => {}
-            GateOutcome::Collecting => self.collect(&tag, run),
-            GateOutcome::Update | GateOutcome::NoChange => {
-                if let Some(collecting) = self.collecting.get_mut(&tag) {
-                    collecting.retain(|other| *other > run);
-                }
-                self.follow(&tag, &decision);
-            }
-            GateOutcome::Veto
-            | GateOutcome::NotApplicable
-            | GateOutcome::Abandoned
-            | GateOutcome::Held => {}
-        }
-        self.decisions.insert((tag, run), decision);
-    }
-
-    /// Brings the open interval up to a decision: as it was taken then, whatever rule would hold
-    /// now.
-    fn follow(&mut self, tag: &TagName, decision: &GateDecision) {
-        let candidate = candidate_of(decision);
-        let open = self.open.get(tag);
-        let is_after = |open: &OpenIov| open.runs.last().is_none_or(|last| *last < candidate.run);
-        if !open.is_none_or(is_after) || candidate.quantities.is_empty() {
-            return;
-        }
-        let joined = open.filter(|_| decision.outcome == GateOutcome::NoChange);
-        let joined = joined.and_then(|open| open.join(&candidate));
-        let open = joined.unwrap_or_else(|| OpenIov::open(&candidate));
-        self.open.insert(tag.clone(), open);
-    }
-
-    /// The first run after this one that was decided on a tag as stored.
-    pub(crate) fn decided_after(&self, tag: &TagName, run: RunNumber) -> Option<RunNumber> {
-        let from = (tag.clone(), RunNumber(run.0.saturating_add(1)));
-        let mut of_tag = self.decisions.range(from..);
-        // What is held is no decision.
-        let next =
-            of_tag.find(|((of, _), decision)| of != tag || decision.outcome != GateOutcome::Held);
-        next.filter(|((of, _), _)| of == tag)
-            .map(|((_, run), _)| *run)
-    }
-
-    /// Keeps a run for later harvests, unless a later run was decided without it.
-    fn collect(&mut self, tag: &TagName, run: RunNumber) {
-        let open = self.open.get(tag).and_then(|open| open.runs.last());
-        let collecting = self.collecting.entry(tag.clone()).or_default();
-        if open.is_none_or(|last| *last < run.0) {
-            let at = collecting.partition_point(|other| *other < run);
-            collecting.insert(at, run);
-        }
-    }
-}
-
-/// What the wing of calibration says of a candidate.
-fn decision_of(rule: &GateRule, open: Option<&OpenIov>, candidate: &Candidate) -> Decision {
-    match &rule.by {
-        GateBy::Departure(rule) => judge(&rule_of(rule), open, candidate).0,
-        GateBy::Table(table) => thresholds::judge(&thresholds_of(table), open, candidate),
-    }
-}
-
-fn thresholds_of(table: &DecisionTable) -> Thresholds {
-    let coordinates = table.coordinates.iter().map(|rule| Coordinate {
-        name: rule.name.clone(),
-        cut_nano: rule.cut_nano,
-        max_move_nano: rule.max_move_nano,
-        max_error_nano: rule.max_error_nano,
-        significance_milli: rule.min_sigma_milli,
-        share_permille: rule.min_share_permille,
-    });
-    Thresholds {
-        records_min: table.n_min,
-        coordinates: coordinates.collect(),
-    }
-}
-
-/// Whether a candidate without quantities has failed, and not only too little to be measured from.
-fn has_failed(rule: &GateRule, candidate: &CandidateConstant) -> bool {
-    let enough = match &rule.by {
-        GateBy::Departure(rule) => candidate.n >= rule.n_min,
-        GateBy::Table(_) => true,
-    };
-    candidate.quantities.is_empty() && enough
-}
-
-fn rule_of(rule: &DepartureRule) -> Rule {
-    Rule {
-        n_min: rule.n_min,
-        counted: "entries".to_owned(),
-        max_sigma: rule.max_sigma,
-        max_move_nano: rule.max_move_nano,
-        max_error_nano: rule.max_error_nano,
-        limits: Vec::new(),
-        accumulate: rule.accumulate,
-    }
-}
-
-fn candidate_of(decision: &GateDecision) -> Candidate {
-    Candidate {
-        tag: decision.tag.to_string(),
-        run: decision.run.0,
-        n: decision.n,
-        quantities: decision.quantities.iter().map(quantity_of).collect(),
-    }
-}
-
-fn quantity_of(quantity: &MeasuredQuantity) -> Quantity {
-    Quantity {
-        name: quantity.name.clone(),
-        value_nano: quantity.value_nano,
-        error_nano: quantity.error_nano,
-    }
-}
-
-fn outcome_of(outcome: Outcome) -> GateOutcome {
-    match outcome {
-        Outcome::Update => GateOutcome::Update,
-        Outcome::NoChange => GateOutcome::NoChange,
-        Outcome::Collecting => GateOutcome::Collecting,
-        Outcome::Veto => GateOutcome::Veto,
-        Outcome::NotApplicable => GateOutcome::NotApplicable,
-    }
 }
 
 impl Engine {
-    /// Inputs of earlier runs that were too small to decide and are read together with this one's.
-    pub(crate) fn inputs_still_collecting(&self, number: RunNumber, index: usize) -> Vec<InputId> {
-        let plan = &self.plans[index];
-        let label = self.runs[&number].run.label;
-        let mut runs: Vec<RunNumber> = plan
-            .task
-            .calibrates
-            .iter()
-            .filter(|rule| rule.accumulates())
-            .filter_map(|rule| self.constants.collecting.get(&stored_tag(&rule.tag, label)))
-            .flatten()
-            .copied()
-            .filter(|run| *run < number)
-            .collect();
-        runs.sort_unstable();
-        runs.dedup();
-        // The earlier run may have been opened with another configuration: what counts is who
-        // measured the same tags.
-        let measured = |job: &Job| {
-            let mut tags = plan.task.calibrates.iter().map(|rule| &rule.tag);
-            let task = self.plan_of(job);
-            task.is_some_and(|task| tags.any(|tag| self.calibrates(task, tag)))
-        };
-        let of_run = |run: RunNumber| {
-            self.jobs_of(run)
-                .filter(move |job| measured(job))
-                .filter(|job| !matches!(job.state, JobState::Superseded { .. }))
-                .flat_map(|job| job.inputs.iter().take(job.consumed as usize).copied())
-        };
-        runs.into_iter().flat_map(of_run).collect()
-    }
-
     /// Whether a task of the list decides on a tag.
     pub(crate) fn calibrates(&self, task: usize, tag: &TagName) -> bool {
         let rules = &self.plans[task].task.calibrates;
@@ -323,6 +161,7 @@ impl Engine {
         let label = run.label;
         let tag = stored_tag(&rule.tag, label);
         let before = self.constants.decided_after(&tag, number);
+        let against = self.constants.in_force_of(&tag, number);
         let (mut outcome, mut reason) = if let Some(reason) = &candidate.not_applicable {
             (GateOutcome::NotApplicable, reason.clone())
         } else if let Some(why) = self.protection_of(&tag) {
@@ -342,9 +181,24 @@ impl Engine {
                 n: candidate.n,
                 quantities,
             };
-            let open = self.constants.open.get(&tag).filter(|_| before.is_none());
-            let decision = decision_of(rule, open, &asked);
-            (outcome_of(decision.outcome), decision.reason)
+            let judged_against = || {
+                self.constants
+                    .judged_against(&tag, against.as_ref(), &asked)
+            };
+            let open = before.is_none().then(judged_against).flatten();
+            let iov = open.as_ref().map(|open| &open.iov);
+            let decision = decision_of(rule, iov, &asked, &candidate.quantities);
+            let unread = against
+                .as_ref()
+                .filter(|put| open.is_some_and(|open| !open.is_of(&put.hash)));
+            let unread = unread.map_or_else(String::new, |put| {
+                format!(
+                    "; in force since run {} is a constant that was put, whose numbers are not those \
+                     measured",
+                    put.since
+                )
+            });
+            (outcome_of(decision.outcome), decision.reason + &unread)
         };
         if self.only_reads(job) && !is_result(outcome) {
             return;
@@ -357,10 +211,17 @@ impl Engine {
             reason = format!("held by {}: {}; {reason}", hold.by, hold.reason);
             outcome = GateOutcome::Held;
         }
+        if outcome == GateOutcome::Update
+            && let Some(next) = before
+            && !self.end_late_iov(now, &tag, number, next, effects)
+        {
+            reason = format!(
+                "run {next} was decided and nothing was in force for it: this constant would reach \
+                 it, and what was released stays; {reason}"
+            );
+            outcome = GateOutcome::Veto;
+        }
         if outcome == GateOutcome::Update {
-            if let Some(next) = before {
-                self.end_late_iov(now, &tag, number, next, effects);
-            }
             self.keep_proposal(candidate, effects);
             self.insert_iov(now, number, &tag, &candidate.hash, effects);
         }
@@ -369,7 +230,12 @@ impl Engine {
             outcome = GateOutcome::NotApplicable;
         }
         if let Some(next) = before {
-            reason = format!("late, so it holds only before run {next}: {reason}");
+            reason = match outcome {
+                GateOutcome::Update => {
+                    format!("late, so it holds only before run {next}: {reason}")
+                }
+                _ => format!("late: {reason}"),
+            };
         }
         let decision = GateDecision {
             tag,
@@ -380,6 +246,8 @@ impl Engine {
             quantities: candidate.quantities.clone(),
             late: before.is_some(),
             proposed: (outcome == GateOutcome::Held).then(|| candidate.hash.clone()),
+            against,
+            put: (outcome == GateOutcome::Update).then(|| candidate.hash.clone()),
             at: now,
         };
         self.decide(number, &rule.tag, decision, effects);
@@ -387,7 +255,8 @@ impl Engine {
     }
 
     /// A constant comes after a later run was decided and worked on with what was in force: what
-    /// was released stays, so the late one ends where that run begins.
+    /// was released stays, so the late one ends where that run begins. Whether it can: nothing ends
+    /// an interval where nothing was in force before.
     pub(crate) fn end_late_iov(
         &mut self,
         now: Moment,
@@ -395,16 +264,16 @@ impl Engine {
         number: RunNumber,
         next: RunNumber,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> bool {
         let Some(iovs) = self.constants.iovs.get(tag) else {
-            return;
+            return false;
         };
         let (this, next_since) = (Since::run(number), Since::run(next));
         if !iovs.sinces_within(this, next_since).is_empty() {
-            return;
+            return true;
         }
         let Some((_, stays)) = iovs.at(next_since) else {
-            return;
+            return false;
         };
         let iov = Iov {
             tag: tag.clone(),
@@ -416,6 +285,7 @@ impl Engine {
         self.constants.keep(&iov);
         effects.push(Effect::Record(Fact::IovIs(iov)));
         self.look_for_redo_since(next);
+        true
     }
 
     /// Keeps what a harvest proposes, in force or not.
@@ -515,6 +385,8 @@ impl Engine {
                 quantities: Vec::new(),
                 late: false,
                 proposed: None,
+                against: None,
+                put: None,
                 at: now,
             };
             self.decide(number, &rule.tag, decision, effects);

@@ -265,15 +265,19 @@ impl Engine {
             return;
         };
         let before = self.constants.decided_after(tag, run);
-        if outcome == GateOutcome::Update {
+        let is_put = outcome == GateOutcome::Update;
+        // Where nothing was in force for later runs, the person has put it for them too.
+        let mut is_late = before.is_some();
+        if is_put {
             if let Some(next) = before {
-                self.end_late_iov(now, tag, run, next, effects);
+                is_late = self.end_late_iov(now, tag, run, next, effects);
             }
             self.insert_iov(now, run, tag, &hash, effects);
         }
         decision.outcome = outcome;
         decision.reason = format!("{sentence}; it was {}", decision.reason);
-        decision.late |= before.is_some();
+        decision.late |= is_late;
+        decision.put = is_put.then_some(hash);
         decision.proposed = None;
         decision.at = now;
         let (base, _) = parts(tag);

@@ -50,6 +50,7 @@ mod publication;
 mod quarantine;
 mod commands;
 mod job_commands;
+mod judging;
 mod resuming;
 mod declarations;
 mod restore;

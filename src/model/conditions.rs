@@ -21,6 +21,9 @@ pub struct MeasuredQuantity {
     pub value_nano: i64,
     /// Its standard error.
     pub error_nano: i64,
+    /// How far it moved from the constant that its harvest was given, where the program says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_nano: Option<i64>,
 }
 
 /// A constant that a harvest proposes for one tag.
@@ -96,8 +99,23 @@ pub struct GateDecision {
     /// The sha256 of the constant that is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed: Option<String>,
+    /// The constant in force for the run when it was judged; none where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<InForce>,
+    /// The sha256 of the constant that came into force by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put: Option<String>,
     /// When.
     pub at: Moment,
+}
+
+/// A constant and where its interval begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// The first run of its interval.
+    pub since: RunNumber,
+    /// The payload's sha256 in hex.
+    pub hash: String,
 }
 
 /// A person holds a tag: what gates would put into it is kept as a proposal.

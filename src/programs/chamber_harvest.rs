@@ -176,7 +176,7 @@ fn numbers(fitted: &Fit) -> Result<(Vec<Value>, Vec<Movement>), String> {
             let value_nano = nano(value).ok_or_else(refuse)?;
             let moved_nano = nano(moved).ok_or_else(refuse)?;
             quantities.push(json!({"name": name, "value_nano": value_nano,
-                "error_nano": error_nano}));
+                "error_nano": error_nano, "moved_nano": moved_nano}));
             movements.push(Movement {
                 structure: structure.clone(),
                 coordinate: coordinate.to_owned(),

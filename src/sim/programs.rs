@@ -156,6 +156,7 @@ fn candidate(
             name: format!("{tag}_cm"),
             value_nano,
             error_nano,
+            moved_nano: None,
         }],
     };
     let payload = format!("{tag} {value_nano} {error_nano} {n}");

@@ -26,13 +26,24 @@ const LAW_EVERY: u64 = 128;
 pub(crate) struct ConstantsOf {
     decisions: BTreeMap<(TagName, RunNumber), (&'static str, u64)>,
     iovs: BTreeMap<(TagName, RunNumber), String>,
+    /// From where on people have put constants that harvests are compared with.
+    put_since: BTreeMap<TagName, RunNumber>,
 }
 
 impl ConstantsOf {
     pub(crate) fn of(tables: &Tables) -> Self {
         let decision = |d: &model::conditions::GateDecision| (d.outcome.as_str(), d.n);
         let decisions = tables.decisions.iter();
-        // What people put in between concerns nobody's decision.
+        // What people put in between, and a harvest may agree with.
+        let by_hand = tables.iovs.values().filter(|iov| {
+            let payload = tables.payloads.get(&iov.hash);
+            payload.is_some_and(|payload| payload.text.starts_with('{'))
+        });
+        let mut put_since = BTreeMap::new();
+        for iov in by_hand {
+            let first = put_since.entry(iov.tag.clone()).or_insert(iov.since);
+            *first = iov.since.min(*first);
+        }
         let iovs = tables.in_force.iter().filter(|((_, since), iov)| {
             let decided = tables.decisions.keys();
             let mut of_tag = decided.filter(|(tag, _)| *tag == iov.tag);
@@ -45,6 +56,7 @@ impl ConstantsOf {
             iovs: iovs
                 .map(|(key, iov)| (key.clone(), iov.hash.clone()))
                 .collect(),
+            put_since,
         }
     }
 }
@@ -52,19 +64,24 @@ impl ConstantsOf {
 impl ConstantsOf {
     /// Where two passes differ, in words; none if nowhere.
     pub(crate) fn differ(&self, undisturbed: &Self) -> Option<String> {
-        let decisions = first_difference(&self.decisions, &undisturbed.decisions);
-        decisions.or_else(|| first_difference(&self.iovs, &undisturbed.iovs))
+        let as_measured = |(tag, run): &(TagName, RunNumber)| {
+            let put = self.put_since.get(tag);
+            put.is_none_or(|since| run < since)
+        };
+        let decisions = first_difference(&self.decisions, &undisturbed.decisions, as_measured);
+        decisions.or_else(|| first_difference(&self.iovs, &undisturbed.iovs, as_measured))
     }
 }
 
 fn first_difference<K: Ord + Debug, V: PartialEq + Debug>(
     got: &BTreeMap<K, V>,
     undisturbed: &BTreeMap<K, V>,
+    is_compared: impl Fn(&K) -> bool,
 ) -> Option<String> {
     let keys: BTreeSet<&K> = got.keys().chain(undisturbed.keys()).collect();
     let key = keys
         .into_iter()
-        .find(|key| got.get(key) != undisturbed.get(key))?;
+        .find(|key| is_compared(key) && got.get(key) != undisturbed.get(key))?;
     let (got, expected) = (got.get(key), undisturbed.get(key));
     Some(format!(
         "D17: the faults made {key:?} {got:?}, undisturbed it is {expected:?}"

@@ -197,7 +197,11 @@ impl World {
 /// Between two runs of the detector, so that it takes no decision's place.
 fn put_into_the_loop(run: &Run, random: &mut Random) -> Command {
     let since = RunNumber(run.number.0 + 1 + 2 * random.below(3) as u32);
-    let text = format!("{{\"by_hand\": {}}}", random.below(2));
+    // Most can be compared with what harvests measure, in and out of its levels.
+    let text = match random.below(4) {
+        0 => "{\"by_hand\": true}".to_owned(),
+        level => format!("{{\"beamspot_cm\": 0.00{}}}", 3 * level),
+    };
     put(stored(OF_THE_LOOP, run.label), since, text, None)
 }
 

@@ -69,7 +69,7 @@ pub(crate) struct Tables {
     pub(crate) iovs: BTreeMap<(TagName, RunNumber, i64), Iov>,
     /// Of several rows with one since the last.
     pub(crate) in_force: BTreeMap<(TagName, RunNumber), Iov>,
-    payloads: BTreeMap<String, ConditionsPayload>,
+    pub(crate) payloads: BTreeMap<String, ConditionsPayload>,
     pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
     pub(crate) alarms: BTreeMap<String, Alarm>,
     pub(crate) rulings: BTreeMap<(TaskPath, Option<RunNumber>), Ruling>,

@@ -7,7 +7,8 @@ use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{
-    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Hold, Iov, RecordTag,
+    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Hold, InForce, Iov,
+    RecordTag,
 };
 use model::conditions::{MeasuredQuantity, Protection, Since, Synchronisation, TimeType};
 use model::configuration::ConfigurationText;
@@ -423,6 +424,7 @@ fn decision(key: u8, value: u16) -> GateDecision {
         name: "x0_cm".to_owned(),
         value_nano: -i64::from(value),
         error_nano: i64::MAX,
+        moved_nano: value.is_multiple_of(2).then_some(i64::MIN),
     };
     GateDecision {
         tag: "beamspot".into(),
@@ -433,6 +435,11 @@ fn decision(key: u8, value: u16) -> GateDecision {
         quantities: vec![quantity],
         late: value.is_multiple_of(5),
         proposed: value.is_multiple_of(3).then(|| format!("{value:064x}")),
+        against: value.is_multiple_of(2).then(|| InForce {
+            since: RunNumber(u32::MAX),
+            hash: format!("{value:064x}"),
+        }),
+        put: value.is_multiple_of(7).then(|| format!("{value:064x}")),
         at: at(value),
     }
 }

@@ -296,9 +296,12 @@ mod tests {
                 name: "z_gev".into(),
                 value_nano: 90_770_000_000,
                 error_nano: 140_000_000,
+                moved_nano: None,
             }],
             late: false,
             proposed: None,
+            against: None,
+            put: None,
             at: Moment(0),
         };
         let iovs = [

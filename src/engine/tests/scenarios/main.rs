@@ -15,6 +15,7 @@ mod faults;
 mod flow;
 mod global_tags;
 mod imports;
+mod judging;
 mod lumis;
 mod pathologies;
 mod play;

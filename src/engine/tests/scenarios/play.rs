@@ -1,12 +1,12 @@
 //! A tiny language for the tables. In come words, out come words; times are virtual seconds.
 //!
 //! Inputs: `begin RUN TYPE [sim]`, `file RUN LUMI NAME EVENTS [sim]`, `empty RUN LUMI NAME`, `lumi
-//! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE/COUNT ..] [tests=STATUS,..]
+//! RUN LUMI EVENTS`, `end RUN LAST_LUMI`, `ok JOB [TAG=VALUE[~MOVED]/COUNT ..] [tests=STATUS,..]
 //! [slices=PRESENT/EXPECTED]`, `report JOB -LABEL` (success without that output), `reported JOB`
 //! (its outputs are not in place yet), `twice JOB`,
 //! `fail JOB CLASS`, `unstored JOB`, `old JOB` (success of an older attempt), `wait SECONDS`,
 //! `start RUN TYPE`, `stop RUN LAST_LUMI`, `files RUN LUMI COUNT` (a record that counts files),
-//! `protect TAG`, `open TAG`, `bring TAG SINCE TEXT ..` (a document of intervals),
+//! `hold TAG`, `protect TAG`, `open TAG`, `bring TAG SINCE TEXT ..` (a document of intervals),
 //! `global NAME RECORD=TAG ..` (a document with one global tag),
 //! `close RUN`, `reopen RUN`, `lost RUN LUMI NAME`, `why OBJECT`,
 //! `retry|halve|single|park|release|cancel JOB`, `jobs VERB FILTER ..`, `take CONFIGURATION`. A job
@@ -343,6 +343,7 @@ impl Play {
             "release" => self.ask_job(JobVerb::Release, words[1]),
             "cancel" => self.ask_job(JobVerb::Cancel, words[1]),
             "jobs" => self.ask_jobs(&words[1..]),
+            "hold" if !words[1].contains('.') => self.hold_constants(words[1]),
             "hold" => self.rule(&words, RulingKind::Held),
             "accept" if !words[1].contains('.') => self.accept_constants(&words),
             "concerned" => self.concerned(run()),
@@ -524,6 +525,13 @@ impl Play {
 
     /// `hold TASK [RUN]`.
     /// Better constants are accepted: `accept TAG [RUN] [dry]`.
+    fn hold_constants(&mut self, tag: &str) {
+        let tag = tag.into();
+        let mut order = Order::new(Command::Hold { tag, run: None }, "alca");
+        "it is wanted".clone_into(&mut order.reason);
+        self.step(Input::Asked { ticket: 1, order });
+    }
+
     fn accept_constants(&mut self, words: &[&str]) {
         let run = words.get(2).and_then(|run| run.parse().ok());
         let mut order = Order::new(

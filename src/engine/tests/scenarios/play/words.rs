@@ -108,6 +108,11 @@ pub(super) fn candidate(word: &str) -> Option<CandidateConstant> {
         .split_once('=')
         .filter(|(tag, _)| !["tests", "slices", "bytes"].contains(tag))?;
     let (value, n) = measured.split_once('/')?;
+    let (value, moved) = match value.split_once('~') {
+        Some((value, moved)) => (value, Some(moved)),
+        None => (value, None),
+    };
+    let nano = |text: &str| text.parse::<i64>().expect("a value") * 1_000_000;
     Some(CandidateConstant {
         tag: TagName::new(tag),
         n: n.parse().expect("a count"),
@@ -116,8 +121,9 @@ pub(super) fn candidate(word: &str) -> Option<CandidateConstant> {
                 "alignment" => "plane1_offset_cm".to_owned(),
                 _ => "x_cm".to_owned(),
             },
-            value_nano: value.parse::<i64>().expect("a value") * 1_000_000,
+            value_nano: nano(value),
             error_nano: 1_000_000,
+            moved_nano: moved.map(nano),
         }],
         not_applicable: None,
         payload: word.to_owned(),
