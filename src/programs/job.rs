@@ -76,9 +76,12 @@ pub struct JobConditions {
 /// The payload of a tag.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TagPayload {
-    /// First run of its interval of validity.
+    /// Where its interval of validity begins: a run, of most tags.
     #[serde(default)]
     pub since: Value,
+    /// All intervals that lumis of the job are in, where there are several.
+    #[serde(default)]
+    pub intervals: Vec<Value>,
     /// Content hash.
     pub hash: String,
     /// Where the payload's JSON can be read.
@@ -396,6 +399,16 @@ impl JobFile {
             path: entry.path.clone(),
             reason,
         };
+        if entry.intervals.len() > 1 {
+            return Err(JobError::Definition {
+                what: format!(
+                    "{tag} has {} intervals for lumis of this job, and this program takes one for \
+                     all of them: let its task read a tag that counts by run, or cut jobs of \
+                     single lumis",
+                    entry.intervals.len()
+                ),
+            });
+        }
         let text = fs::read(&entry.path).map_err(|error| refuse(error.to_string()))?;
         let value = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
         Ok(Some((entry.clone(), value)))

@@ -6,6 +6,7 @@
 use crate::tables::Tables;
 use crate::world::World;
 use engine::{Effect, Input};
+use model::conditions::Since;
 use model::dataset::Route;
 use model::file::Content;
 use model::ids::{JobId, LumiNumber, RunNumber};
@@ -25,7 +26,7 @@ const LAW_EVERY: u64 = 128;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConstantsOf {
     decisions: BTreeMap<(TagName, RunNumber), (&'static str, u64)>,
-    iovs: BTreeMap<(TagName, RunNumber), String>,
+    iovs: BTreeMap<(TagName, Since), String>,
 }
 
 impl ConstantsOf {
@@ -36,7 +37,7 @@ impl ConstantsOf {
         let iovs = tables.in_force.iter().filter(|((_, since), iov)| {
             let decided = tables.decisions.keys();
             let mut of_tag = decided.filter(|(tag, _)| *tag == iov.tag);
-            of_tag.any(|(_, run)| run == since)
+            of_tag.any(|(_, run)| Since::run(*run) == *since)
         });
         Self {
             decisions: decisions

@@ -140,13 +140,17 @@ impl World {
                 // What comes late ends where what was in force before goes on.
                 Some(hold) if !self.is_in_force_before(iov) => Err(format!(
                     "D17: {} is held by {}, and a gate has put into it since run {}",
-                    iov.tag, hold.by, iov.since
+                    iov.tag, hold.by, iov.since.0
                 )),
                 _ => Ok(()),
             };
         }
         let is_loop = |label| iov.tag == stored(OF_THE_LOOP, label);
-        let of_detector = self.detector.runs.iter().any(|run| run.number == iov.since);
+        let of_detector = self
+            .detector
+            .runs
+            .iter()
+            .any(|run| Since::run(run.number) == iov.since);
         let labels = [DataLabel::Real, DataLabel::Simulated];
         let Some(label) = labels.into_iter().find(|label| is_loop(*label)) else {
             return Ok(());
@@ -157,14 +161,14 @@ impl World {
         let tables = &self.shadow;
         let taken = tables.jobs.values().find(|job| {
             let run = tables.runs.get(&job.run);
-            job.run >= iov.since
+            Since::run(job.run) >= iov.since
                 && job.task.pipeline.as_str() == "prompt"
                 && run.is_some_and(|run| run.label == label)
         });
         match taken {
             Some(job) => Err(format!(
                 "D17: {} was put since run {}, and job {} of run {} has taken its conditions",
-                iov.tag, iov.since, job.id, job.run
+                iov.tag, iov.since.0, job.id, job.run
             )),
             None => Ok(()),
         }
@@ -206,6 +210,7 @@ fn put(tag: TagName, since: RunNumber, text: String, make: Option<NewTag>) -> Co
     Command::Put(Box::new(ConstantPut {
         tag,
         since: Since::run(since),
+        time_type: None,
         payload: ConditionsPayload { hash, text },
         make,
     }))

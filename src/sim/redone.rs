@@ -8,6 +8,7 @@ use crate::puts::ASKED;
 use crate::settled::stored;
 use crate::tables::Tables;
 use crate::world::World;
+use model::conditions::Since;
 use model::dataset::Output;
 use model::fact::Fact;
 use model::ids::{JobId, OutputId, RunNumber};
@@ -22,8 +23,8 @@ use std::sync::Arc;
 impl Tables {
     /// The hash in force of a tag as stored for a run.
     pub(crate) fn in_force_at(&self, tag: &TagName, run: RunNumber) -> Option<&str> {
-        let first = (tag.clone(), RunNumber(0));
-        let mut up_to = self.in_force.range(first..=(tag.clone(), run));
+        let (first, last) = ((tag.clone(), Since(0)), (tag.clone(), Since::run(run)));
+        let mut up_to = self.in_force.range(first..=last);
         up_to.next_back().map(|(_, iov)| iov.hash.as_str())
     }
 
@@ -56,8 +57,8 @@ impl Tables {
 
     /// Whether what is in force of a tag was by a moment.
     fn is_in_force_since(&self, tag: &TagName, run: RunNumber, by: Moment) -> bool {
-        let first = (tag.clone(), RunNumber(0));
-        let mut up_to = self.in_force.range(first..=(tag.clone(), run));
+        let (first, last) = ((tag.clone(), Since(0)), (tag.clone(), Since::run(run)));
+        let mut up_to = self.in_force.range(first..=last);
         let last = up_to.next_back();
         last.is_some_and(|(_, iov)| iov.inserted_at <= by)
     }

@@ -6,6 +6,7 @@
 
 use crate::tables::Tables;
 use crate::world::World;
+use model::conditions::Since;
 use model::dataset::{BlockState, Output};
 use model::ids::RunNumber;
 use model::job::{Job, JobState};
@@ -148,15 +149,16 @@ impl Tables {
         };
         for used in &recipe.constants {
             let tag = stored(used.tag.as_str(), run.label);
+            let at = Since::run(job.run);
             let own = || self.iovs.values().filter(|iov| iov.tag == tag);
             let best = |by: fn(Moment, Moment) -> bool| {
                 let mut own = own();
-                let reach = own.by_ref().filter(|iov| iov.since <= job.run);
+                let reach = own.by_ref().filter(|iov| iov.since <= at);
                 let reach = reach.filter(|iov| by(iov.inserted_at, sent));
                 reach.max_by_key(|iov| (iov.since, iov.sequence))
             };
             // Of what came in the very moment, that it was in time was seen when the job was sent.
-            let same_moment = own().any(|iov| iov.inserted_at == sent && iov.since <= job.run);
+            let same_moment = own().any(|iov| iov.inserted_at == sent && iov.since <= at);
             let best = best(|inserted, sent| inserted <= sent);
             if !same_moment && best.is_none_or(|iov| iov.hash != used.hash) {
                 let (id, hash) = (job.id, &used.hash);

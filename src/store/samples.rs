@@ -282,7 +282,8 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
             global_tag: value.is_multiple_of(4).then(|| "prompt_v1".to_owned()),
             constants: vec![UsedConstant {
                 tag: "beamspot".into(),
-                since: RunNumber(1),
+                time_type: TimeType::ALL[usize::from(value) % 3],
+                since: Since(u64::from(value) << 47),
                 hash: "1".repeat(64),
             }],
         }),
@@ -440,7 +441,7 @@ fn decision(key: u8, value: u16) -> GateDecision {
 fn tag(key: u8, value: u16) -> ConditionsTag {
     ConditionsTag {
         name: format!("tag_{key}").as_str().into(),
-        time_type: TimeType::Run,
+        time_type: TimeType::ALL[usize::from(value) % 3],
         object_type: "BeamSpotObjects".to_owned(),
         synchronisation: Synchronisation::ALL[usize::from(value) % Synchronisation::ALL.len()],
         description: format!("description {value}"),
@@ -471,10 +472,18 @@ fn global_tag(key: u8, value: u16) -> GlobalTag {
     }
 }
 
+/// Sinces of tags that count by run, by lumi and by time, up to the largest that a store takes.
 fn iov(key: u8, value: u16) -> Iov {
+    let number = u32::from(key / 2);
+    let since = match key / 2 % 4 {
+        0 => Since::run(RunNumber(number + 1)),
+        1 => Since::lumi(RunNumber(i32::MAX as u32), u32::MAX - number),
+        2 => Since(i64::MAX as u64 - u64::from(number)),
+        _ => Since::time(at(u16::from(key))),
+    };
     Iov {
         tag: "beamspot".into(),
-        since: RunNumber(u32::from(key / 2) + 1),
+        since,
         hash: format!("{value:064x}"),
         sequence: i64::from(key),
         inserted_at: at(value),

@@ -2,6 +2,7 @@
 
 mod rig;
 
+use model::conditions::{Since, TimeType};
 use model::job::ExitClass;
 use model::names::TagName;
 use model::resource::Mode;
@@ -162,7 +163,8 @@ fn a_program_finds_its_job_and_a_small_environment() {
     spec.constants.push(AttemptConstant {
         record: None,
         tag: TagName::new("beamspot"),
-        since: model::ids::RunNumber(7),
+        time_type: TimeType::Run,
+        since: Since(7),
         hash: "00ab".into(),
         text: "{\"x\":1}".into(),
     });

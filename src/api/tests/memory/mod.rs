@@ -14,7 +14,7 @@ use model::command::{Command, Intent, Order, Preview, Reply};
 use model::conditions::{
     ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov, RecordTag,
 };
-use model::conditions::{Protection, Synchronisation, TimeType};
+use model::conditions::{Protection, Since, Synchronisation, TimeType};
 use model::dataset::{Block, Output};
 use model::failure::Fingerprint;
 use model::file::File;
@@ -245,7 +245,7 @@ impl Catalogue for Memory {
     fn iovs(&self) -> Result<Vec<Iov>, StoreError> {
         let iov = |tag: &str, since: u32, sequence: i64| Iov {
             tag: tag.into(),
-            since: RunNumber(since),
+            since: Since::run(RunNumber(since)),
             hash: format!("{sequence:064}"),
             sequence,
             inserted_at: at(sequence),
