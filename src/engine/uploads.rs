@@ -308,14 +308,17 @@ impl Engine {
     }
 
     /// The first moment that reaches no run before this one: when the first run from it on began,
-    /// or now, where none has; and in any case behind the beginning of every run before it, however
-    /// runs are numbered.
+    /// or now, where none has; in any case behind the beginning of every run before it, however
+    /// runs are numbered. Where there was no run before it, any moment is.
     fn frontier_moment(&self, first: RunNumber, label: DataLabel, now: Moment) -> Moment {
         let own = self.runs.values().map(|work| &work.run);
         let own = own.filter(|run| run.label == label);
         let (from, before): (Vec<&Run>, Vec<&Run>) = own.partition(|run| run.number >= first);
-        let begins_at = from.iter().map(|run| run.opened_at).min().unwrap_or(now);
         let behind = before.iter().map(|run| run.opened_at + MICROSECOND).max();
+        if behind.is_none() && self.archive.largest().is_none() {
+            return Moment(0);
+        }
+        let begins_at = from.iter().map(|run| run.opened_at).min().unwrap_or(now);
         behind.map_or(begins_at, |behind| behind.max(begins_at))
     }
 }
