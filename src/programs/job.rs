@@ -414,3 +414,22 @@ impl JobFile {
         Ok(Some((entry.clone(), value)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_takes_one_payload_for_all_its_lumis_or_none() {
+        let text = r#"{"job": 1, "attempt": 1, "conditions": {"tags": {"scale": {
+            "since": 30064771073, "time_type": "Lumi", "hash": "00", "path": "/none", "intervals": [
+                {"since": 30064771073, "hash": "00", "path": "/none"},
+                {"since": 30064771077, "hash": "01", "path": "/none"}]}}}}"#;
+        let job: JobFile = serde_json::from_str(text).expect("it is a job");
+        let error = job.payload("scale").expect_err("it has two");
+        let what = error.to_string();
+        assert!(what.contains("scale has 2 intervals"), "{what}");
+        assert_eq!(error.class(), ExitClass::Program);
+        assert!(job.payload("beamspot").is_ok_and(|found| found.is_none()));
+    }
+}

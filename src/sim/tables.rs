@@ -403,7 +403,11 @@ impl Tables {
 
     /// Whether as many intervals with one since were recorded as a message was said of.
     fn is_said_of_rows(&self, message: &OutboxMessage) -> bool {
-        let of = |iov: &&Iov| format!("{} since {}", iov.tag, iov.since.0) == message.subject;
+        let of = |iov: &&Iov| {
+            let counts = self.tags.get(&iov.tag).map(|tag| tag.time_type);
+            let since = iov.since.listed(counts.unwrap_or_default());
+            format!("{} since {since}", iov.tag) == message.subject
+        };
         let rows = self.iovs.values().filter(of).count();
         let said = self.messages.values();
         let said = said.filter(|m| m.kind == message.kind && m.subject == message.subject);

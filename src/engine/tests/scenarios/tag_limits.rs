@@ -3,7 +3,9 @@
 
 use crate::check_with;
 use crate::play::Play;
+use model::ids::RunNumber;
 use pipelines::link::load;
+use pipelines::variants::Definitions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -292,6 +294,28 @@ fn a_moment_never_reaches_a_run_that_has_taken_its_conditions() {
                  2027-01-01T00:00:00.000000Z to the first condition safe run, \
                  2027-01-01T00:00:10.000001Z)",
             ),
+        ],
+    );
+}
+
+#[test]
+fn a_gate_that_comes_later_puts_nothing_into_a_tag_by_lumi() {
+    let all = load(pipelines::EMBEDDED).expect("the definitions are right");
+    let express = all.iter().filter(|it| it.name.as_str() == "express");
+    let early = (RunNumber(0), express.cloned().collect());
+    let definitions = Definitions::by_first_run(vec![early, (RunNumber(5), all)]);
+    let definitions = definitions.expect("they begin with run 0");
+    check_with(
+        Play::by_run(definitions, 8, BTreeMap::new()),
+        &[
+            ("put beamspot 1:1 {\"v\":1} sync=any", ""),
+            ("file 5 1 a 100", ""),
+            ("lumi 5 1 100", ""),
+            ("end 5 1", ""),
+            ("ok express#1", ""),
+            ("ok calibration#1 beamspot=5/100 scale=7/500", ""),
+            ("restart", ""),
+            ("put beamspot 1:2 {\"v\":2}", ""),
         ],
     );
 }
