@@ -21,7 +21,8 @@ const TELL: &str = "[pipeline]\nname = \"tell\"\ntrigger = { stream = \"files\" 
                     needs = { conditions = [\"spot\", \"map\"] }\n\
                     release = { when = \"run_closed\", redo = \"auto\" }\n\
                     outputs = { TOLD = \"json\" }\n";
-/// Writes for each of its lumis the constant of `spot` that its job names for it, and that of `map`.
+/// Writes for each of its lumis the constant of `spot` that its job names for it, and that of
+/// `map`.
 const PROGRAM: &str = r#"#!/usr/bin/env python3
 import json, os
 

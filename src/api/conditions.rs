@@ -166,8 +166,8 @@ pub(crate) async fn protect(
     ask_engine(parts, manner.order(protect)?).await
 }
 
-/// `GET /api/v1/iovs`: all intervals of one tag or of all, replaced ones too; with a run, only those
-/// in force for it; with a moment, only what was there by then.
+/// `GET /api/v1/iovs`: all intervals of one tag or of all, replaced ones too; with a run, only what
+/// is in force for it; with a moment, only what was there by then.
 pub(crate) async fn iovs(State(parts): State<ApiParts>, Asked(asked): Asked<OfIovs>) -> Outcome {
     let as_of = asked.as_of.as_deref().map(moment).transpose()?;
     let number = asked.run.map(RunNumber);

@@ -85,8 +85,8 @@ pub enum CalibVerb {
         /// sha256 of the payload, as `calib iovs` shows it
         hash: String,
     },
-    /// Put a constant into a tag, from a run, a lumi or a moment on; it is looked at first, and never changes what runs
-    /// have already taken
+    /// Put a constant into a tag, from a run, a lumi or a moment on; it is looked at first, and
+    /// never changes what runs have already taken
     #[command(after_help = PUT_EXAMPLES)]
     Put(Put),
     /// Let no more jobs of a task be made, for one run or for every run. With a tag: keep what

@@ -67,9 +67,9 @@ impl Engine {
     }
 
     /// A payload is in force that was not: runs that it may hold for may wait for it, have been
-    /// worked on without it, or with it and be asked about no more. By time, those are the runs that
-    /// began with it or later, whatever their numbers: one under way reads what was in force when it
-    /// began.
+    /// worked on without it, or with it and be asked about no more. By time, those are the runs
+    /// that began with it or later, whatever their numbers: one under way reads what was in force
+    /// when it began.
     pub(crate) fn look_for_redo_since(&mut self, since: Since, time_type: TimeType) {
         let asked = self.redo.asked.values().flat_map(BTreeMap::keys).copied();
         let runs: BTreeSet<RunNumber> = asked.chain(self.runs_to_look_at()).collect();

@@ -219,9 +219,12 @@ impl Engine {
         }
     }
 
-    /// Why a tag cannot count so, if it cannot: what tasks measure holds from a run on.
+    /// Why a tag cannot count so, if it cannot: what tasks measure holds from a run on. One that was
+    /// made before its gate stays what it is.
     pub(crate) fn counts_by_run(&self, name: &TagName, given: TimeType) -> Option<String> {
-        (!given.is_run() && self.is_decided_on(name)).then(|| {
+        let is_so =
+            self.constants.tags.contains_key(name) && self.constants.time_type(name) == given;
+        (!given.is_run() && !is_so && self.is_decided_on(name)).then(|| {
             format!(
                 "{name} is measured by tasks, and gates decide run by run: it counts by run, not \
                  by {}; make a tag of another name",

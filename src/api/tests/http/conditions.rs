@@ -1,5 +1,5 @@
-//! Conditions over HTTP: what of a tag is in force for a run, whatever the tag counts by, and that a
-//! put reaches the engine as it was said.
+//! Conditions over HTTP: what of a tag is in force for a run, whatever the tag counts by, and that
+//! a put reaches the engine as it was said.
 //!
 //! In: requests against a catalogue in memory. Out: what is answered, and what the engine heard.
 

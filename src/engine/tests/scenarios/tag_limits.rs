@@ -3,9 +3,7 @@
 
 use crate::check_with;
 use crate::play::Play;
-use model::ids::RunNumber;
 use pipelines::link::load;
-use pipelines::variants::Definitions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -300,22 +298,47 @@ fn a_moment_never_reaches_a_run_that_has_taken_its_conditions() {
 
 #[test]
 fn a_gate_that_comes_later_puts_nothing_into_a_tag_by_lumi() {
-    let all = load(pipelines::EMBEDDED).expect("the definitions are right");
-    let express = all.iter().filter(|it| it.name.as_str() == "express");
-    let early = (RunNumber(0), express.cloned().collect());
-    let definitions = Definitions::by_first_run(vec![early, (RunNumber(5), all)]);
-    let definitions = definitions.expect("they begin with run 0");
+    let mut express = load(pipelines::EMBEDDED).expect("the definitions are right");
+    express.retain(|it| it.name.as_str() == "express");
     check_with(
-        Play::by_run(definitions, 8, BTreeMap::new()),
+        Play::with_definitions(express, 8, BTreeMap::new()),
         &[
-            ("put beamspot 1:1 {\"v\":1} sync=any", ""),
-            ("file 5 1 a 100", ""),
-            ("lumi 5 1 100", ""),
-            ("end 5 1", ""),
-            ("ok express#1", ""),
-            ("ok calibration#1 beamspot=5/100 scale=7/500", ""),
-            ("restart", ""),
-            ("put beamspot 1:2 {\"v\":2}", ""),
+            (
+                "put beamspot 1:1 {\"v\":1} sync=any",
+                "tag beamspot any by lumi; beamspot since run 1 lumi 1; put: beamspot: {\"v\":1} \
+                 holds since run 1 lumi 1 (any begins anywhere)",
+            ),
+            // Now with its gate.
+            (
+                "take full",
+                "configuration full; done: runs that open from now on get configuration full; no \
+                 run is at work with another one",
+            ),
+            ("file 5 1 a 100", "file a; run 5 physics open"),
+            ("lumi 5 1 100", "start express#1 attempt 1 on 1"),
+            ("end 5 1", "run 5 physics closed"),
+            (
+                "ok express#1",
+                "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with \
+                 100; start calibration#1 attempt 1 on 1 with beamspot since run 1 lumi 1; \
+                 express#1 done",
+            ),
+            (
+                "ok calibration#1 beamspot=5/100 scale=7/500",
+                "+HARVEST; beamspot of run 5: veto; scale since 5; scale of run 5: update; \
+                 HARVEST closed with 100; start prompt#1 attempt 1 on 1 with beamspot since run 1 \
+                 lumi 1 and scale since 5; calibration#1 done",
+            ),
+            (
+                "put beamspot 1:2 {\"v\":2}",
+                "beamspot since run 1 lumi 2; put: beamspot: {\"v\":2} holds since run 1 lumi 2 \
+                 (any begins anywhere)",
+            ),
+            (
+                "put beamspot 8589934593 {\"v\":2}",
+                "beamspot since run 2 lumi 1; put: beamspot: {\"v\":2} holds since run 2 lumi 1 \
+                 (any begins anywhere)",
+            ),
         ],
     );
 }

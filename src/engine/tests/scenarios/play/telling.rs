@@ -171,7 +171,8 @@ impl Play {
     }
 
     /// Whether a job was given of a tag that its task names, and does not measure, another payload
-    /// than is in force for its run, the beginning of that, or some lumi of the job: point by point.
+    /// than is in force for its run, the beginning of that, or some lumi of the job: point by
+    /// point.
     fn has_other_constants(&self, rows: &Rows, job: &Job) -> bool {
         let definitions = self.setup.configuration.definitions.resolve(job.run);
         let mut own = definitions.iter().filter(|it| it.name == job.task.pipeline);
