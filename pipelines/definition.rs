@@ -99,7 +99,9 @@ pub struct Task {
     pub mode: Mode,
     /// What one attempt may use.
     pub needs: Needs,
-    /// Tags whose constants in force travel with each job.
+    /// Tags whose constants in force travel with each job: of a tag that counts by run the one for
+    /// its run, by time the one at the moment when its run began, by lumi each that one of its
+    /// lumis is in (the first lumi of its run, where it has none).
     pub conditions: Vec<TagName>,
     /// Or by which global tag, and which of its records.
     pub global_tag: Option<ByGlobalTag>,

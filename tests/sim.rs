@@ -98,6 +98,7 @@ const FAULTS: &[&str] = &[
     "asked to let a task go",
     "asked to accept a task",
     "asked to put a constant",
+    "asked to put a constant by lumi",
     "asked to accept better constants",
     "asked to hold a tag",
     "asked to accept what is held",

@@ -79,6 +79,25 @@ impl<P> Index<P> {
         Some((self.sinces[at], newest(&self.insertions[at], snapshot_us)?))
     }
 
+    /// The rows in force somewhere from a point up to and with another, as [`Self::as_of`]: the one
+    /// in force at the first point, and each that begins behind it; in the order of their sinces.
+    pub fn within(
+        &self,
+        (from, to): (Since, Since),
+        snapshot_us: i64,
+    ) -> impl Iterator<Item = (Since, &Insertion<P>)> {
+        let first = self.as_of(from, snapshot_us);
+        let begin = self.sinces.partition_point(|since| *since <= from);
+        let end = self.sinces.partition_point(|since| *since <= to);
+        let behind = begin..end.max(begin);
+        let behind = self.sinces[behind.clone()]
+            .iter()
+            .zip(&self.insertions[behind]);
+        let behind =
+            behind.filter_map(move |(since, rows)| Some((*since, newest(rows, snapshot_us)?)));
+        first.into_iter().chain(behind)
+    }
+
     /// The intervals as of a moment, in the order of their sinces.
     pub fn intervals(&self, snapshot_us: i64) -> impl Iterator<Item = (Since, &Insertion<P>)> {
         let rows = self.sinces.iter().zip(&self.insertions);
@@ -206,6 +225,24 @@ mod tests {
             prop_assert_eq!(history.len(), rows.len());
             prop_assert!(history.is_sorted_by_key(|(_, row)| row.place()));
             prop_assert_eq!(index.last_since(), rows.iter().map(|row| Since(row.0)).max());
+        }
+
+        /// What is in force within a stretch is what is in force at one of its points.
+        #[test]
+        fn within_a_stretch_is_what_is_in_force_at_some_point_of_it(
+            rows in prop::collection::vec((0_u64..12, 0_i64..12, any::<u8>()), 0..40),
+            (from, to) in (0_u64..13, 0_u64..13),
+            snapshot_us in -1_i64..13,
+        ) {
+            let index = index(&rows);
+            let shown = |(since, row): (Since, &Insertion<u8>)| (since, row.payload);
+            let points = from..=to.max(from);
+            let mut each: Vec<_> = points
+                .filter_map(|point| index.as_of(Since(point), snapshot_us).map(shown))
+                .collect();
+            each.dedup();
+            let within = index.within((Since(from), Since(to)), snapshot_us).map(shown);
+            prop_assert_eq!(within.collect::<Vec<_>>(), each);
         }
 
         /// A row that comes later changes nothing as of a moment before it.

@@ -88,6 +88,23 @@ pub enum Refusal {
         /// What differs.
         what: &'static str,
     },
+    /// The tag counts by something else than what was given.
+    #[error(
+        "{tag} counts by {}, and a since of it is {}: what a tag counts by does not change; give \
+         one of those, or make a new tag",
+        .by.as_str(),
+        match .by {
+            TimeType::Run => "the number of a run",
+            TimeType::Lumi => "a lumi of a run, (run << 32) | lumi or RUN:LUMI",
+            TimeType::Time => "a moment, microseconds since 1970 or as 2026-11-27T19:48:13Z",
+        }
+    )]
+    CountsBy {
+        /// The tag.
+        tag: TagName,
+        /// What it counts by.
+        by: TimeType,
+    },
     /// Nobody made the global tag.
     #[error("no global tag is called {name}")]
     NoGlobalTag {

@@ -214,6 +214,12 @@ impl Register {
         self.global_tags.values()
     }
 
+    /// What a tag counts by; of one that is not here, by run.
+    pub fn time_type(&self, name: &TagName) -> TimeType {
+        let kept = self.tags.get(name);
+        kept.map_or(TimeType::Run, |kept| kept.tag.time_type)
+    }
+
     /// The text of a payload.
     pub fn payload(&self, hash: &str) -> Option<&str> {
         self.payloads.get(hash).map(String::as_str)

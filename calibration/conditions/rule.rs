@@ -181,6 +181,9 @@ pub(crate) fn is_since(tag: &ConditionsTag, since: Since) -> Result<(), Refusal>
         TimeType::Run if since.0 == 0 => "runs are numbered from 1",
         TimeType::Run if run > 0 => "a run has 32 bits; this looks like (run << 32) | lumi",
         TimeType::Lumi if run == 0 => "it is (run << 32) | lumi, and runs are numbered from 1",
+        TimeType::Lumi if i64::try_from(since.0).is_err() => {
+            "(run << 32) | lumi has 63 bits, so runs are numbered up to 2147483647"
+        }
         TimeType::Time if i64::try_from(since.0).is_err() => "it is microseconds since 1970",
         _ => return Ok(()),
     };
@@ -286,6 +289,13 @@ mod tests {
         check(prompt, by_lumi, lumi(50, 7), Ok((50 << 32) | 7));
         check(pcl, by_lumi, lumi(49, 7), Err("run 49 lumi 7 is before"));
         check(pcl, by_lumi, Since(7), Err("(run << 32) | lumi"));
+        check(
+            prompt,
+            by_lumi,
+            lumi(i32::MAX as u32, 7),
+            Ok((0x7fff_ffff << 32) | 7),
+        );
+        check(prompt, by_lumi, lumi(1 << 31, 7), Err("up to 2147483647"));
         check(prompt, by_time, Since(49_000_000), Ok(50_000_000));
         check(
             pcl,

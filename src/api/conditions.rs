@@ -14,9 +14,12 @@ use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use model::command::{Command, ConstantPut, NewTag};
 use model::conditions::{
-    ConditionsPayload, ConditionsTag, Iov, Protection, Since, Synchronisation,
+    ConditionsPayload, ConditionsTag, Iov, Protection, Since, Synchronisation, TimeType,
 };
 use model::conditions_document::{ConditionsDocument, IovRow, PayloadRow};
+use model::ids::RunNumber;
+use model::names::TagName;
+use model::run::Run;
 use model::time::Moment;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -44,13 +47,15 @@ struct PutBody {
     tag: String,
     since: u64,
     payload: String,
+    time_type: Option<String>,
     synchronisation: Option<String>,
     object_type: Option<String>,
     description: Option<String>,
 }
 
 const PUT_HINT: &str = "send {\"tag\": \"beamspot\", \"since\": 402144, \"payload\": \"the text that \
-                        programs read\"} as application/json, and \"synchronisation\" to make a tag";
+                        programs read\"} as application/json, and \"synchronisation\" to make a tag, \
+                        \"time_type\" where it counts by lumi or time";
 
 /// Longest text beside a payload.
 const WORDS_BYTES_MAX: usize = 500;
@@ -95,7 +100,7 @@ pub(crate) async fn export(
         }
         let row = |iov: &Iov| IovRow {
             tag_name: iov.tag.to_string(),
-            since: u64::from(iov.since.0),
+            since: iov.since.0,
             insertion_time_us: iov.inserted_at.as_micros(),
             sequence: iov.sequence,
             payload_hash: iov.hash.clone(),
@@ -161,11 +166,16 @@ pub(crate) async fn protect(
     ask_engine(parts, manner.order(protect)?).await
 }
 
-/// `GET /api/v1/iovs`: all intervals of one tag or of all, replaced ones too; with a run, only the
-/// one in force for it; with a moment, only what was there by then.
+/// `GET /api/v1/iovs`: all intervals of one tag or of all, replaced ones too; with a run, only what
+/// is in force for it; with a moment, only what was there by then.
 pub(crate) async fn iovs(State(parts): State<ApiParts>, Asked(asked): Asked<OfIovs>) -> Outcome {
     let as_of = asked.as_of.as_deref().map(moment).transpose()?;
-    let mut rows = ask(&parts, |catalogue| Ok(catalogue.iovs()?)).await?;
+    let number = asked.run.map(RunNumber);
+    let (tags, mut rows, run) = ask(&parts, move |catalogue| {
+        let run = number.map(|number| catalogue.run(number)).transpose()?;
+        Ok((catalogue.tags()?, catalogue.iovs()?, run.flatten()))
+    })
+    .await?;
     if let Some(as_of) = as_of {
         // Insertions are shown with microseconds: one that is shown with this moment was there.
         rows.retain(|iov| iov.inserted_at.as_micros() <= as_of.as_micros());
@@ -173,21 +183,62 @@ pub(crate) async fn iovs(State(parts): State<ApiParts>, Asked(asked): Asked<OfIo
     if let Some(tag) = asked.tag.as_deref() {
         rows.retain(|iov| iov.tag.as_str() == tag);
     }
-    if let Some(run) = asked.run {
-        // In force for a run: the greatest since at or before it; of equal ones, the last inserted.
-        let place = |iov: &Iov| (iov.since, iov.inserted_at.as_micros(), iov.sequence);
-        let mut in_force = BTreeMap::new();
-        for iov in rows.iter().filter(|iov| iov.since.0 <= run) {
-            let best = in_force.entry(iov.tag.clone()).or_insert(place(iov));
-            *best = place(iov).max(*best);
-        }
-        rows.retain(|iov| in_force.get(&iov.tag) == Some(&place(iov)));
+    let counts = tags.iter().map(|tag| (&tag.name, tag.time_type));
+    let counts: BTreeMap<&TagName, TimeType> = counts.collect();
+    let by = |tag: &TagName| counts.get(tag).copied().unwrap_or_default();
+    if let Some(number) = number {
+        rows = in_force(rows, |tag| stretch(by(tag), number, run.as_ref()));
     }
     Ok(list(
         &parts,
-        rows.iter().map(IovView::from).collect(),
+        rows.iter()
+            .map(|iov| IovView::of(iov, by(&iov.tag)))
+            .collect(),
         None::<i64>,
     ))
+}
+
+/// From where to where a run is, in the count of a tag: by lumi, all lumis that it may have; by
+/// time, the moment when it began, which only of a known run is one.
+fn stretch(by: TimeType, number: RunNumber, run: Option<&Run>) -> Option<(Since, Since)> {
+    match by {
+        TimeType::Run => Some((Since::run(number), Since::run(number))),
+        TimeType::Lumi => {
+            let lumi = |lumi| Since::lumi(number, lumi);
+            Some((lumi(Since::FIRST_LUMI), lumi(u32::MAX)))
+        }
+        TimeType::Time => run.map(|run| {
+            let began = Since::time(run.opened_at);
+            (began, began)
+        }),
+    }
+}
+
+/// The intervals in force somewhere in a stretch of their tag's count: the greatest since at or
+/// before its beginning, and every later one in it; of equal ones, the last inserted.
+fn in_force(rows: Vec<Iov>, stretch: impl Fn(&TagName) -> Option<(Since, Since)>) -> Vec<Iov> {
+    let mut newest: BTreeMap<TagName, BTreeMap<Since, Iov>> = BTreeMap::new();
+    for iov in rows {
+        let of_tag = newest.entry(iov.tag.clone()).or_default();
+        let place = |iov: &Iov| (iov.inserted_at.as_micros(), iov.sequence);
+        let known = of_tag.get(&iov.since);
+        if known.is_none_or(|known| place(known) < place(&iov)) {
+            of_tag.insert(iov.since, iov);
+        }
+    }
+    let mut found = Vec::new();
+    for (tag, of_tag) in newest {
+        let Some((from, to)) = stretch(&tag) else {
+            continue;
+        };
+        let begins = of_tag.range(..=from).next_back();
+        let begins = begins.map_or(from, |(since, _)| *since);
+        let of_stretch = of_tag
+            .into_iter()
+            .filter(|(since, _)| (begins..=to).contains(since));
+        found.extend(of_stretch.map(|(_, iov)| iov));
+    }
+    found
 }
 
 /// `GET /api/v1/payloads/{hash}`.
@@ -245,10 +296,18 @@ pub(crate) async fn put(
             description,
         }),
     };
+    let time_type = body.time_type.as_deref().map(|text| {
+        TimeType::parse(text).ok_or_else(|| {
+            let detail = format!("\"{text}\" is nothing that a tag counts by");
+            let words = TimeType::ALL.map(TimeType::as_str);
+            Trouble::bad_request(detail, &format!("use {}", words.join(", ")))
+        })
+    });
     let hash = format!("{:x}", Sha256::digest(body.payload.as_bytes()));
     let put = ConstantPut {
         tag: body.tag.as_str().into(),
         since: Since(body.since),
+        time_type: time_type.transpose()?,
         payload: ConditionsPayload {
             hash,
             text: body.payload,

@@ -42,7 +42,7 @@ const INDEX: &[&str] = &[
     "POST /api/v1/tags:protect?dry_run {tag, protected}",
     "GET /api/v1/global-tags",
     "GET /api/v1/iovs?tag&run&as_of",
-    "POST /api/v1/iovs {tag, since, payload, synchronisation, object_type, description}",
+    "POST /api/v1/iovs {tag, since, payload, time_type, synchronisation, object_type, description}",
     "GET /api/v1/payloads/{hash}",
     "GET /api/v1/calibrations?tag&run",
     "GET /api/v1/dqm?run",

@@ -10,9 +10,10 @@ use super::pictures::Sheet;
 use super::table::{Table, or_dash, to_second};
 use super::{Desk, conditions, pictures, trend};
 use clap::Subcommand;
+use model::conditions::{Since, TimeType};
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use view::conditions::{DecisionView, IovView, PayloadView, TagView};
+use view::conditions::{DecisionView, IovView, PayloadView, TagView, listed};
 use view::gate::{GateRunView, GateView};
 
 /// So many measured numbers of a decision are shown in a table.
@@ -50,7 +51,8 @@ pub enum CalibVerb {
     Iovs {
         /// Only of this tag
         tag: Option<String>,
-        /// Only the one in force for this run
+        /// Only what is in force for this run: of a tag by lumi what each of its lumis is in, by
+        /// time what was in force when it began
         #[arg(long)]
         run: Option<u32>,
         /// Only what was there at this moment, UTC, e.g. 2026-11-27T19:48:13Z
@@ -86,8 +88,8 @@ pub enum CalibVerb {
         /// sha256 of the payload, as `calib iovs` shows it
         hash: String,
     },
-    /// Put a constant into a tag, from a run on; it is looked at first, and never changes what runs
-    /// have already taken
+    /// Put a constant into a tag, from a run, a lumi or a moment on; it is looked at first, and
+    /// never changes what runs have already taken
     #[command(after_help = PUT_EXAMPLES)]
     Put(Put),
     /// Let no more jobs of a task be made, for one run or for every run. With a tag: keep what
@@ -137,7 +139,9 @@ const PUT_EXAMPLES: &str = "\
 Examples:
   tier0 calib put beamspot spot.json --since 402144 --dry-run
   tier0 calib put beamspot spot.json --since 402144 --reason \"survey of Monday\"
-  tier0 calib put alignment first.json --since 1 --synchronisation offline";
+  tier0 calib put alignment first.json --since 1 --synchronisation offline
+  tier0 calib put spot_by_lumi spot.json --since 402144:37 --synchronisation any
+  tier0 calib put field_map map.json --since 2026-11-27T19:48:13Z --synchronisation any";
 
 /// A constant for a tag.
 #[derive(Debug, clap::Args)]
@@ -146,9 +150,13 @@ pub struct Put {
     tag: String,
     /// The file of the constant, as programs shall read it
     file: PathBuf,
-    /// The first run it shall hold for; later, where the tag's synchronisation wants it
-    #[arg(long)]
-    since: u64,
+    /// The first run it shall hold for; of a tag that counts by lumi RUN:LUMI, by time a moment,
+    /// UTC, e.g. 2026-11-27T19:48:13Z. It begins later where the tag's synchronisation wants it
+    #[arg(long, value_parser = since)]
+    since: (Since, Option<TimeType>),
+    /// What the tag counts by: run, lumi or time; a new one by run where --since does not say it
+    #[arg(long, value_parser = time_type)]
+    time_type: Option<TimeType>,
     /// Make the tag: any, validation, mc, runmc, hlt, express, prompt, pcl or offline
     #[arg(long)]
     synchronisation: Option<String>,
@@ -236,7 +244,29 @@ pub(super) fn run(verb: &CalibVerb, desk: &mut Desk) -> Result<Exit, Failure> {
     }
 }
 
+fn since(text: &str) -> Result<(Since, Option<TimeType>), String> {
+    Since::parse(text).ok_or_else(|| {
+        "write the number of a run, RUN:LUMI, or a moment in UTC as 2026-11-27T19:48:13Z".to_owned()
+    })
+}
+
+fn time_type(text: &str) -> Result<TimeType, String> {
+    TimeType::parse(text).ok_or_else(|| "write run, lumi or time".to_owned())
+}
+
 fn upload(put: &Put, desk: &mut Desk) -> Result<Exit, Failure> {
+    let (since, said) = put.since;
+    let by = put.time_type.or(said);
+    if let (Some(by), Some(said)) = (by, said)
+        && by != said
+    {
+        return Err(Failure::Usage(format!(
+            "--since {} is by {}, and --time-type says {}; leave out one of them",
+            since.shown(said),
+            said.as_str(),
+            by.as_str()
+        )));
+    }
     let payload = std::fs::read_to_string(&put.file).map_err(|error| {
         Failure::Usage(format!(
             "{} cannot be read as text ({error}); give the file of the constant",
@@ -245,7 +275,8 @@ fn upload(put: &Put, desk: &mut Desk) -> Result<Exit, Failure> {
     })?;
     let body = serde_json::json!({
         "tag": put.tag,
-        "since": put.since,
+        "since": since.0,
+        "time_type": by.map(TimeType::as_str),
         "payload": payload,
         "synchronisation": put.synchronisation,
         "object_type": put.object_type,
@@ -341,6 +372,7 @@ fn tags(tags: &[TagView], desk: &mut Desk) -> Result<Exit, Failure> {
     let mut table = Table::new(&[
         "TAG",
         "SYNC",
+        "BY",
         "PROTECTED",
         ">IOVS",
         "FIRST SINCE",
@@ -349,13 +381,15 @@ fn tags(tags: &[TagView], desk: &mut Desk) -> Result<Exit, Failure> {
         "DESCRIPTION",
     ]);
     for tag in tags {
+        let since = |since: Option<u64>| since.map(|since| listed(since, &tag.time_type));
         table.row(vec![
             tag.tag.clone(),
             tag.synchronisation.clone(),
+            tag.time_type.clone(),
             if tag.protected { "yes" } else { "no" }.to_owned(),
             tag.iovs.to_string(),
-            or_dash(tag.first_since),
-            or_dash(tag.last_since),
+            or_dash(since(tag.first_since)),
+            or_dash(since(tag.last_since)),
             tag.decisions.to_string(),
             match &tag.held {
                 Some(held) => format!("held by {held}"),
@@ -372,7 +406,7 @@ fn iovs(iovs: &[IovView], desk: &mut Desk) -> Result<Exit, Failure> {
     for iov in iovs {
         table.row(vec![
             iov.tag.clone(),
-            iov.since.to_string(),
+            listed(iov.since, &iov.time_type),
             to_second(&iov.inserted_at),
             iov.hash.clone(),
         ]);

@@ -12,6 +12,7 @@ use calibration::conditions::Register;
 use calibration::conditions::difference::{Difference, RecordDifference};
 use calibration::conditions::register::Point;
 use clap::Args;
+use model::conditions::Since;
 use model::conditions_document::{ConditionsDocument, GlobalTagRow, MapRow, SCHEMA};
 use model::ids::{LumiNumber, RunNumber};
 use model::time::Moment;
@@ -82,7 +83,7 @@ pub struct Diff {
     /// They are global tags, each as of its own moment
     #[arg(long)]
     global: bool,
-    /// From this run
+    /// From this run; tags that count by time are compared whole
     #[arg(long, default_value_t = 1)]
     from: u32,
     /// Up to and with this run
@@ -224,12 +225,16 @@ pub(super) fn diff(asked: &Diff, desk: &mut Desk) -> Result<Exit, Failure> {
     let refused = |refusal: calibration::conditions::Refusal| Failure::Usage(refusal.to_string());
     let mut register = Register::default();
     register.import(&document).map_err(refused)?;
-    let point = |run: u32| Point {
+    // All lumis of the last run; moments have no runs here, so tags by time are compared whole.
+    let point = |run: u32, lumi: u32, at: Moment| Point {
         run: RunNumber(run),
-        lumi: LumiNumber(1),
-        at: Moment(0),
+        lumi: LumiNumber(lumi),
+        at,
     };
-    let range = (point(asked.from), point(asked.to));
+    let range = (
+        point(asked.from, Since::FIRST_LUMI, Moment(0)),
+        point(asked.to, u32::MAX, Moment::END_OF_TIME),
+    );
     let differences = if asked.global {
         register.global_difference(&asked.left, &asked.right, range)
     } else {
@@ -248,10 +253,14 @@ pub(super) fn diff(asked: &Diff, desk: &mut Desk) -> Result<Exit, Failure> {
             differs.then_some(whole).into_iter().collect()
         })
     };
-    show(&differences.map_err(refused)?, desk)
+    show(&differences.map_err(refused)?, &register, desk)
 }
 
-fn show(differences: &[RecordDifference], desk: &mut Desk) -> Result<Exit, Failure> {
+fn show(
+    differences: &[RecordDifference],
+    register: &Register,
+    desk: &mut Desk,
+) -> Result<Exit, Failure> {
     let exit = if differences.is_empty() {
         Exit::Fine
     } else {
@@ -262,7 +271,7 @@ fn show(differences: &[RecordDifference], desk: &mut Desk) -> Result<Exit, Failu
         desk.document(&json!({ "schema": view::SCHEMA, "items": items }))?;
         return Ok(exit);
     }
-    let mut table = Table::new(&["RECORD", "LEFT", "RIGHT", "FROM RUN", "BEFORE", "PAYLOADS"]);
+    let mut table = Table::new(&["RECORD", "LEFT", "RIGHT", "FROM", "BEFORE", "PAYLOADS"]);
     for one in differences {
         let name = |tag: &Option<model::names::TagName>| or_dash(tag.as_ref());
         let mut row = |from: String, until: String, payloads: String| {
@@ -275,9 +284,11 @@ fn show(differences: &[RecordDifference], desk: &mut Desk) -> Result<Exit, Failu
                 payloads,
             ]);
         };
+        let by = one.left.as_ref().map(|tag| register.time_type(tag));
+        let by = by.unwrap_or_default();
         for stretch in &one.differences {
-            let until = or_dash(stretch.until.map(|until| until.0));
-            row(stretch.from.0.to_string(), until, payloads(stretch));
+            let until = or_dash(stretch.until.map(|until| until.listed(by)));
+            row(stretch.from.listed(by), until, payloads(stretch));
         }
         if one.differences.is_empty() {
             row(

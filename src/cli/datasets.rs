@@ -352,8 +352,9 @@ fn lineage(lineage: &DatasetLineageView, desk: &mut Desk) -> Result<Exit, Failur
             writeln!(desk.out, "  constants of the global tag {global}")?;
         }
         for constant in &made.recipe.constants {
-            let (tag, since, hash) = (&constant.tag, constant.since, &constant.hash);
-            writeln!(desk.out, "  {tag} since run {since}, {hash}")?;
+            let (tag, hash) = (&constant.tag, &constant.hash);
+            let since = view::conditions::shown(constant.since, &constant.time_type);
+            writeln!(desk.out, "  {tag} since {since}, {hash}")?;
         }
     }
     if lineage.truncated {

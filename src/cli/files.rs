@@ -398,8 +398,9 @@ fn lineage(answer: Value, desk: &mut Desk) -> Result<Exit, Failure> {
                 writeln!(desk.out, "with constants of the global tag {global}")?;
             }
             for constant in &recipe.constants {
-                let (tag, since, hash) = (&constant.tag, constant.since, &constant.hash);
-                writeln!(desk.out, "with {tag} since run {since}, {hash}")?;
+                let (tag, hash) = (&constant.tag, &constant.hash);
+                let since = view::conditions::shown(constant.since, &constant.time_type);
+                writeln!(desk.out, "with {tag} since {since}, {hash}")?;
             }
         }
     }

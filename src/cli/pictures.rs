@@ -13,6 +13,7 @@ use dqm::element::Element;
 use dqm::histogram::{Axis, Histogram};
 use dqm::histogram2d::Histogram2d;
 use dqm::profile::Profile;
+use model::conditions::TimeType;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -242,6 +243,16 @@ pub(super) fn trend(
     decisions: &[DecisionView],
     iovs: &[IovView],
 ) -> Result<Picture, Failure> {
+    if let Some(other) = iovs
+        .iter()
+        .find(|iov| iov.time_type != TimeType::Run.as_str())
+    {
+        return Err(Failure::Refused(format!(
+            "{tag} counts by {}: no task measures it, so there is nothing to draw against runs; \
+             `tier0 calib iovs {tag}` lists its intervals",
+            other.time_type
+        )));
+    }
     let mut quantities: BTreeMap<&str, Vec<Point>> = BTreeMap::new();
     for decision in decisions {
         for (name, value) in &decision.values {
@@ -257,7 +268,7 @@ pub(super) fn trend(
         let opened = decisions.iter().find(|decision| decision.run == since)?;
         opened.values.get(name).copied()
     };
-    let sinces: std::collections::BTreeSet<u32> = iovs.iter().map(|iov| iov.since).collect();
+    let sinces: std::collections::BTreeSet<u32> = iovs.iter().map(|iov| iov.since as u32).collect();
     let simulated = tag.ends_with("/SIM");
     let pictures: Vec<Picture> = quantities
         .into_iter()
@@ -362,13 +373,14 @@ mod tests {
         };
         let iov = IovView {
             tag: "beamspot/SIM".to_owned(),
+            time_type: "run".to_owned(),
             since: 1,
             hash: String::new(),
             sequence: 1,
             inserted_at: String::new(),
         };
         let decisions = [decision(2, 0.2), decision(1, 0.1)];
-        let svg = trend("beamspot/SIM", &decisions, &[iov])
+        let svg = trend("beamspot/SIM", &decisions, std::slice::from_ref(&iov))
             .unwrap()
             .standalone();
         for part in [
@@ -385,6 +397,12 @@ mod tests {
             "legend and line, twice"
         );
         assert!(trend("scale", &[], &[]).is_err());
+        let by_lumi = IovView {
+            time_type: "lumi".to_owned(),
+            ..iov
+        };
+        let why = trend("spot", &[], &[by_lumi]).unwrap_err().to_string();
+        assert!(why.contains("spot counts by lumi"), "{why}");
     }
 
     fn of_kind(content: Element) -> MonitorElementView {

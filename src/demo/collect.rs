@@ -338,7 +338,7 @@ fn constants(rows: &Rows, run: &Run) -> Vec<ConstantSummary> {
             let in_force = rows
                 .iovs
                 .iter()
-                .filter(|iov| iov.tag == decision.tag && iov.since <= run.number)
+                .filter(|iov| iov.tag == decision.tag && physics::first_run(iov) <= run.number.0)
                 .max_by_key(|iov| (iov.since, iov.sequence));
             let numbers = |value: fn(&model::conditions::MeasuredQuantity) -> i64| {
                 let number = |q: &model::conditions::MeasuredQuantity| {
@@ -352,7 +352,7 @@ fn constants(rows: &Rows, run: &Run) -> Vec<ConstantSummary> {
             };
             ConstantSummary {
                 tag: decision.tag.to_string(),
-                since: in_force.map(|iov| iov.since.0),
+                since: in_force.map(physics::first_run),
                 values: numbers(|quantity| quantity.value_nano),
                 errors: numbers(|quantity| quantity.error_nano),
                 gate: decision.outcome.as_str().to_owned(),

@@ -78,6 +78,11 @@ pub(super) fn scale(payload: &str) -> Option<(PeakSummary, ScaleSummary)> {
     ))
 }
 
+/// The first run that a constant holds for: what an act measures counts by run.
+pub(super) fn first_run(iov: &Iov) -> u32 {
+    iov.since.0 as u32
+}
+
 /// Truth against what was measured, run by run.
 pub(super) fn against_truth(
     truth: &Path,
@@ -103,7 +108,7 @@ pub(super) fn against_truth(
             Some([true_cm, fit, error, (fit - true_cm) / error])
         };
         if let (Some(x0), Some(y0)) = (measured("x0_cm", run.x0_cm), measured("y0_cm", run.y0_cm)) {
-            let opens = |iov: &Iov| iov.since.0 == run.run && is_spot(iov.tag.as_str());
+            let opens = |iov: &Iov| first_run(iov) == run.run && is_spot(iov.tag.as_str());
             rows.push(TruthRow {
                 run: run.run,
                 x0,

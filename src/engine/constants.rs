@@ -13,7 +13,7 @@ use calibration::conditions::{Index, Insertion};
 use calibration::gate::Candidate;
 use model::conditions::{
     CandidateConstant, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov,
-    Since,
+    Since, TimeType,
 };
 use model::fact::Fact;
 use model::file::FIRST_PART;
@@ -49,49 +49,7 @@ pub(crate) fn stored_tag(tag: &TagName, label: DataLabel) -> TagName {
     }
 }
 
-/// Stored tags count by run.
-pub(crate) fn run_of(since: Since) -> RunNumber {
-    RunNumber(since.0 as u32)
-}
-
 impl Constants {
-    /// The constant in force for a run: since, hash and text.
-    pub(crate) fn in_force(
-        &self,
-        tag: &TagName,
-        label: DataLabel,
-        run: RunNumber,
-    ) -> Option<(RunNumber, String, Arc<str>)> {
-        let (since, hash, text) = self.entry_in_force(tag, label, run)?;
-        Some((since, hash.to_owned(), text.clone()))
-    }
-
-    /// The hash of the constant in force for a run.
-    pub(crate) fn hash_in_force(
-        &self,
-        tag: &TagName,
-        label: DataLabel,
-        run: RunNumber,
-    ) -> Option<&str> {
-        let (_, hash, _) = self.entry_in_force(tag, label, run)?;
-        Some(hash)
-    }
-
-    fn entry_in_force(
-        &self,
-        tag: &TagName,
-        label: DataLabel,
-        run: RunNumber,
-    ) -> Option<(RunNumber, &str, &Arc<str>)> {
-        let iovs = match label {
-            DataLabel::Real => self.iovs.get(tag),
-            DataLabel::Simulated => self.iovs.get(&stored_tag(tag, label)),
-        };
-        let (since, row) = iovs?.at(Since::run(run))?;
-        let text = self.payloads.get(&row.payload)?;
-        Some((run_of(since), &row.payload, text))
-    }
-
     /// Keeps an interval in its place, whenever it was decided or read.
     pub(crate) fn keep(&mut self, iov: &Iov) {
         let iovs = self.iovs.entry(iov.tag.clone()).or_default();
@@ -100,7 +58,7 @@ impl Constants {
             sequence: iov.sequence,
             payload: iov.hash.clone(),
         };
-        iovs.insert(Since::run(iov.since), row);
+        iovs.insert(iov.since, row);
     }
 }
 
@@ -164,7 +122,7 @@ impl Engine {
         let against = self.constants.in_force_of(&tag, number);
         let (mut outcome, mut reason) = if let Some(reason) = &candidate.not_applicable {
             (GateOutcome::NotApplicable, reason.clone())
-        } else if let Some(why) = self.protection_of(&tag) {
+        } else if let Some(why) = self.closed_to_gates(&tag) {
             (GateOutcome::Veto, why)
         } else if !run.run_type.publishes() {
             (
@@ -277,14 +235,14 @@ impl Engine {
         };
         let iov = Iov {
             tag: tag.clone(),
-            since: next,
+            since: next_since,
             hash: stays.payload.clone(),
             sequence: self.ids.take(),
             inserted_at: now,
         };
         self.constants.keep(&iov);
         effects.push(Effect::Record(Fact::IovIs(iov)));
-        self.look_for_redo_since(next);
+        self.look_for_redo_since(next_since, TimeType::Run);
         true
     }
 
@@ -299,6 +257,7 @@ impl Engine {
         effects.push(Effect::Record(Fact::PayloadIs(payload)));
     }
 
+    /// Puts what was measured on a run into its tag, from that run on.
     pub(crate) fn insert_iov(
         &mut self,
         now: Moment,
@@ -307,18 +266,18 @@ impl Engine {
         hash: &str,
         effects: &mut Vec<Effect>,
     ) {
+        let since = Since::run(number);
         let iov = Iov {
             tag: tag.clone(),
-            since: number,
+            since,
             hash: hash.to_owned(),
             sequence: self.ids.take(),
             inserted_at: now,
         };
         self.constants.keep(&iov);
         effects.push(Effect::Record(Fact::IovIs(iov)));
-        self.look_for_redo_since(number);
-        let subject = format!("{tag} since {number}");
-        self.announce(now, "conditions.published", number, subject, effects);
+        self.look_for_redo_since(since, TimeType::Run);
+        self.announce_interval(now, tag, since, effects);
     }
 
     /// Records a decision and looks again at whatever may have waited for it. What is held is no

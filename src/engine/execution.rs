@@ -4,6 +4,7 @@
 //! its outputs are the garbage of a losing attempt.
 
 use crate::dispatch::GroupKey;
+use crate::in_force::Place;
 use crate::timers::Timer;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
@@ -155,7 +156,7 @@ impl Engine {
             lumis: job.lumis.clone(),
             inputs: self.attempt_inputs(job),
             global_tag: self.attempt_global_tag(&plan.task),
-            constants: self.constants_for(run, &plan.task),
+            constants: self.constants_for(job, &plan.task),
             deadline: job.deadline,
             needs: self.needs_of(job, index),
         }
@@ -169,6 +170,7 @@ impl Engine {
         });
         let used = |constant: &AttemptConstant| UsedConstant {
             tag: constant.tag.clone(),
+            time_type: constant.time_type,
             since: constant.since,
             hash: constant.hash.clone(),
         };
@@ -242,19 +244,24 @@ impl Engine {
         }
     }
 
-    fn constants_for(&self, run: &model::run::Run, task: &Task) -> Vec<AttemptConstant> {
-        let read = self.constants.read_by(task, run).into_iter();
-        let given = read.filter_map(|read| {
-            let (since, hash, text) = read.constant?;
-            Some(AttemptConstant {
+    /// What is in force for a job of what its task reads.
+    fn constants_for(&self, job: &Job, task: &Task) -> Vec<AttemptConstant> {
+        let run = &self.runs[&job.run].run;
+        let place = Place::of(run, &job.lumis);
+        let mut given = Vec::new();
+        for read in self.constants.read_by(task, run) {
+            let time_type = self.constants.time_type(&read.stored);
+            let in_force = self.constants.in_force(&read.stored, place, read.by);
+            given.extend(in_force.into_iter().map(|one| AttemptConstant {
                 record: read.record.cloned(),
-                tag: read.tag,
-                since,
-                hash,
-                text,
-            })
-        });
-        given.collect()
+                tag: read.tag.clone(),
+                time_type,
+                since: one.since,
+                hash: one.hash.to_owned(),
+                text: one.text.clone(),
+            }));
+        }
+        given
     }
 
     /// The job whose current attempt this token names; none if the token is of another attempt or

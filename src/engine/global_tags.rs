@@ -6,11 +6,12 @@
 //! found again; with a moment that is still to come, later insertions count until then, as they do
 //! for a tag that a task names itself. Simulated runs read the simulated tags, real runs never do.
 
-use crate::constants::{Constants, run_of, stored_tag};
+use crate::constants::{Constants, stored_tag};
+use crate::in_force::Place;
 use crate::uploads::parts;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
-use model::conditions::{GlobalTag, RecordName, Since};
+use model::conditions::{GlobalTag, RecordName, Since, TimeType};
 use model::ids::RunNumber;
 use model::names::{DataLabel, TagName};
 use model::run::Run;
@@ -19,22 +20,20 @@ use model::wait::WaitKind;
 use model::work::AttemptGlobalTag;
 use pipelines::definition::{ByGlobalTag, Task};
 use pipelines::release::Released;
-use std::sync::Arc;
 
 /// How the keys of alarms begin that ask for what a global tag leads to.
 pub(crate) const ALARM: &str = "global-tag";
 
-/// A constant in force: since, hash and text.
-pub(crate) type InForce = (RunNumber, String, Arc<str>);
-
-/// What a task reads in a run.
-pub(crate) struct Read<'t> {
+/// A tag that a task reads in a run.
+pub(crate) struct Read<'c> {
     /// The record that leads to the tag, by a global tag.
-    pub(crate) record: Option<&'t RecordName>,
+    pub(crate) record: Option<&'c RecordName>,
     /// The tag, without what says that its runs are simulated.
     pub(crate) tag: TagName,
-    /// What is in force of it for the run; none when nothing is.
-    pub(crate) constant: Option<InForce>,
+    /// The tag as stored.
+    pub(crate) stored: TagName,
+    /// The global tag whose moment counts, if by one.
+    pub(crate) by: Option<&'c GlobalTag>,
 }
 
 /// Why a record leads to no constant.
@@ -47,13 +46,13 @@ struct Lack {
 
 impl Constants {
     /// What a task reads in a run. What its global tag does not lead to is left out.
-    pub(crate) fn read_by<'t>(&self, task: &'t Task, run: &Run) -> Vec<Read<'t>> {
-        let (label, number) = (run.label, run.number);
+    pub(crate) fn read_by<'c>(&'c self, task: &'c Task, run: &Run) -> Vec<Read<'c>> {
         let Some(by) = &task.global_tag else {
             let read = |tag: &TagName| Read {
                 record: None,
                 tag: tag.clone(),
-                constant: self.in_force(tag, label, number),
+                stored: stored_tag(tag, run.label),
+                by: None,
             };
             return task.conditions.iter().map(read).collect();
         };
@@ -62,28 +61,15 @@ impl Constants {
         };
         let read = |record| {
             let stored = leads_to(global, record, run).ok()?;
-            let constant = self.as_of(&stored, number, global);
             let (tag, _) = parts(&stored);
             Some(Read {
                 record: Some(record),
                 tag,
-                constant,
+                stored,
+                by: Some(global),
             })
         };
         by.records.iter().filter_map(read).collect()
-    }
-
-    /// The constant of a tag as stored that a global tag's moment leaves in force.
-    fn as_of(&self, tag: &TagName, run: RunNumber, global: &GlobalTag) -> Option<InForce> {
-        let at = Since::run(run);
-        let end = self.tags.get(tag).and_then(|tag| tag.end_of_validity);
-        if end.is_some_and(|end| at > end) {
-            return None;
-        }
-        let iovs = self.iovs.get(tag)?;
-        let (since, row) = iovs.as_of(at, global.snapshot_at.as_micros())?;
-        let text = self.payloads.get(&row.payload)?;
-        Some((run_of(since), row.payload.clone(), text.clone()))
     }
 
     /// What of a global tag is not here for a run.
@@ -99,10 +85,12 @@ impl Constants {
             }];
         };
         let records = by.records.iter();
+        // A tag by lumi that is filled from a later lumi of the run on is for a person to look at.
+        let first_lumi = Place::of(run, &[]);
         let lack = |record| match leads_to(global, record, run) {
             Err(lack) => Some(lack),
-            Ok(tag) if self.as_of(&tag, run.number, global).is_none() => {
-                Some(self.nothing_in_force(&tag, record, run.number, global))
+            Ok(tag) if self.in_force(&tag, first_lumi, Some(global)).is_empty() => {
+                Some(self.nothing_in_force(&tag, record, run, global))
             }
             Ok(_) => None,
         };
@@ -113,15 +101,21 @@ impl Constants {
         &self,
         tag: &TagName,
         record: &RecordName,
-        run: RunNumber,
+        run: &Run,
         global: &GlobalTag,
     ) -> Lack {
         let (name, at) = (&global.name, global.snapshot_at);
         let is_empty = !self.iovs.contains_key(tag);
+        let number = run.number;
+        let place = match self.time_type(tag) {
+            TimeType::Run => format!("run {number}"),
+            by @ TimeType::Lumi => Since::lumi(number, Since::FIRST_LUMI).shown(by),
+            TimeType::Time => format!("run {number}, which began at {}", run.opened_at),
+        };
         Lack {
             reason: format!(
                 "the global tag {name} reads {record} from {tag}, of which nothing was in force \
-                 for run {run} at {at}"
+                 for {place} at {at}"
             ),
             remedy: if is_empty {
                 format!(

@@ -4,15 +4,13 @@
 //! read never changes by it: intervals come only into tags that have none here, and into tags that
 //! tasks read or measure only before the first run.
 
-use crate::constants::run_of;
 use crate::{Effect, Engine};
 use calibration::conditions::document::Brought;
 use calibration::conditions::{Refusal, Register};
 use model::command::{Intent, Order, Preview, Reply};
-use model::conditions::{ConditionsPayload, ConditionsTag, Iov, Protection, TimeType};
+use model::conditions::{ConditionsPayload, ConditionsTag, Iov, Protection, Since, TimeType};
 use model::conditions_document::ConditionsDocument;
 use model::fact::Fact;
-use model::ids::RunNumber;
 use model::names::TagName;
 use model::time::Moment;
 use std::sync::Arc;
@@ -64,6 +62,20 @@ impl Engine {
         })
     }
 
+    /// Why a gate puts nothing into a tag, if it does not.
+    pub(crate) fn closed_to_gates(&self, name: &TagName) -> Option<String> {
+        let by = self.constants.time_type(name);
+        self.protection_of(name).or_else(|| {
+            (!by.is_run()).then(|| {
+                format!(
+                    "the tag counts by {}, and what a gate decides holds from a run on; let the \
+                     task measure a tag of another name",
+                    by.as_str()
+                )
+            })
+        })
+    }
+
     /// Takes in what was made elsewhere, or says why not.
     pub(crate) fn import_conditions(
         &mut self,
@@ -78,7 +90,7 @@ impl Engine {
             Ok(brought) => brought,
             Err(refusal) => return Reply::Refused(refusal.to_string()),
         };
-        if let Err(why) = self.check_import(now, document, &before) {
+        if let Err(why) = self.check_import(now, document, (&before, &after)) {
             return Reply::Refused(why);
         }
         let count = brought.tags + brought.iovs + brought.payloads + brought.global_tags;
@@ -130,15 +142,12 @@ impl Engine {
         &self,
         now: Moment,
         document: &ConditionsDocument,
-        before: &Register,
+        (before, after): (&Register, &Register),
     ) -> Result<(), String> {
         for row in &document.tags {
             let name = TagName::new(&row.name);
-            if row.time_type != TimeType::Run {
-                return Err(format!(
-                    "{name} counts by {:?}: tags that an instance keeps count by run",
-                    row.time_type
-                ));
+            if let Some(why) = self.counts_by_run(&name, row.time_type) {
+                return Err(why);
             }
             if !crate::uploads::is_name(&name) {
                 return Err(crate::uploads::no_name(&name));
@@ -158,9 +167,9 @@ impl Engine {
             if row.insertion_time_us > now.as_micros() {
                 let at = Moment::from_micros(row.insertion_time_us);
                 return Err(format!(
-                    "{name} since run {} was inserted at {at}, which is still to come: look at the \
+                    "{name} since {} was inserted at {at}, which is still to come: look at the \
                      clocks of both hosts",
-                    row.since
+                    Since(row.since).shown(after.time_type(&name))
                 ));
             }
             if !history.is_empty() {
@@ -213,7 +222,7 @@ impl Engine {
             for (since, row) in &history {
                 let iov = Iov {
                     tag: tag.name.clone(),
-                    since: run_of(*since),
+                    since: *since,
                     hash: row.payload.clone(),
                     sequence: row.sequence,
                     inserted_at: Moment::from_micros(row.inserted_us),
@@ -223,10 +232,8 @@ impl Engine {
             }
             // The first to be inserted need not be the first to begin.
             if let Some(since) = history.iter().map(|(since, _)| *since).min() {
-                let (number, name) = (run_of(since), &tag.name);
-                self.look_for_redo_since(number);
-                let subject = format!("{name} since {number}");
-                self.announce(now, "conditions.published", number, subject, effects);
+                self.look_for_redo_since(since, tag.time_type);
+                self.announce_interval(now, &tag.name, since, effects);
             }
         }
         let known = &mut self.constants.global_tags;
@@ -238,7 +245,7 @@ impl Engine {
         }
         if known.len() > count {
             // Any run may read by them.
-            self.look_for_redo_since(RunNumber(0));
+            self.look_for_redo_since(Since(0), TimeType::Run);
         }
     }
 }

@@ -6,12 +6,12 @@
 //! Whether a candidate is good is said by the wing `calibration`.
 
 use crate::Engine;
-use crate::constants::{Constants, run_of, stored_tag};
+use crate::constants::{Constants, stored_tag};
 use calibration::conditions::payload;
 use calibration::gate::{Candidate, Decision, OpenIov, Outcome, Quantity, Rule, judge};
 use calibration::thresholds::{self, Coordinate, Thresholds};
 use model::conditions::{
-    CandidateConstant, GateDecision, GateOutcome, InForce, MeasuredQuantity, Since,
+    Against, CandidateConstant, GateDecision, GateOutcome, MeasuredQuantity, Since, TimeType,
 };
 use model::ids::RunNumber;
 use model::job::{InputId, Job, JobState};
@@ -91,7 +91,7 @@ impl Constants {
     pub(crate) fn judged_against(
         &self,
         tag: &TagName,
-        against: Option<&InForce>,
+        against: Option<&Against>,
         candidate: &Candidate,
     ) -> Option<Open> {
         let open = self.open.get(tag);
@@ -110,10 +110,10 @@ impl Constants {
     }
 
     /// The constant of a tag as stored that is in force for a run.
-    pub(crate) fn in_force_of(&self, tag: &TagName, run: RunNumber) -> Option<InForce> {
+    pub(crate) fn in_force_of(&self, tag: &TagName, run: RunNumber) -> Option<Against> {
         let (since, row) = self.iovs.get(tag)?.at(Since::run(run))?;
-        Some(InForce {
-            since: run_of(since),
+        Some(Against {
+            since: since.run_number(TimeType::Run)?,
             hash: row.payload.clone(),
         })
     }

@@ -36,6 +36,7 @@ mod routes;
 mod history;
 mod holds;
 mod constants;
+mod in_force;
 mod uploads;
 mod imports;
 mod global_tags;

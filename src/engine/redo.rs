@@ -15,8 +15,10 @@
 mod asking;
 
 use crate::global_tags::Read;
+use crate::in_force::Place;
 use crate::{Effect, Engine};
 use model::alarm::Severity;
+use model::conditions::{Since, TimeType};
 use model::dataset::{BlockState, Output};
 use model::fact::Fact;
 use model::ids::{AttemptNumber, BlockId, JobId, LumiNumber, OutputId, RunNumber};
@@ -64,12 +66,22 @@ impl Engine {
         self.redo.look.insert(number);
     }
 
-    /// A payload is in force that was not: runs from there on may wait for it, have been worked on
-    /// without it, or with it and be asked about no more.
-    pub(crate) fn look_for_redo_since(&mut self, since: RunNumber) {
+    /// A payload is in force that was not: runs that it may hold for may wait for it, have been
+    /// worked on without it, or with it and be asked about no more. By time, those are the runs
+    /// that began with it or later, whatever their numbers: one under way reads what was in force
+    /// when it began.
+    pub(crate) fn look_for_redo_since(&mut self, since: Since, time_type: TimeType) {
         let asked = self.redo.asked.values().flat_map(BTreeMap::keys).copied();
         let runs: BTreeSet<RunNumber> = asked.chain(self.runs_to_look_at()).collect();
-        self.redo.look.extend(runs.range(since..));
+        let is_behind = |number: &RunNumber| match since.run_number(time_type) {
+            Some(first) => *number >= first,
+            None => {
+                let work = self.runs.get(number);
+                work.is_some_and(|work| Since::time(work.run.opened_at) >= since)
+            }
+        };
+        let behind: Vec<RunNumber> = runs.into_iter().filter(is_behind).collect();
+        self.redo.look.extend(behind);
         self.look_at_readers_by_global_tag();
     }
 
@@ -141,11 +153,11 @@ impl Engine {
     fn outdated<'e>(&'e self, job: &'e Job, index: usize) -> impl Iterator<Item = &'e TagName> {
         let known = job.recipe.as_ref().zip(self.runs.get(&job.run));
         known.into_iter().flat_map(move |(recipe, work)| {
-            let label = work.run.label;
+            let place = Place::of(&work.run, &job.lumis);
             let other = move |tag: &&TagName| {
-                let given = recipe.constants.iter().find(|used| used.tag == **tag);
-                let now = self.constants.hash_in_force(tag, label, job.run);
-                given.map(|used| used.hash.as_str()) != now
+                let given = recipe.constants.iter().filter(|used| used.tag == **tag);
+                let stored = place.stored(tag);
+                !self.constants.is_as_given(&stored, place, None, given)
             };
             // Whoever measures a constant was given the one before, and is not made with its own.
             let tags = self.plans[index].task.conditions.iter();
@@ -159,10 +171,11 @@ impl Engine {
         let (Some(recipe), Some(work)) = (&job.recipe, self.runs.get(&job.run)) else {
             return Vec::new();
         };
+        let place = Place::of(&work.run, &job.lumis);
         let other = |read: &Read<'_>| {
-            let given = recipe.constants.iter().find(|used| used.tag == read.tag);
-            let now = read.constant.as_ref().map(|(_, hash, _)| hash);
-            given.map(|used| &used.hash) != now
+            let given = recipe.constants.iter().filter(|used| used.tag == read.tag);
+            let constants = &self.constants;
+            !constants.is_as_given(&read.stored, place, read.by, given)
         };
         let is_own = |read: &Read<'_>| self.calibrates(index, &read.tag);
         let read = self.constants.read_by(&self.plans[index].task, &work.run);

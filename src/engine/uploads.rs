@@ -6,7 +6,6 @@
 //! calibration loop. Putting the same constant twice is one row. Whether a constant is good is
 //! judged by nobody but its author: the gate is for harvests.
 
-use crate::constants::run_of;
 use crate::{Effect, Engine};
 use calibration::conditions::{Frontier, Limits, Put, Refusal, payload, rule};
 use model::command::{ConstantPut, Intent, Order, Preview, PutReply, Reply};
@@ -14,13 +13,17 @@ use model::conditions::{ConditionsTag, Iov, Protection, Since, TimeType};
 use model::fact::Fact;
 use model::ids::RunNumber;
 use model::names::{DataLabel, TagName};
-use model::time::Moment;
+use model::run::Run;
+use model::time::{Moment, Span};
 use pipelines::definition::When;
 use pipelines::release::first_condition_safe_run;
 use std::sync::Arc;
 
 /// A name of a tag is at most so long: what its column holds.
 const TAG_BYTES_MAX: usize = 128;
+
+/// The grain of tags that count by time.
+const MICROSECOND: Span = Span(1_000);
 
 /// What the tag of simulated runs has behind its name.
 const SIMULATED: &str = "/SIM";
@@ -34,7 +37,7 @@ struct Plan {
     /// What was in force where it begins.
     before: Option<String>,
     /// Where the next interval begins, if there is one.
-    until: Option<RunNumber>,
+    until: Option<Since>,
 }
 
 impl Engine {
@@ -56,9 +59,12 @@ impl Engine {
             ));
         }
         let mut done = in_words(asked, &plan);
-        let since = run_of(plan.put.since);
         if let Some(last) = self.archive.largest().filter(|_| plan.put.is_new)
-            && last >= since
+            && match plan.put.since.run_number(plan.tag.time_type) {
+                Some(first) => last >= first,
+                // Of what has left, only that it began before now is known.
+                None => plan.put.since <= Since::time(now),
+            }
         {
             done.push_str(&format!(
                 "; what was made of runs that are archived (up to run {last}) is not made again"
@@ -108,7 +114,7 @@ impl Engine {
         let payload = asked.payload.clone();
         let text: Arc<str> = Arc::from(payload.text.as_str());
         self.constants.payloads.insert(payload.hash.clone(), text);
-        let since = run_of(plan.put.since);
+        let since = plan.put.since;
         let iov = Iov {
             tag: asked.tag.clone(),
             since,
@@ -117,11 +123,28 @@ impl Engine {
             inserted_at: now,
         };
         self.constants.keep(&iov);
-        self.look_for_redo_since(since);
+        self.look_for_redo_since(since, plan.tag.time_type);
         effects.push(Effect::Record(Fact::PayloadIs(payload)));
         effects.push(Effect::Record(Fact::IovIs(iov)));
-        let subject = format!("{} since {since}", asked.tag);
-        self.announce(now, "conditions.published", since, subject, effects);
+        self.announce_interval(now, &asked.tag, since, effects);
+    }
+
+    /// Tells strangers of an interval that is here, beside the first run that it holds for.
+    pub(crate) fn announce_interval(
+        &mut self,
+        now: Moment,
+        tag: &TagName,
+        since: Since,
+        effects: &mut Vec<Effect>,
+    ) {
+        let by = self.constants.time_type(tag);
+        let run = since.run_number(by).unwrap_or_else(|| {
+            let mut runs = self.runs.values().map(|work| &work.run);
+            let first = runs.find(|run| Since::time(run.opened_at) >= since);
+            first.map_or_else(|| self.next_run(), |run| run.number)
+        });
+        let subject = format!("{tag} since {}", since.listed(by));
+        self.announce(now, "conditions.published", run, subject, effects);
     }
 
     /// What a put comes to; changes nothing.
@@ -141,7 +164,7 @@ impl Engine {
                 .map_err(|fault| format!("{}: {fault}", tag.name))?;
         }
         let behind = index.sinces_within(put.since, Since(u64::MAX));
-        let until = behind.first().map(|since| run_of(*since));
+        let until = behind.first().copied();
         Ok(Plan {
             tag,
             makes,
@@ -159,7 +182,15 @@ impl Engine {
             let tag = name.clone();
             Err(Refusal::OtherTag { tag, what }.to_string())
         };
+        let given = asked.time_type;
+        if let Some(why) = given.and_then(|by| self.counts_by_run(name, by)) {
+            return Err(why);
+        }
         match (known, &asked.make) {
+            (Some(known), _) if given.is_some_and(|by| by != known.time_type) => {
+                let (tag, by) = (name.clone(), known.time_type);
+                Err(Refusal::CountsBy { tag, by }.to_string())
+            }
             (Some(known), Some(make)) if known.synchronisation != make.synchronisation => {
                 other("synchronisation")
             }
@@ -173,7 +204,7 @@ impl Engine {
             (None, Some(make)) if is_name(name) => {
                 let tag = ConditionsTag {
                     name: name.clone(),
-                    time_type: TimeType::Run,
+                    time_type: given.unwrap_or_default(),
                     object_type: make.object_type.clone(),
                     synchronisation: make.synchronisation,
                     description: make.description.clone(),
@@ -188,6 +219,20 @@ impl Engine {
         }
     }
 
+    /// Why a tag cannot count so, if it cannot: what tasks measure holds from a run on. One that was
+    /// made before its gate stays what it is.
+    pub(crate) fn counts_by_run(&self, name: &TagName, given: TimeType) -> Option<String> {
+        let is_so =
+            self.constants.tags.contains_key(name) && self.constants.time_type(name) == given;
+        (!given.is_run() && !is_so && self.is_decided_on(name)).then(|| {
+            format!(
+                "{name} is measured by tasks, and gates decide run by run: it counts by run, not \
+                 by {}; make a tag of another name",
+                given.as_str()
+            )
+        })
+    }
+
     /// A tag that somebody made or tasks measure.
     pub(crate) fn known_tag(&self, name: &TagName) -> Option<ConditionsTag> {
         let made = self.constants.tags.get(name).cloned();
@@ -199,12 +244,13 @@ impl Engine {
 
     /// Whether tasks measure a tag, or did.
     pub(crate) fn is_measured_tag(&self, name: &TagName) -> bool {
+        self.constants.iovs.contains_key(name) || self.is_decided_on(name)
+    }
+
+    /// Whether a task of some configuration has a gate for a tag.
+    fn is_decided_on(&self, name: &TagName) -> bool {
         let (base, _) = parts(name);
-        self.constants.iovs.contains_key(name)
-            || self.plans.iter().any(|plan| {
-                let mut rules = plan.task.calibrates.iter();
-                rules.any(|rule| rule.tag == base)
-            })
+        (0..self.plans.len()).any(|index| self.calibrates(index, &base))
     }
 
     /// Whether some task reads a tag or waits for it.
@@ -219,14 +265,17 @@ impl Engine {
         })
     }
 
+    /// The run after the last that has started.
+    fn next_run(&self) -> RunNumber {
+        let last = self.runs.keys().next_back().copied();
+        run_after(self.archive.largest().max(last))
+    }
+
     /// How far processing has come for a tag. Runs that are history have been processed; a tag that
     /// no task waits for may have been read by every run that has started.
     fn limits_of(&self, name: &TagName, now: Moment) -> Limits {
         let (base, label) = parts(name);
-        let after = |run: Option<RunNumber>| RunNumber(run.map_or(1, |r| r.0.saturating_add(1)));
-        let gone = self.archive.largest();
-        let last = self.runs.keys().next_back().copied();
-        let next_run = after(gone.max(last));
+        let next_run = self.next_run();
         let waits = |index: usize| {
             let task = &self.plans[index].task;
             let reads = task.conditions.contains(&base);
@@ -246,19 +295,40 @@ impl Engine {
         let is_waited_for = (0..self.plans.len()).any(waits);
         let first_safe = if is_waited_for {
             let safe = first_condition_safe_run(locks);
-            safe.unwrap_or(RunNumber(1)).max(after(gone))
+            let gone = self.archive.largest();
+            safe.unwrap_or(RunNumber(1)).max(run_after(gone))
         } else {
             next_run
         };
         let frontier = |run: RunNumber| Frontier {
             run,
-            begins_at: self.runs.get(&run).map_or(now, |work| work.run.opened_at),
+            begins_at: self.frontier_moment(run, label, now),
         };
         Limits {
             next_run: frontier(next_run),
             first_safe: frontier(first_safe),
         }
     }
+
+    /// The first moment that reaches no run before this one: when the first run from it on began,
+    /// or now, where none has; in any case behind the beginning of every run before it, however
+    /// runs are numbered. Where there was no run before it, any moment is.
+    fn frontier_moment(&self, first: RunNumber, label: DataLabel, now: Moment) -> Moment {
+        let own = self.runs.values().map(|work| &work.run);
+        let own = own.filter(|run| run.label == label);
+        let (from, before): (Vec<&Run>, Vec<&Run>) = own.partition(|run| run.number >= first);
+        let behind = before.iter().map(|run| run.opened_at + MICROSECOND).max();
+        if behind.is_none() && self.archive.largest().is_none() {
+            return Moment(0);
+        }
+        let begins_at = from.iter().map(|run| run.opened_at).min().unwrap_or(now);
+        behind.map_or(begins_at, |behind| behind.max(begins_at))
+    }
+}
+
+/// The run behind another; the first, behind none.
+fn run_after(run: Option<RunNumber>) -> RunNumber {
+    RunNumber(run.map_or(1, |run| run.0.saturating_add(1)))
 }
 
 /// The tag without what says that its runs are simulated, and whether they are.
@@ -287,15 +357,13 @@ pub(crate) fn is_name(name: &TagName) -> bool {
 fn in_words(asked: &ConstantPut, plan: &Plan) -> String {
     let (tag, hash) = (&asked.tag, &asked.payload.hash);
     let hash = hash.get(..12).unwrap_or(hash);
-    let since = run_of(plan.put.since);
+    let shown = |since: Since| since.shown(plan.tag.time_type);
+    let since = shown(plan.put.since);
     if !plan.put.is_new {
-        return format!(
-            "{tag}: {hash} was already in force since run {since}; nothing was changed"
-        );
+        return format!("{tag}: {hash} was already in force since {since}; nothing was changed");
     }
-    let until = plan
-        .until
-        .map_or_else(String::new, |next| format!(" up to run {next}"));
+    let until = plan.until.map(|next| format!(" up to {}", shown(next)));
+    let until = until.unwrap_or_default();
     let reason = &plan.put.reason;
-    format!("{tag}: {hash} holds since run {since}{until} ({reason})")
+    format!("{tag}: {hash} holds since {since}{until} ({reason})")
 }

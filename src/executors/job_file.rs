@@ -4,6 +4,7 @@
 //! text, but for its own number; the seed depends on the work alone, so that a second attempt makes
 //! the same output.
 
+use model::conditions::{Since, TimeType};
 use model::ids::{LumiNumber, Token};
 use model::names::ProfileName;
 use model::plugin::{Asked, Plugin};
@@ -12,6 +13,7 @@ use ports::failpoint::{Point, pass};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
@@ -78,7 +80,21 @@ struct Tag<'a> {
     /// Where a record of a global tag stands in front of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<&'a str>,
-    since: u32,
+    /// What it counts by, where that is not the run.
+    #[serde(skip_serializing_if = "TimeType::is_run")]
+    time_type: TimeType,
+    /// Of several intervals, this and the two behind it are the first one's.
+    since: Since,
+    hash: &'a str,
+    path: PathBuf,
+    /// All of them, in the order in which they begin, where there is more than one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    intervals: Vec<Interval<'a>>,
+}
+
+#[derive(Serialize)]
+struct Interval<'a> {
+    since: Since,
     hash: &'a str,
     path: PathBuf,
 }
@@ -156,13 +172,30 @@ impl Places {
             let tag = constant.tag.as_str();
             let record = constant.record.as_ref();
             let name = record.map_or_else(|| tag.to_owned(), ToString::to_string);
-            let row = Tag {
-                tag: record.map(|_| tag),
-                since: constant.since.0,
-                hash: &constant.hash,
-                path: self.payload(constant)?,
+            let (since, hash) = (constant.since, constant.hash.as_str());
+            let path = self.payload(constant)?;
+            let row: &mut Tag<'_> = match tags.entry(name) {
+                Entry::Occupied(row) => row.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(Tag {
+                        tag: record.map(|_| tag),
+                        time_type: constant.time_type,
+                        since,
+                        hash,
+                        path,
+                        intervals: Vec::new(),
+                    });
+                    continue;
+                }
             };
-            tags.insert(name, row);
+            if row.intervals.is_empty() {
+                row.intervals.push(Interval {
+                    since: row.since,
+                    hash: row.hash,
+                    path: row.path.clone(),
+                });
+            }
+            row.intervals.push(Interval { since, hash, path });
         }
         let global = spec.global_tag.as_ref();
         Ok(Conditions {

@@ -1,6 +1,6 @@
 //! What people and programs may ask of a running engine, and what it answers.
 
-use crate::conditions::{ConditionsPayload, Protection, Since, Synchronisation};
+use crate::conditions::{ConditionsPayload, Protection, Since, Synchronisation, TimeType};
 use crate::conditions_document::ConditionsDocument;
 use crate::failure::Fingerprint;
 use crate::ids::{JobId, LumiNumber, RunNumber};
@@ -111,6 +111,10 @@ pub struct ConstantPut {
     pub tag: TagName,
     /// Where it shall begin.
     pub since: Since,
+    /// What that counts by, if it was said: another count than the tag's is refused, and a new tag
+    /// counts so; by run, where nobody says it.
+    #[serde(default)]
+    pub time_type: Option<TimeType>,
     /// The constant.
     pub payload: ConditionsPayload,
     /// What the tag is; makes it, where there is none.

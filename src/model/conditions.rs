@@ -101,7 +101,7 @@ pub struct GateDecision {
     pub proposed: Option<String>,
     /// The constant in force for the run when it was judged; none where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub against: Option<InForce>,
+    pub against: Option<Against>,
     /// The sha256 of the constant that came into force by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put: Option<String>,
@@ -109,9 +109,9 @@ pub struct GateDecision {
     pub at: Moment,
 }
 
-/// A constant and where its interval begins.
+/// What a run is judged against: a constant, and where its interval begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InForce {
+pub struct Against {
     /// The first run of its interval.
     pub since: RunNumber,
     /// The payload's sha256 in hex.
@@ -154,6 +154,37 @@ impl Since {
         Self(u64::try_from(at.as_micros()).unwrap_or(0))
     }
 
+    /// The run it begins in; none of a tag that counts by time.
+    pub fn run_number(self, time_type: TimeType) -> Option<RunNumber> {
+        match time_type {
+            TimeType::Run => Some(RunNumber(self.0 as u32)),
+            TimeType::Lumi => Some(RunNumber((self.0 >> 32) as u32)),
+            TimeType::Time => None,
+        }
+    }
+
+    /// Reads what people type: a number in whatever its tag counts by; `RUN:LUMI`; or a moment.
+    /// The two last say themselves what they count by.
+    pub fn parse(text: &str) -> Option<(Self, Option<TimeType>)> {
+        if let Ok(number) = text.parse() {
+            return Some((Self(number), None));
+        }
+        if let Some(at) = Moment::parse(text) {
+            return Some((Self::time(at), Some(TimeType::Time)));
+        }
+        let (run, lumi) = text.split_once(':')?;
+        let (run, lumi) = (run.parse().ok()?, lumi.parse().ok()?);
+        Some((Self::lumi(RunNumber(run), lumi), Some(TimeType::Lumi)))
+    }
+
+    /// As it stands in lists: of a tag that counts by run the number alone.
+    pub fn listed(self, time_type: TimeType) -> String {
+        match time_type {
+            TimeType::Run => self.0.to_string(),
+            TimeType::Lumi | TimeType::Time => self.shown(time_type),
+        }
+    }
+
     /// As people write it.
     pub fn shown(self, time_type: TimeType) -> String {
         match time_type {
@@ -179,6 +210,30 @@ pub enum TimeType {
     Lumi,
     /// By time.
     Time,
+}
+
+impl TimeType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Run, Self::Lumi, Self::Time];
+
+    /// As people write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Lumi => "lumi",
+            Self::Time => "time",
+        }
+    }
+
+    /// Reads the written form.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    }
+
+    /// Whether it is by run, as of most tags: rows leave it out then.
+    pub fn is_run(&self) -> bool {
+        *self == Self::Run
+    }
 }
 
 /// What a tag is for, and so where a new interval of it may begin (cms-sw/cmssw:conddblib.py).
@@ -299,8 +354,8 @@ impl ConditionsTag {
 pub struct Iov {
     /// The tag it belongs to.
     pub tag: TagName,
-    /// The first run it holds for.
-    pub since: RunNumber,
+    /// Where it begins, in the count of its tag.
+    pub since: Since,
     /// The payload's sha256 in hex.
     pub hash: String,
     /// Orders insertions.
@@ -381,4 +436,48 @@ pub struct RecordTag {
     pub label: String,
     /// The tag.
     pub tag: TagName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_since_is_read_as_people_type_it() {
+        let lumi = |run: u32, lumi| (Since::lumi(RunNumber(run), lumi), Some(TimeType::Lumi));
+        for (text, expect) in [
+            ("402144", Some((Since(402_144), None))),
+            ("402144:7", Some(lumi(402_144, 7))),
+            ("4294967295:4294967295", Some(lumi(u32::MAX, u32::MAX))),
+            (
+                "1970-01-01T00:00:02.5Z",
+                Some((Since(2_500_000), Some(TimeType::Time))),
+            ),
+            ("4294967296:1", None),
+            ("7:", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(Since::parse(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_listed_is_read_again() {
+        let run = RunNumber(402_144);
+        let at = Moment::from_micros(1_798_761_600_000_001);
+        for (since, by, text) in [
+            (Since::run(run), TimeType::Run, "402144"),
+            (Since::lumi(run, 7), TimeType::Lumi, "run 402144 lumi 7"),
+            (
+                Since::time(at),
+                TimeType::Time,
+                "2027-01-01T00:00:00.000001Z",
+            ),
+        ] {
+            assert_eq!(since.listed(by), text);
+            assert_eq!(since.run_number(by), (!text.contains('T')).then_some(run));
+            assert_eq!(TimeType::parse(by.as_str()), Some(by));
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! follows from a class is data in the task's retry policy, never a comparison of texts.
 
 use crate::account::UnitAccount;
+use crate::conditions::{Since, TimeType};
 use crate::failure::Fingerprint;
 use crate::ids::{AttemptNumber, FileId, JobId, LumiNumber, OutputId, RunNumber};
 use crate::names::{TagName, TaskPath};
@@ -497,8 +498,11 @@ pub struct Lineage {
 pub struct UsedConstant {
     /// The tag.
     pub tag: TagName,
-    /// The first run it holds for.
-    pub since: RunNumber,
+    /// What it counts by.
+    #[serde(default, skip_serializing_if = "TimeType::is_run")]
+    pub time_type: TimeType,
+    /// Where it begins, in that count.
+    pub since: Since,
     /// The payload's sha256 in hex.
     pub hash: String,
 }
@@ -513,7 +517,7 @@ pub struct Recipe {
     /// The global tag that led to its constants, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub global_tag: Option<String>,
-    /// Constants, by tag.
+    /// Constants, by tag; of a tag that counts by lumi each interval that a lumi of the job is in.
     pub constants: Vec<UsedConstant>,
 }
 

@@ -3,7 +3,7 @@
 //! simulator's models of both.
 
 use crate::account::UnitAccount;
-use crate::conditions::{CandidateConstant, RecordName};
+use crate::conditions::{CandidateConstant, RecordName, Since, TimeType};
 use crate::ids::{LumiNumber, RunNumber, Token};
 use crate::job::ExitClass;
 use crate::names::{DataLabel, FileName, OutputLabel, ProfileName, TagName, TaskPath};
@@ -75,7 +75,8 @@ pub struct AttemptGlobalTag {
     pub snapshot_at: Option<Moment>,
 }
 
-/// The constant in force for an attempt's run.
+/// A constant in force for an attempt. Of a tag that counts by lumi there may be several, each for
+/// other lumis of the attempt, in the order in which they begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptConstant {
     /// The record that led to it, by the global tag; none where the task names the tag itself.
@@ -83,8 +84,11 @@ pub struct AttemptConstant {
     pub record: Option<RecordName>,
     /// The tag.
     pub tag: TagName,
-    /// The first run it holds for.
-    pub since: RunNumber,
+    /// What the tag counts by.
+    #[serde(default)]
+    pub time_type: TimeType,
+    /// Where it begins, in that count.
+    pub since: Since,
     /// The payload's sha256 in hex.
     pub hash: String,
     /// The payload's text.
@@ -142,7 +146,7 @@ pub struct AttemptSpec {
     /// By which global tag it reads its constants, if by one.
     #[serde(default)]
     pub global_tag: Option<AttemptGlobalTag>,
-    /// Constants in force for its run.
+    /// Constants in force for its run, or for its lumis.
     pub constants: Vec<AttemptConstant>,
     /// When its outputs must be out.
     pub deadline: Option<Moment>,

@@ -76,9 +76,12 @@ pub struct JobConditions {
 /// The payload of a tag.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TagPayload {
-    /// First run of its interval of validity.
+    /// Where its interval of validity begins: a run, of most tags.
     #[serde(default)]
     pub since: Value,
+    /// All intervals that lumis of the job are in, where there are several.
+    #[serde(default)]
+    pub intervals: Vec<Value>,
     /// Content hash.
     pub hash: String,
     /// Where the payload's JSON can be read.
@@ -396,8 +399,37 @@ impl JobFile {
             path: entry.path.clone(),
             reason,
         };
+        if entry.intervals.len() > 1 {
+            return Err(JobError::Definition {
+                what: format!(
+                    "{tag} has {} intervals for lumis of this job, and this program takes one for \
+                     all of them: let its task read a tag that counts by run, or cut jobs of \
+                     single lumis",
+                    entry.intervals.len()
+                ),
+            });
+        }
         let text = fs::read(&entry.path).map_err(|error| refuse(error.to_string()))?;
         let value = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
         Ok(Some((entry.clone(), value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_takes_one_payload_for_all_its_lumis_or_none() {
+        let text = r#"{"job": 1, "attempt": 1, "conditions": {"tags": {"scale": {
+            "since": 30064771073, "time_type": "Lumi", "hash": "00", "path": "/none", "intervals": [
+                {"since": 30064771073, "hash": "00", "path": "/none"},
+                {"since": 30064771077, "hash": "01", "path": "/none"}]}}}}"#;
+        let job: JobFile = serde_json::from_str(text).expect("it is a job");
+        let error = job.payload("scale").expect_err("it has two");
+        let what = error.to_string();
+        assert!(what.contains("scale has 2 intervals"), "{what}");
+        assert_eq!(error.class(), ExitClass::Program);
+        assert!(job.payload("beamspot").is_ok_and(|found| found.is_none()));
     }
 }

@@ -63,8 +63,10 @@ fn verdict_actions(at_most: Span) -> Vec<VerdictAction> {
         action(&[RunVerdict::NotRun], Act::Calibrate),
     ]
 }
-/// A tag that only people put constants into, and the names of tasks that read it.
+/// Tags that only people put constants into, one by run and one by lumi, and the names of tasks
+/// that read them.
 pub(crate) const BY_HAND: &str = "survey";
+pub(crate) const BY_LUMI: &str = "spots";
 const READ_BY_HAND: [&str; 3] = ["reco", "merge", "look"];
 
 /// Reads them.
@@ -157,6 +159,7 @@ fn varied(
         }
         if READ_BY_HAND.contains(&task.name.as_str()) && task.calibrates.is_empty() {
             task.conditions.push(TagName::new(BY_HAND));
+            task.conditions.push(TagName::new(BY_LUMI));
             task.release.redo = match random.below(5) {
                 0 => Redo::Never,
                 1 | 2 => Redo::Auto,

@@ -9,7 +9,7 @@ use crate::definitions::HELD;
 use crate::settled::stored;
 use crate::world::World;
 use model::arrival::{Arrival, Checksum, Refusal, Seen};
-use model::conditions::{GateDecision, GateOutcome};
+use model::conditions::{GateDecision, GateOutcome, Since};
 use model::dataset::{BlockState, Output};
 use model::fact::Fact;
 use model::file::{Content, File};
@@ -369,17 +369,20 @@ impl World {
         }
         let from = (tag.clone(), RunNumber(run.0.saturating_add(1)));
         // Where nothing was in force there is nothing to go back to.
-        let first = (tag.clone(), RunNumber(0));
-        let mut earlier = tables.in_force.range(first..(tag.clone(), run));
+        let (first, own) = ((tag.clone(), Since(0)), (tag.clone(), Since::run(run)));
+        let mut earlier = tables.in_force.range(first..own);
         if earlier.next().is_none() {
             return Ok(());
         }
-        let mut later = tables.decisions.range(from.clone()..);
+        let mut later = tables.decisions.range(from..);
         // What is held is no decision.
         let next = later.find(|((of, _), d)| of != tag || d.outcome != GateOutcome::Held);
         let next = next.filter(|((of, _), _)| of == tag);
-        let ends =
-            next.is_some_and(|(next, _)| tables.in_force.range(from..=next.clone()).count() > 0);
+        let ends = next.is_some_and(|((tag, next), _)| {
+            let behind = |since| (tag.clone(), since);
+            let (from, to) = (Since(Since::run(run).0 + 1), Since::run(*next));
+            tables.in_force.range(behind(from)..=behind(to)).count() > 0
+        });
         if ends {
             Ok(())
         } else {

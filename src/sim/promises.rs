@@ -6,6 +6,7 @@
 use crate::tables::Tables;
 use crate::world::World;
 use engine::{Effect, Input};
+use model::conditions::Since;
 use model::dataset::Route;
 use model::file::Content;
 use model::ids::{JobId, LumiNumber, RunNumber};
@@ -25,9 +26,9 @@ const LAW_EVERY: u64 = 128;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConstantsOf {
     decisions: BTreeMap<(TagName, RunNumber), (&'static str, u64)>,
-    iovs: BTreeMap<(TagName, RunNumber), String>,
+    iovs: BTreeMap<(TagName, Since), String>,
     /// From where on people have put constants that harvests are compared with.
-    put_since: BTreeMap<TagName, RunNumber>,
+    put_since: BTreeMap<TagName, Since>,
 }
 
 impl ConstantsOf {
@@ -47,7 +48,7 @@ impl ConstantsOf {
         let iovs = tables.in_force.iter().filter(|((_, since), iov)| {
             let decided = tables.decisions.keys();
             let mut of_tag = decided.filter(|(tag, _)| *tag == iov.tag);
-            of_tag.any(|(_, run)| run == since)
+            of_tag.any(|(_, run)| Since::run(*run) == *since)
         });
         Self {
             decisions: decisions
@@ -64,12 +65,20 @@ impl ConstantsOf {
 impl ConstantsOf {
     /// Where two passes differ, in words; none if nowhere.
     pub(crate) fn differ(&self, undisturbed: &Self) -> Option<String> {
-        let as_measured = |(tag, run): &(TagName, RunNumber)| {
+        let as_measured = |tag: &TagName, since: Since| {
             let put = self.put_since.get(tag);
-            put.is_none_or(|since| run < since)
+            put.is_none_or(|put| since < *put)
         };
-        let decisions = first_difference(&self.decisions, &undisturbed.decisions, as_measured);
-        decisions.or_else(|| first_difference(&self.iovs, &undisturbed.iovs, as_measured))
+        let decisions = first_difference(
+            &self.decisions,
+            &undisturbed.decisions,
+            |(tag, run): &(TagName, RunNumber)| as_measured(tag, Since::run(*run)),
+        );
+        decisions.or_else(|| {
+            first_difference(&self.iovs, &undisturbed.iovs, |(tag, since)| {
+                as_measured(tag, *since)
+            })
+        })
     }
 }
 

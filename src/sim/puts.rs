@@ -4,12 +4,13 @@
 //! In comes a world, out come orders, and for each interval that is recorded the sentence that says
 //! which promise it breaks. Nothing here asks the engine.
 
-use crate::definitions::BY_HAND;
+use crate::definitions::{BY_HAND, BY_LUMI};
 use crate::random::{Random, mix_text};
+use crate::redone::given_at;
 use crate::settled::stored;
 use crate::world::World;
 use model::command::{Command, ConstantPut, NewTag, Order};
-use model::conditions::{ConditionsPayload, Iov, Since, Synchronisation};
+use model::conditions::{ConditionsPayload, Iov, Since, Synchronisation, TimeType};
 use model::ids::RunNumber;
 use model::job::Job;
 use model::names::{DataLabel, TagName};
@@ -23,6 +24,8 @@ const HELD: &str = "constant-held/";
 const MOVED: &str = "trigger";
 /// The tag of the calibration loop that people put into as well.
 const OF_THE_LOOP: &str = "beamspot";
+/// Constants by lumi begin with one of the first lumis of a run.
+const LUMIS_MAX: u64 = 4;
 /// How likely it is, in thousandths, that somebody accepts what is asked once the faults are over.
 const ACCEPTS: u64 = 600;
 /// How often they do, at most: what a person holds stays asked.
@@ -48,20 +51,32 @@ impl World {
             object_type: String::new(),
             description: String::new(),
         };
-        match random.below(6) {
+        match random.below(7) {
             0 => return Some(put_into_the_loop(&run, random)),
+            2 => return Some(self.put_by_lumi(&run, make(Synchronisation::Any), random)),
             // Moved to where it may begin, and perhaps put again before that is another run.
             1 => {
                 let tag = stored(MOVED, run.label);
                 let text = format!("{{\"level\": {}}}", random.below(2));
                 let make = make(Synchronisation::Express);
-                return Some(put(tag, run.number, text, Some(make)));
+                return Some(put(tag, by_run(run.number), text, Some(make)));
             }
             _ => {}
         }
         // Few values, so that the same one comes again.
         let text = format!("{{\"level\": {}}}", random.below(3));
-        Some(put(tag, run.number, text, Some(make(Synchronisation::Any))))
+        let since = by_run(run.number);
+        Some(put(tag, since, text, Some(make(Synchronisation::Any))))
+    }
+
+    /// From some lumi of the run on; few values here, too.
+    fn put_by_lumi(&mut self, run: &Run, make: NewTag, random: &mut Random) -> Command {
+        self.story.count("asked to put a constant by lumi");
+        let lumi = random.between(1, LUMIS_MAX) as u32;
+        let text = format!("{{\"level\": {}}}", random.below(3));
+        let tag = stored(BY_LUMI, run.label);
+        let since = (Since::lumi(run.number, lumi), Some(TimeType::Lumi));
+        put(tag, since, text, Some(make))
     }
 
     /// A tag of the loop is held, a proposal refused, or all of that ended.
@@ -140,13 +155,17 @@ impl World {
                 // What comes late ends where what was in force before goes on.
                 Some(hold) if !self.is_in_force_before(iov) => Err(format!(
                     "D17: {} is held by {}, and a gate has put into it since run {}",
-                    iov.tag, hold.by, iov.since
+                    iov.tag, hold.by, iov.since.0
                 )),
                 _ => Ok(()),
             };
         }
         let is_loop = |label| iov.tag == stored(OF_THE_LOOP, label);
-        let of_detector = self.detector.runs.iter().any(|run| run.number == iov.since);
+        let of_detector = self
+            .detector
+            .runs
+            .iter()
+            .any(|run| Since::run(run.number) == iov.since);
         let labels = [DataLabel::Real, DataLabel::Simulated];
         let Some(label) = labels.into_iter().find(|label| is_loop(*label)) else {
             return Ok(());
@@ -157,14 +176,14 @@ impl World {
         let tables = &self.shadow;
         let taken = tables.jobs.values().find(|job| {
             let run = tables.runs.get(&job.run);
-            job.run >= iov.since
+            Since::run(job.run) >= iov.since
                 && job.task.pipeline.as_str() == "prompt"
                 && run.is_some_and(|run| run.label == label)
         });
         match taken {
             Some(job) => Err(format!(
                 "D17: {} was put since run {}, and job {} of run {} has taken its conditions",
-                iov.tag, iov.since, job.id, job.run
+                iov.tag, iov.since.0, job.id, job.run
             )),
             None => Ok(()),
         }
@@ -175,18 +194,31 @@ impl World {
         rows.any(|row| row.tag == iov.tag && row.hash == iov.hash && row.since < iov.since)
     }
 
-    /// D17: an attempt is given the constants that are in force when it is sent, and no others.
+    /// D17: an attempt is given the constants that are in force when it is sent, for its run or for
+    /// each of its lumis, and no others.
     pub(crate) fn check_given(&self, job: &Job) -> Result<(), String> {
         let (Some(recipe), Some(run)) = (&job.recipe, self.shadow.runs.get(&job.run)) else {
             return Ok(());
         };
         for used in &recipe.constants {
+            let (id, hash) = (job.id, &used.hash);
             let tag = stored(used.tag.as_str(), run.label);
-            let now = self.shadow.in_force_at(&tag, job.run);
-            if now != Some(used.hash.as_str()) {
-                let (id, hash) = (job.id, &used.hash);
+            let mut is_read = false;
+            for point in self.shadow.points(&tag, job) {
+                let now = self.shadow.in_force_at(&tag, point).map(|iov| &iov.hash);
+                let given = given_at(recipe, &used.tag, point);
+                if given.map(|given| &given.hash) != now {
+                    return Err(format!(
+                        "D17: job {id} was given {tag} {hash}, in force at {} is {now:?}",
+                        point.0
+                    ));
+                }
+                is_read |= given == Some(used);
+            }
+            if !is_read {
+                let since = used.since.0;
                 return Err(format!(
-                    "D17: job {id} was given {tag} {hash}, in force is {now:?}"
+                    "D17: job {id} was given {tag} since {since}, which it has nothing to do with"
                 ));
             }
         }
@@ -202,14 +234,24 @@ fn put_into_the_loop(run: &Run, random: &mut Random) -> Command {
         0 => "{\"by_hand\": true}".to_owned(),
         level => format!("{{\"beamspot_cm\": 0.00{}}}", 3 * level),
     };
-    put(stored(OF_THE_LOOP, run.label), since, text, None)
+    put(stored(OF_THE_LOOP, run.label), by_run(since), text, None)
 }
 
-fn put(tag: TagName, since: RunNumber, text: String, make: Option<NewTag>) -> Command {
+fn by_run(run: RunNumber) -> (Since, Option<TimeType>) {
+    (Since::run(run), None)
+}
+
+fn put(
+    tag: TagName,
+    (since, time_type): (Since, Option<TimeType>),
+    text: String,
+    make: Option<NewTag>,
+) -> Command {
     let hash = format!("{:016x}", mix_text(&text) ^ mix_text(tag.as_str()));
     Command::Put(Box::new(ConstantPut {
         tag,
-        since: Since::run(since),
+        since,
+        time_type,
         payload: ConditionsPayload { hash, text },
         make,
     }))

@@ -8,10 +8,11 @@ use crate::puts::ASKED;
 use crate::settled::stored;
 use crate::tables::Tables;
 use crate::world::World;
+use model::conditions::{Iov, Since, TimeType};
 use model::dataset::Output;
 use model::fact::Fact;
 use model::ids::{JobId, OutputId, RunNumber};
-use model::job::{InputId, Job, JobState, Slice};
+use model::job::{InputId, Job, JobState, Recipe, Slice, UsedConstant};
 use model::names::{OutputLabel, TagName, TaskPath};
 use model::run::{RunState, RunType};
 use model::time::Moment;
@@ -20,11 +21,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Tables {
-    /// The hash in force of a tag as stored for a run.
-    pub(crate) fn in_force_at(&self, tag: &TagName, run: RunNumber) -> Option<&str> {
-        let first = (tag.clone(), RunNumber(0));
-        let mut up_to = self.in_force.range(first..=(tag.clone(), run));
-        up_to.next_back().map(|(_, iov)| iov.hash.as_str())
+    /// Where a job reads a tag as stored: its run; of a tag that counts by lumi each of its lumis,
+    /// the run's first where it has none.
+    pub(crate) fn points(&self, tag: &TagName, job: &Job) -> Vec<Since> {
+        let by_lumi = self
+            .tags
+            .get(tag)
+            .is_some_and(|row| row.time_type == TimeType::Lumi);
+        if !by_lumi {
+            return vec![Since::run(job.run)];
+        }
+        let lumis = job.lumis.iter().flat_map(|(first, last)| first.0..=last.0);
+        let points: Vec<Since> = lumis.map(|lumi| Since::lumi(job.run, lumi)).collect();
+        match points.is_empty() {
+            true => vec![Since::lumi(job.run, Since::FIRST_LUMI)],
+            false => points,
+        }
+    }
+
+    /// The interval in force of a tag as stored at a point.
+    pub(crate) fn in_force_at(&self, tag: &TagName, point: Since) -> Option<&Iov> {
+        let (first, last) = ((tag.clone(), Since(0)), (tag.clone(), point));
+        let mut up_to = self.in_force.range(first..=last);
+        up_to.next_back().map(|(_, iov)| iov)
     }
 
     /// After a transaction: an output and the one in its place are never both published, and never
@@ -52,14 +71,6 @@ impl Tables {
             }
         }
         Ok(())
-    }
-
-    /// Whether what is in force of a tag was by a moment.
-    fn is_in_force_since(&self, tag: &TagName, run: RunNumber, by: Moment) -> bool {
-        let first = (tag.clone(), RunNumber(0));
-        let mut up_to = self.in_force.range(first..=(tag.clone(), run));
-        let last = up_to.next_back();
-        last.is_some_and(|(_, iov)| iov.inserted_at <= by)
     }
 
     /// Whether a job has the inputs that it had, or what stands in the place of those of them that
@@ -104,22 +115,35 @@ impl Tables {
         Ok(())
     }
 
-    /// Jobs that were given another payload of some tag than the one in force, with those tags.
-    fn outdated(&self, job: &Job, task: &Task) -> BTreeSet<TagName> {
+    /// Tags as stored of which a job was given another payload than is in force at some point where
+    /// it reads them; of what has come by a moment only, with one.
+    fn outdated(&self, job: &Job, task: &Task, by: Option<Moment>) -> BTreeSet<TagName> {
         let (Some(recipe), Some(run)) = (&job.recipe, self.runs.get(&job.run)) else {
             return BTreeSet::new();
         };
-        let is_given = |tag: &TagName, hash: Option<&str>| {
-            let mut constants = recipe.constants.iter().rev();
-            let given = constants.find(|used| used.tag == *tag);
-            given.map(|used| used.hash.as_str()) == hash
-        };
         let tags = task.conditions.iter();
         let tags = tags.map(|tag| (tag, stored(tag.as_str(), run.label)));
-        tags.filter(|(tag, stored)| !is_given(tag, self.in_force_at(stored, job.run)))
-            .map(|(_, stored)| stored)
-            .collect()
+        let is_other = |(tag, stored): &(&TagName, TagName)| {
+            self.points(stored, job).into_iter().any(|point| {
+                let now = self.in_force_at(stored, point);
+                let given = given_at(recipe, tag, point);
+                let in_time = by.is_none_or(|by| now.is_some_and(|iov| iov.inserted_at <= by));
+                in_time && given.map(|used| &used.hash) != now.map(|iov| &iov.hash)
+            })
+        };
+        tags.filter(is_other).map(|(_, stored)| stored).collect()
     }
+}
+
+/// What a job was given of a tag for a point.
+pub(crate) fn given_at<'r>(
+    recipe: &'r Recipe,
+    tag: &TagName,
+    point: Since,
+) -> Option<&'r UsedConstant> {
+    let of_tag = recipe.constants.iter().filter(|used| used.tag == *tag);
+    let begun = of_tag.filter(|used| used.since <= point);
+    begun.max_by_key(|used| used.since)
 }
 
 impl World {
@@ -259,7 +283,7 @@ impl World {
             return None;
         }
         let is_other = |task: &Arc<Task>| {
-            let mut tags = tables.outdated(job, task).into_iter();
+            let mut tags = tables.outdated(job, task, None).into_iter();
             let stored = |tag: &TagName| stored(tag.as_str(), tables.runs[&run].label);
             let measures = |tag: &TagName| {
                 let mut rules = task.calibrates.iter();
@@ -345,13 +369,14 @@ impl World {
                 "D17: job {id} ({path}) stands on what was made again"
             ));
         }
-        let mut outdated = tables.outdated(job, &task);
-        if let RunState::Archiving { finished_at, .. } | RunState::Archived { finished_at, .. } =
-            run.state
-        {
-            // What came when it may have left is not for it any more.
-            outdated.retain(|tag| tables.is_in_force_since(tag, job.run, finished_at));
-        }
+        // What came when it may have left is not for it any more.
+        let by = match run.state {
+            RunState::Archiving { finished_at, .. } | RunState::Archived { finished_at, .. } => {
+                Some(finished_at)
+            }
+            _ => None,
+        };
+        let outdated = tables.outdated(job, &task, by);
         match (task.release.redo, job.provisional) {
             _ if outdated.is_empty() => nothing,
             (Redo::Never, _) => nothing,

@@ -4,8 +4,10 @@
 //!
 //! In comes the durable content, out comes the sentence that says which promise is broken.
 
+use crate::redone::given_at;
 use crate::tables::Tables;
 use crate::world::World;
+use model::conditions::Iov;
 use model::dataset::{BlockState, Output};
 use model::ids::RunNumber;
 use model::job::{Job, JobState};
@@ -148,21 +150,26 @@ impl Tables {
         };
         for used in &recipe.constants {
             let tag = stored(used.tag.as_str(), run.label);
-            let own = || self.iovs.values().filter(|iov| iov.tag == tag);
-            let best = |by: fn(Moment, Moment) -> bool| {
-                let mut own = own();
-                let reach = own.by_ref().filter(|iov| iov.since <= job.run);
-                let reach = reach.filter(|iov| by(iov.inserted_at, sent));
-                reach.max_by_key(|iov| (iov.since, iov.sequence))
-            };
-            // Of what came in the very moment, that it was in time was seen when the job was sent.
-            let same_moment = own().any(|iov| iov.inserted_at == sent && iov.since <= job.run);
-            let best = best(|inserted, sent| inserted <= sent);
-            if !same_moment && best.is_none_or(|iov| iov.hash != used.hash) {
-                let (id, hash) = (job.id, &used.hash);
-                return Err(format!(
-                    "D17: job {id} used {tag} {hash}, in force was {best:?}"
-                ));
+            for at in self.points(&tag, job) {
+                let own = self
+                    .iovs
+                    .values()
+                    .filter(|iov| iov.tag == tag && iov.since <= at);
+                let own: Vec<&Iov> = own.collect();
+                // Of what came in the very moment, that it was in time was seen when the job was
+                // sent.
+                if own.iter().any(|iov| iov.inserted_at == sent) {
+                    continue;
+                }
+                let by_then = own.into_iter().filter(|iov| iov.inserted_at <= sent);
+                let best = by_then.max_by_key(|iov| (iov.since, iov.sequence));
+                let given = given_at(recipe, &used.tag, at);
+                if best.map(|iov| &iov.hash) != given.map(|given| &given.hash) {
+                    let (id, hash) = (job.id, &used.hash);
+                    return Err(format!(
+                        "D17: job {id} used {tag} {hash}, in force was {best:?}"
+                    ));
+                }
             }
         }
         Ok(())

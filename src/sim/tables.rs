@@ -10,7 +10,7 @@ use model::alarm::Alarm;
 use model::arrival::{Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{
-    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov,
+    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov, Since,
 };
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, BlockState, Dataset, LumiContent, Output};
@@ -66,9 +66,9 @@ pub(crate) struct Tables {
     pub(crate) decisions: BTreeMap<(TagName, RunNumber), GateDecision>,
     pub(crate) tags: BTreeMap<TagName, ConditionsTag>,
     global_tags: BTreeMap<String, GlobalTag>,
-    pub(crate) iovs: BTreeMap<(TagName, RunNumber, i64), Iov>,
+    pub(crate) iovs: BTreeMap<(TagName, Since, i64), Iov>,
     /// Of several rows with one since the last.
-    pub(crate) in_force: BTreeMap<(TagName, RunNumber), Iov>,
+    pub(crate) in_force: BTreeMap<(TagName, Since), Iov>,
     pub(crate) payloads: BTreeMap<String, ConditionsPayload>,
     pub(crate) quality: BTreeMap<RunNumber, RunQuality>,
     pub(crate) alarms: BTreeMap<String, Alarm>,
@@ -240,7 +240,7 @@ impl Tables {
         let since = (iov.tag.clone(), iov.since);
         let before = self.in_force.insert(since, iov.clone());
         if before.is_some_and(|before| before.hash == iov.hash) {
-            let (tag, since) = (&iov.tag, iov.since);
+            let (tag, since) = (&iov.tag, iov.since.0);
             return Err(format!(
                 "D17: the same constant of {tag} since {since} is two rows"
             ));
@@ -403,7 +403,11 @@ impl Tables {
 
     /// Whether as many intervals with one since were recorded as a message was said of.
     fn is_said_of_rows(&self, message: &OutboxMessage) -> bool {
-        let of = |iov: &&Iov| format!("{} since {}", iov.tag, iov.since) == message.subject;
+        let of = |iov: &&Iov| {
+            let counts = self.tags.get(&iov.tag).map(|tag| tag.time_type);
+            let since = iov.since.listed(counts.unwrap_or_default());
+            format!("{} since {since}", iov.tag) == message.subject
+        };
         let rows = self.iovs.values().filter(of).count();
         let said = self.messages.values();
         let said = said.filter(|m| m.kind == message.kind && m.subject == message.subject);

@@ -175,7 +175,7 @@ fn identity(fact: &Fact) -> String {
         Fact::DecisionIs(d) => format!("decision {} {}", d.tag, d.run),
         Fact::TagIs(t) => format!("tag {}", t.name),
         Fact::GlobalTagIs(g) => format!("global tag {}", g.name),
-        Fact::IovIs(i) => format!("iov {} {} {}", i.tag, i.since, i.sequence),
+        Fact::IovIs(i) => format!("iov {} {} {}", i.tag, i.since.0, i.sequence),
         Fact::PayloadIs(p) => format!("payload {}", p.hash),
         Fact::QualityIs(q) => format!("quality {}", q.run),
         Fact::AlarmIs(a) => format!("alarm {}", a.key),

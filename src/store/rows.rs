@@ -6,7 +6,7 @@ use crate::states;
 use model::alarm::Alarm;
 use model::arrival::SetAside;
 use model::audit::Audit;
-use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov};
+use model::conditions::{ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov, Since};
 use model::configuration::ConfigurationText;
 use model::dataset::{Block, Dataset, LumiContent, Output};
 use model::fact::{Consumed, OutboxMessage};
@@ -429,12 +429,12 @@ row! {
 
 row! {
     "iov" holds Iov,
-    key ["tag", "since", "sequence"] as (&'a str, RunNumber, i64):
+    key ["tag", "since", "sequence"] as (&'a str, Since, i64):
         |iov| (iov.tag.as_str(), iov.since, iov.sequence),
     fixed None,
     columns |iov| {
         "tag": iov.tag.as_str(),
-        "since": iov.since,
+        "since": iov.since.0,
         "sequence": iov.sequence,
         "hash": iov.hash.as_str(),
         "inserted_us": iov.inserted_at,

@@ -7,7 +7,7 @@ use model::alarm::{Alarm, Severity};
 use model::arrival::{Arrival, Checksum, Counts, Refusal, SetAside};
 use model::audit::Audit;
 use model::conditions::{
-    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Hold, InForce, Iov,
+    Against, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Hold, Iov,
     RecordTag,
 };
 use model::conditions::{MeasuredQuantity, Protection, Since, Synchronisation, TimeType};
@@ -283,7 +283,8 @@ pub(crate) fn job(key: u8, value: u16) -> Job {
             global_tag: value.is_multiple_of(4).then(|| "prompt_v1".to_owned()),
             constants: vec![UsedConstant {
                 tag: "beamspot".into(),
-                since: RunNumber(1),
+                time_type: TimeType::ALL[usize::from(value) % 3],
+                since: Since(u64::from(value) << 47),
                 hash: "1".repeat(64),
             }],
         }),
@@ -435,7 +436,7 @@ fn decision(key: u8, value: u16) -> GateDecision {
         quantities: vec![quantity],
         late: value.is_multiple_of(5),
         proposed: value.is_multiple_of(3).then(|| format!("{value:064x}")),
-        against: value.is_multiple_of(2).then(|| InForce {
+        against: value.is_multiple_of(2).then(|| Against {
             since: RunNumber(u32::MAX),
             hash: format!("{value:064x}"),
         }),
@@ -447,7 +448,7 @@ fn decision(key: u8, value: u16) -> GateDecision {
 fn tag(key: u8, value: u16) -> ConditionsTag {
     ConditionsTag {
         name: format!("tag_{key}").as_str().into(),
-        time_type: TimeType::Run,
+        time_type: TimeType::ALL[usize::from(value) % 3],
         object_type: "BeamSpotObjects".to_owned(),
         synchronisation: Synchronisation::ALL[usize::from(value) % Synchronisation::ALL.len()],
         description: format!("description {value}"),
@@ -478,10 +479,18 @@ fn global_tag(key: u8, value: u16) -> GlobalTag {
     }
 }
 
+/// Sinces of tags that count by run, by lumi and by time, up to the largest that a store takes.
 fn iov(key: u8, value: u16) -> Iov {
+    let number = u32::from(key / 2);
+    let since = match key / 2 % 4 {
+        0 => Since::run(RunNumber(number + 1)),
+        1 => Since::lumi(RunNumber(i32::MAX as u32), u32::MAX - number),
+        2 => Since(i64::MAX as u64 - u64::from(number)),
+        _ => Since::time(at(u16::from(key))),
+    };
     Iov {
         tag: "beamspot".into(),
-        since: RunNumber(u32::from(key / 2) + 1),
+        since,
         hash: format!("{value:064x}"),
         sequence: i64::from(key),
         inserted_at: at(value),

@@ -7,8 +7,8 @@
 
 use model::command::PutReply;
 use model::conditions::{
-    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov, Protection,
-    Synchronisation,
+    ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov, Protection, Since,
+    Synchronisation, TimeType,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,12 +28,16 @@ pub struct TagView {
     pub description: String,
     /// Whether it takes no new intervals.
     pub protected: bool,
+    /// What it counts by: `run`, `lumi` or `time`.
+    #[serde(default = "by_run")]
+    pub time_type: String,
     /// Intervals in force.
     pub iovs: u64,
-    /// The first run that its first interval holds for.
-    pub first_since: Option<u32>,
-    /// The first run that its last interval holds for.
-    pub last_since: Option<u32>,
+    /// Where its first interval begins: a run; of a tag by lumi, (run << 32) | lumi; by time,
+    /// microseconds UTC since 1970.
+    pub first_since: Option<u64>,
+    /// Where its last interval begins.
+    pub last_since: Option<u64>,
     /// Runs decided on.
     pub decisions: u64,
     /// Who holds it, with why: what gates would put into it waits for a person.
@@ -92,8 +96,12 @@ impl From<&GlobalTag> for GlobalTagView {
 pub struct IovView {
     /// The tag.
     pub tag: String,
-    /// The first run it holds for.
-    pub since: u32,
+    /// What its tag counts by: `run`, `lumi` or `time`.
+    #[serde(default = "by_run")]
+    pub time_type: String,
+    /// Where it begins: a run; of a tag by lumi, (run << 32) | lumi; by time, microseconds UTC
+    /// since 1970.
+    pub since: u64,
     /// The payload's sha256 in hex.
     pub hash: String,
     /// Orders insertions.
@@ -109,9 +117,9 @@ pub struct PutReplyView {
     pub done: String,
     /// The tag.
     pub tag: String,
-    /// The run it should hold from.
+    /// Where it should begin, in the count of the tag.
     pub since_given: u64,
-    /// The first run it holds for.
+    /// Where it begins.
     pub since: u64,
     /// The payload's sha256 in hex.
     pub hash: String,
@@ -195,10 +203,27 @@ impl From<&GateDecision> for DecisionView {
     }
 }
 
-impl From<&Iov> for IovView {
-    fn from(iov: &Iov) -> Self {
+/// A since as people write it, in the count that its view says.
+pub fn shown(since: u64, time_type: &str) -> String {
+    Since(since).shown(TimeType::parse(time_type).unwrap_or_default())
+}
+
+/// The same as it stands in lists: of a tag that counts by run the number alone.
+pub fn listed(since: u64, time_type: &str) -> String {
+    Since(since).listed(TimeType::parse(time_type).unwrap_or_default())
+}
+
+/// What a tag counts by, of instances that do not say it.
+pub(crate) fn by_run() -> String {
+    TimeType::Run.as_str().to_owned()
+}
+
+impl IovView {
+    /// An interval of a tag that counts so.
+    pub fn of(iov: &Iov, time_type: TimeType) -> Self {
         Self {
             tag: iov.tag.to_string(),
+            time_type: time_type.as_str().to_owned(),
             since: iov.since.0,
             hash: iov.hash.clone(),
             sequence: iov.sequence,
@@ -222,7 +247,7 @@ impl From<&ConditionsPayload> for PayloadView {
 pub fn tags_of(tags: &[ConditionsTag], iovs: &[Iov], decisions: &[GateDecision]) -> Vec<TagView> {
     let made: BTreeMap<&str, &ConditionsTag> =
         tags.iter().map(|tag| (tag.name.as_str(), tag)).collect();
-    let mut sinces: BTreeMap<&str, std::collections::BTreeSet<u32>> = BTreeMap::new();
+    let mut sinces: BTreeMap<&str, std::collections::BTreeSet<u64>> = BTreeMap::new();
     for iov in iovs {
         sinces
             .entry(iov.tag.as_str())
@@ -242,7 +267,7 @@ pub fn tags_of(tags: &[ConditionsTag], iovs: &[Iov], decisions: &[GateDecision])
     }
     sinces
         .into_iter()
-        .map(|(tag, runs)| TagView {
+        .map(|(tag, sinces)| TagView {
             tag: tag.to_owned(),
             synchronisation: made
                 .get(tag)
@@ -258,9 +283,14 @@ pub fn tags_of(tags: &[ConditionsTag], iovs: &[Iov], decisions: &[GateDecision])
             protected: made
                 .get(tag)
                 .is_some_and(|made| made.protection == Protection::Protected),
-            iovs: runs.len() as u64,
-            first_since: runs.first().copied(),
-            last_since: runs.last().copied(),
+            time_type: made
+                .get(tag)
+                .map_or(TimeType::Run, |made| made.time_type)
+                .as_str()
+                .to_owned(),
+            iovs: sinces.len() as u64,
+            first_since: sinces.first().copied(),
+            last_since: sinces.last().copied(),
             decisions: decided.get(tag).copied().unwrap_or(0),
             held: made.get(tag).and_then(|made| {
                 let hold = made.held.as_ref()?;
@@ -273,7 +303,7 @@ pub fn tags_of(tags: &[ConditionsTag], iovs: &[Iov], decisions: &[GateDecision])
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::conditions::{MeasuredQuantity, TimeType};
+    use model::conditions::MeasuredQuantity;
     use model::ids::RunNumber;
     use model::time::Moment;
 
@@ -281,7 +311,7 @@ mod tests {
     fn tags_count_the_intervals_in_force() {
         let iov = |tag: &str, since: u32, sequence: i64| Iov {
             tag: tag.into(),
-            since: RunNumber(since),
+            since: Since::run(RunNumber(since)),
             hash: "0".repeat(64),
             sequence,
             inserted_at: Moment(0),

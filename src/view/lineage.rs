@@ -14,8 +14,11 @@ use serde::{Deserialize, Serialize};
 pub struct UsedConstantView {
     /// The tag.
     pub tag: String,
-    /// The first run it holds for.
-    pub since: u32,
+    /// What the tag counts by: `run`, `lumi` or `time`.
+    #[serde(default = "crate::conditions::by_run")]
+    pub time_type: String,
+    /// Where it begins, in that count.
+    pub since: u64,
     /// The payload's sha256 in hex.
     pub hash: String,
 }
@@ -30,7 +33,7 @@ pub struct RecipeView {
     /// The global tag that led to the constants, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub global_tag: Option<String>,
-    /// Constants, by tag.
+    /// Constants, by tag; of a tag that counts by lumi each interval that a lumi of a job is in.
     pub constants: Vec<UsedConstantView>,
 }
 
@@ -38,6 +41,7 @@ impl From<&Recipe> for RecipeView {
     fn from(recipe: &Recipe) -> Self {
         let constants = recipe.constants.iter().map(|constant| UsedConstantView {
             tag: constant.tag.to_string(),
+            time_type: constant.time_type.as_str().to_owned(),
             since: constant.since.0,
             hash: constant.hash.clone(),
         });

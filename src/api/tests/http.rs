@@ -7,6 +7,8 @@
 )]
 
 mod memory;
+#[path = "http/conditions.rs"]
+mod conditions;
 #[path = "http/problems.rs"]
 mod problems;
 
@@ -306,49 +308,6 @@ fn an_order_has_an_author_and_can_be_previewed() {
             (Intent::Do, "nameless", "", Some(2)),
         ]
     );
-}
-
-#[test]
-fn a_put_reaches_the_engine_with_its_sha256() {
-    let world = world(&listen_on_loopback(), true, false);
-    let put = |body: &str| world.ask("POST", "/api/v1/iovs?by=expert", Some(body)).0;
-    assert_eq!(put(r#"{"tag":"spot","since":7,"payload":"abc"}"#), 200);
-    let made = r#"{"tag":"survey","since":1,"payload":"","synchronisation":"offline",
-                   "description":"of Monday"}"#;
-    assert_eq!(put(made), 200);
-    let long = "x".repeat(200_000);
-    let large = format!(r#"{{"tag":"spot","since":7,"payload":"{long}"}}"#);
-    assert_eq!(put(&large), 200, "a payload is larger than other bodies");
-    let larger = large.replace(&long, &"x".repeat(1 << 20));
-    assert_eq!(put(&larger), 413);
-    for wrong in [
-        r#"{"tag":"spot","since":-1,"payload":"abc"}"#,
-        r#"{"tag":"spot","payload":"abc"}"#,
-        r#"{"tag":"spot","since":7,"payload":"abc","synchronisation":"sometimes"}"#,
-        r#"{"tag":"spot","since":7,"payload":"abc","description":"of nobody"}"#,
-        r#"{"tag":"spot","since":7,"payload":"abc","sync":"any"}"#,
-    ] {
-        assert_eq!(put(wrong), 400, "{wrong}");
-    }
-    let asked = world.door.0.lock().unwrap();
-    let told: Vec<String> = asked
-        .iter()
-        .map(|order| match &order.command {
-            Command::Put(put) => {
-                let make = put.make.as_ref().map(|make| make.synchronisation.as_str());
-                let hash = &put.payload.hash[..8];
-                format!(
-                    "{} {} {hash} {make:?} by {}",
-                    put.tag, put.since.0, order.by
-                )
-            }
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    // sha256 of "abc" is in FIPS 180-4's examples, that of nothing in RFC 6234's.
-    assert_eq!(told[0], "spot 7 ba7816bf None by expert");
-    assert_eq!(told[1], "survey 1 e3b0c442 Some(\"offline\") by expert");
-    assert_eq!(told.len(), 3);
 }
 
 #[test]

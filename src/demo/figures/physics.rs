@@ -1,6 +1,7 @@
 //! Figures of dimuons: the peak that the gate accepted, the mass before and after, the beam spot
 //! against the runs, the residual before and after.
 
+use super::super::physics::first_run;
 use super::{Figure, Material, Summed, fitted, told};
 use crate::draw::{Band, Curve, HistogramPicture, Layer, Line, Look, Point, TrendPicture};
 use calibration::beamspot::predicted_dxy_cm;
@@ -45,7 +46,7 @@ pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
     let harvest = material
         .documents
         .of_tier("HARVEST")
-        .find(|p| p.run == iov.since.0)?;
+        .find(|p| p.run == first_run(iov))?;
     let counts: Vec<u64> =
         serde_json::from_value(harvest.document["mass_histogram"]["counts"].clone()).ok()?;
     let number = |name: &str| payload[name].as_f64();
@@ -55,7 +56,7 @@ pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
     let peak = fit(&model, &counts).ok()?;
     // A curve that is not the accepted fit has no place here.
     let same = (peak.mass_gev - mass).abs() < 1e-9 * mass;
-    let title = format!("Z peak of the accepted scale, run {}", iov.since);
+    let title = format!("Z peak of the accepted scale, run {}", first_run(iov));
     let caption = format!(
         "{} pairs from 75 to 105 GeV of runs {} (no other cut here); Voigt on a background that \
          falls by {slope} per GeV, Poisson likelihood: M = {mass:.2} +- {mass_err:.2} GeV, \
@@ -100,7 +101,7 @@ pub(super) fn accepted_peak(material: &Material<'_>) -> Option<Figure> {
         ..mass_picture(material, title)
     };
     let numbers = json!({
-        "run": iov.since.0, "hash": iov.hash, "counts": counts,
+        "run": first_run(iov), "hash": iov.hash, "counts": counts,
         "range_gev": [model.range_gev.0, model.range_gev.1],
         "mass_gev": mass, "mass_err_gev": mass_err, "k": k, "k_err": k_err,
         "min2nll": payload["min2nll"], "ndf": payload["ndf"], "n": payload["n"],
@@ -206,7 +207,7 @@ pub(super) fn beam_spot(material: &Material<'_>) -> Vec<Figure> {
         .filter(|iov| of_tag(iov.tag.as_str(), "beamspot"));
     let mut iovs: BTreeMap<u32, &Iov> = BTreeMap::new();
     for iov in spots {
-        let place = iovs.entry(iov.since.0).or_insert(iov);
+        let place = iovs.entry(first_run(iov)).or_insert(iov);
         if iov.sequence > place.sequence {
             *place = iov;
         }
@@ -245,7 +246,7 @@ fn one_coordinate(
     let bands: Vec<Band> = iovs
         .values()
         .map(|iov| Band {
-            since: iov.since.0,
+            since: first_run(iov),
             value: in_force(iov),
         })
         .collect();

@@ -2,6 +2,7 @@
 
 mod rig;
 
+use model::conditions::{Since, TimeType};
 use model::job::ExitClass;
 use model::names::TagName;
 use model::resource::Mode;
@@ -162,10 +163,21 @@ fn a_program_finds_its_job_and_a_small_environment() {
     spec.constants.push(AttemptConstant {
         record: None,
         tag: TagName::new("beamspot"),
-        since: model::ids::RunNumber(7),
+        time_type: TimeType::Run,
+        since: Since(7),
         hash: "00ab".into(),
         text: "{\"x\":1}".into(),
     });
+    for (since, hash) in [(Since(7 << 32), "00cd"), (Since((7 << 32) | 4), "00ef")] {
+        spec.constants.push(AttemptConstant {
+            record: None,
+            tag: TagName::new("spot"),
+            time_type: TimeType::Lumi,
+            since,
+            hash: hash.into(),
+            text: format!("{{\"by\":\"{hash}\"}}").into(),
+        });
+    }
     assert_eq!(
         rig.executor.submit(std::slice::from_ref(&spec)),
         [Submitted::Accepted]
@@ -199,6 +211,22 @@ fn a_program_finds_its_job_and_a_small_environment() {
     assert_eq!(
         std::fs::read_to_string(payload.as_str().unwrap()).unwrap(),
         "{\"x\":1}"
+    );
+    // Of a tag by run nothing else is said; of several intervals the first stands in front.
+    let row = at("/conditions/tags/beamspot");
+    let fields: Vec<&String> = row.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["hash", "path", "since"]);
+    let spot = at("/conditions/tags/spot");
+    assert_eq!(spot["time_type"], "Lumi");
+    assert_eq!(spot["intervals"].as_array().unwrap().len(), 2);
+    for field in ["since", "hash", "path"] {
+        assert_eq!(spot["intervals"][0][field], spot[field]);
+    }
+    assert_eq!(spot["intervals"][1]["since"], (7_u64 << 32) | 4);
+    let payload = spot["intervals"][1]["path"].as_str().unwrap();
+    assert_eq!(
+        std::fs::read_to_string(payload).unwrap(),
+        "{\"by\":\"00ef\"}"
     );
     let environment = read("b");
     let has = |line: &str| environment.lines().any(|other| other == line);

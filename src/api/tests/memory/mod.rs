@@ -14,7 +14,7 @@ use model::command::{Command, Intent, Order, Preview, Reply};
 use model::conditions::{
     ConditionsPayload, ConditionsTag, GateDecision, GlobalTag, Iov, RecordTag,
 };
-use model::conditions::{Protection, Synchronisation, TimeType};
+use model::conditions::{Protection, Since, Synchronisation, TimeType};
 use model::dataset::{Block, Output};
 use model::failure::Fingerprint;
 use model::file::File;
@@ -216,17 +216,22 @@ impl Catalogue for Memory {
         Ok(vec![])
     }
     fn tags(&self) -> Result<Vec<ConditionsTag>, StoreError> {
-        Ok(vec![ConditionsTag {
-            name: "alignment".into(),
-            time_type: TimeType::Run,
+        let tag = |name: &str, time_type, synchronisation| ConditionsTag {
+            name: name.into(),
+            time_type,
             object_type: "Alignments".into(),
-            synchronisation: Synchronisation::Offline,
+            synchronisation,
             description: "by hand".into(),
             protection: Protection::Open,
             end_of_validity: None,
             held: None,
             inserted_at: at(0),
-        }])
+        };
+        Ok(vec![
+            tag("alignment", TimeType::Run, Synchronisation::Offline),
+            tag("spot", TimeType::Lumi, Synchronisation::Any),
+            tag("wires", TimeType::Time, Synchronisation::Any),
+        ])
     }
     fn global_tags(&self) -> Result<Vec<GlobalTag>, StoreError> {
         Ok(vec![GlobalTag {
@@ -243,9 +248,9 @@ impl Catalogue for Memory {
         }])
     }
     fn iovs(&self) -> Result<Vec<Iov>, StoreError> {
-        let iov = |tag: &str, since: u32, sequence: i64| Iov {
+        let iov = |tag: &str, since: u64, sequence: i64| Iov {
             tag: tag.into(),
-            since: RunNumber(since),
+            since: Since(since),
             hash: format!("{sequence:064}"),
             sequence,
             inserted_at: at(sequence),
@@ -255,6 +260,13 @@ impl Catalogue for Memory {
             iov("beamspot", 5, 2),
             iov("beamspot", 5, 3),
             iov("scale", 1, 4),
+            iov("spot", (6 << 32) | 3, 7),
+            iov("spot", (7 << 32) | 2, 8),
+            iov("spot", (7 << 32) | 2, 9),
+            iov("spot", (7 << 32) | 5, 10),
+            iov("spot", (8 << 32) | 1, 11),
+            iov("wires", 0, 5),
+            iov("wires", 1, 6),
         ])
     }
     fn payload(&self, hash: &str) -> Result<Option<ConditionsPayload>, StoreError> {

@@ -28,6 +28,8 @@ mod shelf;
 mod sources;
 mod split_plugins;
 mod splitting;
+mod tag_limits;
+mod tags;
 mod trouble;
 mod uploads;
 mod verdicts;

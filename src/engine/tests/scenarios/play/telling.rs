@@ -2,12 +2,13 @@
 
 use super::{BIRTH, Play};
 use model::command::Reply;
+use model::conditions::{Since, TimeType};
 use model::dataset::{BlockState, Closing};
 use model::fact::Fact;
 use model::file::Content;
 use model::ids::{JobId, OutputId, RunNumber};
 use model::job::{InputId, Job, JobState};
-use model::names::DatasetName;
+use model::names::{DatasetName, TagName};
 use model::rows::Rows;
 use model::work::{AttemptSpec, Location};
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ impl Play {
                 let constants: Vec<String> = spec
                     .constants
                     .iter()
-                    .map(|c| format!("{} since {}", c.tag, c.since))
+                    .map(|c| format!("{} since {}", c.tag, c.since.listed(c.time_type)))
                     .collect();
                 let with = if constants.is_empty() {
                     String::new()
@@ -156,23 +157,7 @@ impl Play {
         if !matches!(job.state, JobState::Done { .. }) {
             return None;
         }
-        let in_force = |tag: &str| {
-            let own = rows.iovs.iter().filter(|iov| iov.tag.as_str() == tag);
-            let reach = own.filter(|iov| iov.since <= run);
-            reach
-                .max_by_key(|iov| (iov.since, iov.sequence))
-                .map(|iov| &iov.hash)
-        };
-        let given = |tag: &str| {
-            let used = job.recipe.as_ref()?.constants.iter();
-            used.clone()
-                .find(|used| used.tag.as_str() == tag)
-                .map(|used| &used.hash)
-        };
-        let spec = self.specs.get(&self.names[&job.id]);
-        let reads = spec.is_some_and(|spec| spec.plan.task.to_string() == "prompt.reco");
-        let tags = ["beamspot", "scale"];
-        if job.run == run && reads && tags.iter().any(|tag| given(tag) != in_force(tag)) {
+        if job.run == run && self.has_other_constants(rows, job) {
             return Some(0);
         }
         let feeders = job.inputs.iter().filter_map(|input| match input {
@@ -183,6 +168,39 @@ impl Play {
             .filter_map(|feeder| self.is_concerned(rows, run, feeder.job))
             .min();
         nearest.map(|away| away + 1)
+    }
+
+    /// Whether a job was given of a tag that its task names, and does not measure, another payload
+    /// than is in force for its run, the beginning of that, or some lumi of the job: point by
+    /// point.
+    fn has_other_constants(&self, rows: &Rows, job: &Job) -> bool {
+        let definitions = self.setup.configuration.definitions.resolve(job.run);
+        let mut own = definitions.iter().filter(|it| it.name == job.task.pipeline);
+        let mut tasks = own.next().expect("it is defined").tasks.iter();
+        let task = tasks.find(|task| task.name == job.task.task);
+        let task = task.expect("it is defined");
+        let mut runs = rows.runs.iter();
+        let row = runs.find(|row| row.number == job.run).expect("a run");
+        let recipe = job.recipe.as_ref().expect("it was sent");
+        let measures = |tag: &TagName| task.calibrates.iter().any(|rule| rule.tag == *tag);
+        let read = task.conditions.iter().filter(|tag| !measures(tag));
+        read.into_iter().any(|tag| {
+            let lumis = job.lumis.iter().flat_map(|(first, last)| first.0..=last.0);
+            let points: Vec<Since> = match time_type(rows, tag) {
+                TimeType::Run => vec![Since::run(job.run)],
+                TimeType::Lumi => lumis.map(|lumi| Since::lumi(job.run, lumi)).collect(),
+                TimeType::Time => vec![Since::time(row.opened_at)],
+            };
+            points.into_iter().any(|point| {
+                let iovs = rows.iovs.iter().filter(|iov| iov.tag == *tag);
+                let now = iovs.filter(|iov| iov.since <= point);
+                let now = now.max_by_key(|iov| (iov.since, iov.inserted_at, iov.sequence));
+                let given = recipe.constants.iter().filter(|used| used.tag == *tag);
+                let given = given.filter(|used| used.since <= point);
+                let given = given.max_by_key(|used| used.since);
+                given.map(|used| &used.hash) != now.map(|iov| &iov.hash)
+            })
+        })
     }
 
     fn name(&mut self, job: JobId, pipeline: &str) -> String {
@@ -242,8 +260,15 @@ impl Play {
                 format!("{} closed{why} with {}", tier(&block.dataset), block.events)
             }
             Fact::DecisionIs(d) => format!("{} of run {}: {}", d.tag, d.run, d.outcome.as_str()),
+            Fact::TagIs(tag) if !tag.time_type.is_run() => {
+                let (synchronisation, by) = (tag.synchronisation.as_str(), tag.time_type.as_str());
+                format!("tag {} {synchronisation} by {by}", tag.name)
+            }
             Fact::TagIs(tag) => format!("tag {} {}", tag.name, tag.synchronisation.as_str()),
-            Fact::IovIs(iov) => format!("{} since {}", iov.tag, iov.since),
+            Fact::IovIs(iov) => {
+                let by = time_type(&self.shelf.rows(), &iov.tag);
+                format!("{} since {}", iov.tag, iov.since.listed(by))
+            }
             Fact::QualityIs(quality) => {
                 let (run, verdict) = (quality.run, quality.verdict.as_str());
                 match &quality.refused {
@@ -320,4 +345,11 @@ fn parts(spec: &AttemptSpec) -> String {
 fn tier(dataset: &DatasetName) -> String {
     let parts: Vec<&str> = dataset.as_str().split('/').skip(3).collect();
     parts.join("/")
+}
+
+/// What a tag counts by.
+fn time_type(rows: &Rows, tag: &TagName) -> TimeType {
+    let mut tags = rows.tags.iter();
+    tags.find(|row| row.name == *tag)
+        .map_or(TimeType::Run, |row| row.time_type)
 }

@@ -5,7 +5,7 @@ use model::arrival::{Arrival, Checksum, Counts, Seen};
 use model::command::{Command, ConstantPut, JobVerb, NewTag, Order};
 use model::conditions::{
     CandidateConstant, ConditionsPayload, ConditionsTag, GlobalTag, MeasuredQuantity, Protection,
-    RecordName, RecordTag, Since, Synchronisation,
+    RecordName, RecordTag, Since, Synchronisation, TimeType,
 };
 use model::conditions_document::{ConditionsDocument, IovRow, PayloadRow};
 use model::ids::{LumiNumber, RunNumber};
@@ -131,16 +131,19 @@ pub(super) fn candidate(word: &str) -> Option<CandidateConstant> {
     })
 }
 
-/// `put TAG SINCE TEXT sync=WORD`: makes the tag where a word is said.
+/// `put TAG SINCE TEXT sync=WORD by=WORD`: makes the tag where a synchronisation is said.
 pub(super) fn constant(words: &[&str]) -> Command {
     let make = word(words, "sync=").map(|text| NewTag {
         synchronisation: Synchronisation::parse(text).expect("a synchronisation"),
         object_type: String::new(),
         description: String::new(),
     });
+    let (since, said) = Since::parse(words[2]).expect("a since");
+    let by = word(words, "by=").map(|text| TimeType::parse(text).expect("what a tag counts by"));
     Command::Put(Box::new(ConstantPut {
         tag: TagName::new(words[1]),
-        since: Since(words[2].parse().expect("a since")),
+        since,
+        time_type: by.or(said),
         payload: ConditionsPayload {
             hash: words[3].to_owned(),
             text: words[3].to_owned(),
@@ -163,10 +166,13 @@ pub(super) fn bring(words: &[&str]) -> Command {
     if !["beamspot", "scale"].contains(&words[1]) {
         tag.synchronisation = Synchronisation::Any;
     }
+    let since = |text: &str| Since::parse(text).expect("a since");
+    let first = words.get(2).and_then(|text| since(text).1);
+    tag.time_type = first.unwrap_or_default();
     let pairs = || words[2..].chunks(2).zip(1..);
     let iovs = pairs().map(|(pair, sequence)| IovRow {
         tag_name: name.to_string(),
-        since: pair[0].parse().expect("a since"),
+        since: since(pair[0]).0.0,
         insertion_time_us: sequence,
         sequence,
         payload_hash: pair[1].to_owned(),
