@@ -374,6 +374,57 @@ fn what_cannot_be_tested_says_so() {
     }
 }
 
+/// Where nothing was looked at there is no share of good bins.
+#[test]
+fn contents_of_which_none_was_judged_are_not_good() {
+    let expected = |min_entries, filled_only| {
+        QualityTest::ContentsWithinExpected(ContentExpectation {
+            mean: Some([-9.0, 9.0]),
+            min_entries,
+            filled_only,
+            ..ContentExpectation::default()
+        })
+    };
+    let refused = |test: QualityTest, element: &Element| {
+        let found = test.run_on("T/x", element, None);
+        assert!(
+            matches!(found, Err(CannotRun::TooFewEntries { .. })),
+            "{test:?} of {element:?}: {found:?}"
+        );
+    };
+    // All in the flow bins.
+    let mut beside = Histogram2d::new("map", "", ["", ""], [axis(2), axis(2)]).unwrap();
+    let mut profile_beside = profile(&[&[], &[]]);
+    for _ in 0..50 {
+        beside.fill(-1.0, 0.5).unwrap();
+        beside.fill(1.0, 9.0).unwrap();
+        if let Element::Profile(profile) = &mut profile_beside {
+            profile.fill(7.0, 1.0).unwrap();
+        }
+    }
+    for filled_only in [false, true] {
+        refused(
+            expected(10, filled_only),
+            &Element::Histogram2d(beside.clone()),
+        );
+        refused(expected(10, filled_only), &profile_beside);
+    }
+    // Bins with two entries each, and all in one that lies beside: none has its share of ten.
+    let mut thin = profile(&[&[1.0, 2.0], &[1.0, 2.0]]);
+    if let Element::Profile(profile) = &mut thin {
+        (0..16).for_each(|_| profile.fill(7.0, 1.0).unwrap());
+    }
+    refused(expected(20, false), &thin);
+    check(expected(4, false), &thin, 1.0, &[]);
+    // Contents that are all 0 although there are entries, or that are left out one by one.
+    let zero = Histogram2d::new("map", "", ["", ""], [axis(2), axis(1)]).unwrap();
+    let cells = zero.contents().len();
+    let zero = zero.with_contents(vec![0.0; cells], None, Some(50), None);
+    refused(expected(10, false), &Element::Histogram2d(zero.unwrap()));
+    refused(expected(2, true), &profile(&[&[0.0], &[0.0]]));
+    check(expected(2, false), &profile(&[&[0.0], &[0.0]]), 1.0, &[]);
+}
+
 #[test]
 fn new_tests_are_written_and_read_as_name_and_parameters() {
     for (text, name) in [
