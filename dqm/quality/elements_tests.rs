@@ -425,6 +425,115 @@ fn contents_of_which_none_was_judged_are_not_good() {
     check(expected(2, false), &profile(&[&[0.0], &[0.0]]), 1.0, &[]);
 }
 
+/// Cells whose content nothing says the error of: no comparison, and no endless search for one.
+#[test]
+fn contents_without_an_error_are_not_compared() {
+    let weighted = |contents: &[f64], variances: &[f64]| {
+        let empty = Histogram::new("h", "", "", axis(contents.len())).unwrap();
+        let all = |of: &[f64]| [&[0.0], of, &[0.0]].concat();
+        let made = empty.with_contents(all(contents), Some(all(variances)), None, None);
+        Element::Histogram(made.unwrap())
+    };
+    let weighted_map = |contents: &[f64], variances: &[f64]| {
+        let empty = Histogram2d::new("map", "", ["", ""], [axis(contents.len()), axis(1)]).unwrap();
+        let all = |of: &[f64]| {
+            let mut cells = vec![0.0; empty.contents().len()];
+            for (bin, value) in of.iter().enumerate() {
+                cells[empty.cell(bin + 1, 1)] = *value;
+            }
+            cells
+        };
+        let (contents, variances) = (all(contents), all(variances));
+        Element::Histogram2d(
+            empty
+                .with_contents(contents, Some(variances), None, None)
+                .unwrap(),
+        )
+    };
+    let chi2 = QualityTest::Comp2refChi2 { as_coded: false };
+    let root = QualityTest::Chi2Test;
+    let counts = line(&[5.0, 5.0]);
+    for (test, one, other, expect) in [
+        (
+            &chi2,
+            weighted(&[5.0, 3.0], &[5.0, 0.0]),
+            weighted(&[5.0, 1.0], &[5.0, 0.0]),
+            Some(2),
+        ),
+        (
+            &chi2,
+            weighted(&[5.0, 3.0], &[5.0, 0.0]),
+            counts.clone(),
+            None,
+        ),
+        (
+            &chi2,
+            weighted(&[5.0, 0.0], &[5.0, 0.0]),
+            line(&[5.0, 0.0]),
+            None,
+        ),
+        (
+            &root,
+            weighted(&[9.0, -3.0], &[9.0, 0.0]),
+            counts.clone(),
+            Some(2),
+        ),
+        (
+            &root,
+            counts.clone(),
+            weighted(&[-3.0, 9.0], &[0.0, 9.0]),
+            Some(1),
+        ),
+        (
+            &root,
+            weighted(&[0.0, 9.0], &[0.0, 0.0]),
+            counts.clone(),
+            Some(2),
+        ),
+        (
+            &root,
+            weighted(&[9.0, 3.0], &[9.0, 0.0]),
+            weighted(&[9.0, 2.0], &[9.0, 0.0]),
+            Some(2),
+        ),
+        (
+            &root,
+            weighted(&[9.0, 3.0], &[9.0, 0.0]),
+            weighted(&[9.0, 2.0], &[9.0, 2.0]),
+            None,
+        ),
+        // Negative and known very well: a share as good as nothing, found at once.
+        (
+            &root,
+            weighted(&[9.0, -3.0], &[9.0, 1e-300]),
+            counts.clone(),
+            None,
+        ),
+        (
+            &QualityTest::Chi2TestUnweighted,
+            weighted(&[9.0, -5.0], &[9.0, 1.0]),
+            counts.clone(),
+            Some(2),
+        ),
+        (
+            &QualityTest::Comp2ref2dChi2 { min_entries: 0 },
+            weighted_map(&[9.0, -3.0], &[9.0, 0.0]),
+            map(&[&[5.0, 5.0]]),
+            // The second cell of the middle one of three rows of four.
+            Some(6),
+        ),
+    ] {
+        let found = test.run_on("T/x", &one, Some(&other));
+        match (expect, &found) {
+            (Some(bin), Err(CannotRun::NoError { bin: named, .. })) => assert_eq!(*named, bin),
+            (None, Ok(measured)) => assert!(!measured.value.is_nan(), "{measured:?}"),
+            _ => panic!("{test:?} of {one:?}: {found:?}"),
+        }
+        let result = TestResult::of(test.name(), "T/x", &found, Thresholds::USUAL);
+        assert_eq!(result.status == Status::Invalid, expect.is_some());
+    }
+}
+
 #[test]
 fn new_tests_are_written_and_read_as_name_and_parameters() {
     for (text, name) in [
