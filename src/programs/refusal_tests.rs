@@ -108,6 +108,27 @@ fn inputs_that_are_not_what_they_should_be() {
     );
 }
 
+/// Lumis of a document are a claim: a wide one costs nothing, a backward one is refused.
+#[test]
+fn lumis_of_a_document_are_joined_as_ranges() {
+    let mut bench = Bench::new();
+    let file = bench.file.clone();
+    let made = bench
+        .chain
+        .products("express", bench.run, std::slice::from_ref(&file), json!({}));
+    let bytes = std::fs::read(&made["DQM"].path).unwrap();
+    let mut document: Value = serde_json::from_slice(&bytes).unwrap();
+    document["lumis"] = json!([[9, 4_294_967_295_u32], [1, 8]]);
+    let wide = bench.written("wide.json", document.to_string().as_bytes());
+    let merged = bench.chain.products("dqm", bench.run, &[wide], json!({}));
+    let lumis = &merged["DQM_RUN"].report["outputs"][0]["lumis"];
+    assert_eq!(*lumis, json!([[1, 4_294_967_295_u32]]));
+    document["lumis"] = json!([[1, 2], [5, 4]]);
+    let backward = bench.written("backward.json", document.to_string().as_bytes());
+    let expect = "input: its lumis 5 to 4 end before they begin";
+    bench.check("dqm", &[&backward], json!({}), expect);
+}
+
 #[test]
 fn jobs_that_ask_for_the_impossible() {
     let mut bench = Bench::new();
