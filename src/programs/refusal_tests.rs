@@ -134,7 +134,10 @@ fn jobs_that_ask_for_the_impossible() {
     let mut bench = Bench::new();
     let file = bench.file.clone();
     let empty = bench.written("payload.json", b"{}");
-    let tag = json!({"since": 1, "hash": "h", "path": empty});
+    let payload = |path: &PathBuf| json!({"since": 1, "hash": "h", "path": path});
+    let tag = payload(&empty);
+    let far = payload(&bench.written("far.json", b"{\"x0_cm\": 0.1, \"y0_cm\": -1e304}"));
+    let large = payload(&bench.written("large.json", b"{\"k\": 1e300}"));
     for (program, more, expect) in [
         (
             "express",
@@ -155,6 +158,16 @@ fn jobs_that_ask_for_the_impossible() {
             "prompt",
             json!({"conditions": {"tags": {"beamspot": tag}}}),
             "program: it has no number x0_cm",
+        ),
+        (
+            "prompt",
+            json!({"conditions": {"tags": {"beamspot": far}}}),
+            "program: (0.1, -1e304) cm is further than",
+        ),
+        (
+            "prompt",
+            json!({"conditions": {"tags": {"scale": large}}}),
+            "program: it must be above 0 and at most 1000",
         ),
         (
             "prompt",
