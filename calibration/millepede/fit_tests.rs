@@ -1,7 +1,7 @@
 //! Tests of the fit: against pede and numpy, against one large fit of everything, of all methods
 //! against each other, and of cuts and weights.
 
-use super::steering::{Condition, ENTRIES_MIN, Start};
+use super::steering::{Condition, ENTRIES_MIN, Entry, Start};
 use super::*;
 use crate::chamber::{self, Truth};
 use nalgebra::{DMatrix, DVector};
@@ -627,7 +627,7 @@ fn entries_may_be_counted_by_record() {
         fit_one(&steering, &records).unwrap().parameters[&12].entries,
         60
     );
-    steering.entries_by_record = true;
+    steering.entry = Entry::Record;
     let fit = fit_one(&steering, &records).unwrap();
     assert_eq!((fit.parameters[&12].entries, fit.measurements), (30, 210));
     steering.entries_min = 31;

@@ -4,7 +4,7 @@
 //! that the sums use, with start values and weights. It knows no record.
 
 use super::records::Records;
-use super::steering::{Condition, Steering};
+use super::steering::{Condition, Entry, Steering};
 use super::{MillepedeError, steering::Start};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +19,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub struct Entries {
     low: Vec<u64>,
     high: BTreeMap<i32, u64>,
-    /// Labels of a record count once, in however many of its measurements they stand.
-    by_record: bool,
+    entry: Entry,
     /// Records counted.
     pub records: u64,
     /// Measurements counted.
@@ -31,7 +30,7 @@ impl Entries {
     /// Nothing counted yet, for a fit that is told this.
     pub fn of(steering: &Steering) -> Self {
         Self {
-            by_record: steering.entries_by_record,
+            entry: steering.entry,
             ..Self::default()
         }
     }
@@ -45,7 +44,7 @@ impl Entries {
             for measurement in records.measurements(record) {
                 self.measurements += 1;
                 for label in measurement.labels {
-                    if !self.by_record || counted.insert(*label) {
+                    if self.entry == Entry::Measurement || counted.insert(*label) {
                         self.count(*label, 1);
                     }
                 }

@@ -83,6 +83,25 @@ impl Method {
     }
 }
 
+/// What is counted as an entry of a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entry {
+    /// A measurement that depends on it (pede's default).
+    #[default]
+    Measurement,
+    /// A record that holds it, in however many measurements.
+    Record,
+}
+
+/// What the factors of a constraint are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factors {
+    /// As the text gives them.
+    Given,
+    /// Times the entries of their parameters.
+    TimesEntries,
+}
+
 /// How constraints enter the equations. Both give the same values and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Constraining {
@@ -127,10 +146,10 @@ pub struct Steering {
     pub entries_min: u64,
     /// Entries in records that were used below which a fitted parameter is doubtful.
     pub entries_used_min: u64,
-    /// Whether an entry is a record that holds the parameter, not a measurement that does.
-    pub entries_by_record: bool,
-    /// Whether the constraints read from now on weigh their factors by entries.
-    pub weighted_constraints: bool,
+    /// What is an entry of a parameter.
+    pub entry: Entry,
+    /// What the factors of constraints are that are read from now on.
+    pub factors: Factors,
     /// Cuts on records, if any.
     pub chi_square_cut: Option<ChiSquareCut>,
     /// Cut beyond which a record is never used.
@@ -172,8 +191,8 @@ impl Default for Steering {
             constraining: Constraining::Elimination,
             entries_min: ENTRIES_MIN,
             entries_used_min: ENTRIES_USED_MIN,
-            entries_by_record: false,
-            weighted_constraints: false,
+            entry: Entry::Measurement,
+            factors: Factors::Given,
             chi_square_cut: None,
             huge_cut: HUGE_CUT,
             downweighting: 0,
@@ -190,10 +209,10 @@ impl Default for Steering {
     }
 }
 
-/// Keywords of `pede` that change nothing here: printing, memory, threads, preconditioning, the line
-/// search (`linesearch`, `wolfe`), which a solution in few large steps does not need, errors of
-/// single parameters with MINRES (`errlabels`), which change no value, and `force`, which iterates
-/// even when constraints depend on each other: that is an error here, so there is nothing to force.
+/// Keywords of `pede` that change nothing here: printing, memory, threads, preconditioning, the
+/// line search (`linesearch`, `wolfe`), which a solution in few large steps does not need, errors
+/// of single parameters with MINRES (`errlabels`), which change no value, and `force`, which
+/// iterates even when constraints depend on each other: that is an error here, and not to be forced.
 const WITHOUT_EFFECT: [&str; 29] = [
     "bandwidth",
     "cache",
@@ -371,7 +390,7 @@ impl Reader<'_> {
                 let (Some(value), true) = (arguments.first(), arguments.len() <= 2) else {
                     return Err("a right hand side is needed".to_owned());
                 };
-                let by_entries = self.steering.weighted_constraints;
+                let by_entries = self.steering.factors == Factors::TimesEntries;
                 let constraint = Condition {
                     value: *value,
                     sigma: 0.0,
@@ -420,12 +439,17 @@ impl Reader<'_> {
             }
             "presigma" => steering.default_presigma = first(arguments)?,
             "withelimination" | "withlapackelimination" => {
-                steering.constraining = Constraining::Elimination
+                steering.constraining = Constraining::Elimination;
             }
             "withmultipliers" => steering.constraining = Constraining::Multipliers,
             "skipemptycons" => steering.skip_empty_constraints = true,
             "weightedcons" => {
-                steering.weighted_constraints = arguments.first().is_none_or(|on| *on > 0.0);
+                let weighted = arguments.first().is_none_or(|on| *on > 0.0);
+                steering.factors = if weighted {
+                    Factors::TimesEntries
+                } else {
+                    Factors::Given
+                };
             }
             "mrestol" => {
                 let tolerance = first(arguments)?;
@@ -465,7 +489,7 @@ impl Reader<'_> {
                     steering.entries_used_min = entries;
                 }
             }
-            "countrecords" => steering.entries_by_record = true,
+            "countrecords" => steering.entry = Entry::Record,
             "iterateentries" => {
                 // Up to the cut itself there is nothing to iterate, whatever the order of lines.
                 if arguments.first().is_none_or(|most| *most > 0.5) {

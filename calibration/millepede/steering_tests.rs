@@ -117,9 +117,9 @@ fn what_is_not_said_is_as_in_pede() {
     assert_eq!(entries("entries 0 0 0"), (10, 10));
     let quiet = Steering::parse("s", "data.bin\nerrlabels 12 14\nwolfe 1e-4 0.9\nforce").unwrap();
     assert_eq!(quiet, Steering::parse("s", "data.bin").unwrap());
-    assert!(!quiet.entries_by_record);
+    assert_eq!(quiet.entry, Entry::Measurement);
     let by_record = Steering::parse("s", "countrecords").unwrap();
-    assert!(by_record.entries_by_record);
+    assert_eq!(by_record.entry, Entry::Record);
     let cut = |text: &str| Steering::parse("s", text).unwrap().chi_square_cut.unwrap();
     assert_eq!(
         cut("chisqcut"),
