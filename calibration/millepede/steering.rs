@@ -212,7 +212,7 @@ impl Default for Steering {
 /// Keywords of `pede` that change nothing here: printing, memory, threads, preconditioning, the
 /// line search (`linesearch`, `wolfe`), which a solution in few large steps does not need, errors
 /// of single parameters with MINRES (`errlabels`), which change no value, and `force`, which
-/// iterates even when constraints depend on each other: that is an error here, and not to be forced.
+/// iterates even when constraints depend on each other: that is an error here.
 const WITHOUT_EFFECT: [&str; 29] = [
     "bandwidth",
     "cache",
