@@ -16,7 +16,7 @@ pub const CLIP_SIGMAS: f64 = 5.0;
 /// The standard deviation of a normal distribution over its median absolute deviation.
 const SIGMA_OF_MAD: f64 = 1.4826;
 /// Clipping passes at most; real runs settle in about ten.
-const MAX_PASSES: u32 = 50;
+pub const MAX_PASSES: u32 = 50;
 /// Two parameters and one degree of freedom to judge them by.
 const MIN_TRACKS: u64 = 3;
 
@@ -27,6 +27,30 @@ pub struct Track {
     pub phi_rad: f64,
     /// Transverse impact parameter with respect to the detector origin, cm, signed.
     pub dxy_cm: f64,
+}
+
+/// Which tracks a fit keeps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clipping {
+    /// Tracks further out than this are no beam tracks, cm.
+    pub max_dxy_cm: f64,
+    /// Residuals beyond this many robust standard deviations are clipped.
+    pub sigmas: f64,
+    /// Passes at most.
+    pub max_passes: u32,
+}
+
+impl Clipping {
+    /// What [`fit`] uses.
+    pub const USUAL: Self = Self {
+        max_dxy_cm: MAX_DXY_CM,
+        sigmas: CLIP_SIGMAS,
+        max_passes: MAX_PASSES,
+    };
+
+    fn is_usable(&self, track: &Track) -> bool {
+        track.phi_rad.is_finite() && track.dxy_cm.abs() < self.max_dxy_cm
+    }
 }
 
 /// A fitted beam spot in the transverse plane.
@@ -82,9 +106,12 @@ impl Sums {
     /// Adds a track. A track outside the cut, or not a number, is only counted as offered.
     pub fn add(&mut self, track: &Track) {
         self.n_offered += 1;
-        if !usable(track) {
-            return;
+        if Clipping::USUAL.is_usable(track) {
+            self.add_kept(track);
         }
+    }
+
+    fn add_kept(&mut self, track: &Track) {
         let (sin, cos) = track.phi_rad.sin_cos();
         self.n += 1;
         self.a00 += sin * sin;
@@ -163,9 +190,15 @@ impl Sums {
 /// Fits the beam spot with iterated clipping: fit, take s = 1.4826 x the median absolute deviation
 /// of the kept residuals, keep |residual| < 5 s, until the kept set does not change.
 pub fn fit(tracks: &[Track]) -> Result<BeamSpot, FitError> {
+    fit_clipped(tracks, &Clipping::USUAL)
+}
+
+/// The same with a clipping of the caller's.
+pub fn fit_clipped(tracks: &[Track], clipping: &Clipping) -> Result<BeamSpot, FitError> {
+    let usable = |track: &Track| clipping.is_usable(track);
     let mut kept: Vec<bool> = tracks.iter().map(usable).collect();
     let mut last = fit_kept(tracks, &kept)?;
-    for _ in 0..MAX_PASSES {
+    for _ in 0..clipping.max_passes {
         let residuals: Vec<f64> = tracks
             .iter()
             .map(|track| residual_cm(&last, track))
@@ -173,7 +206,7 @@ pub fn fit(tracks: &[Track]) -> Result<BeamSpot, FitError> {
         let mut of_kept: Vec<f64> = pick(&residuals, &kept);
         let middle = median(&mut of_kept);
         let mut deviations: Vec<f64> = of_kept.iter().map(|r| (r - middle).abs()).collect();
-        let width_cm = CLIP_SIGMAS * SIGMA_OF_MAD * median(&mut deviations);
+        let width_cm = clipping.sigmas * SIGMA_OF_MAD * median(&mut deviations);
         let next: Vec<bool> = tracks
             .iter()
             .zip(&residuals)
@@ -201,10 +234,6 @@ pub fn half_width_68_cm(residuals: &mut [f64]) -> f64 {
     (above - percentile(residuals, BELOW_ONE_SIGMA_PERCENT)) / 2.0
 }
 
-fn usable(track: &Track) -> bool {
-    track.phi_rad.is_finite() && track.dxy_cm.abs() < MAX_DXY_CM
-}
-
 fn residual_cm(spot: &BeamSpot, track: &Track) -> f64 {
     track.dxy_cm - predicted_dxy_cm(spot.x0_cm, spot.y0_cm, track.phi_rad)
 }
@@ -215,7 +244,7 @@ fn fit_kept(tracks: &[Track], kept: &[bool]) -> Result<BeamSpot, FitError> {
     let mut sums = Sums::default();
     let chosen: Vec<Track> = pick(tracks, kept);
     for track in &chosen {
-        sums.add(track);
+        sums.add_kept(track);
     }
     sums.n_offered = tracks.len() as u64;
     let (x0_cm, y0_cm) = sums.position()?;
@@ -286,6 +315,30 @@ mod tests {
             pulls += ((spot.y0_cm - 0.042) / spot.y0_err_cm).powi(2);
         }
         assert!(pulls > 50.0 && pulls < 115.0, "chi2 of 80 pulls: {pulls}");
+    }
+
+    #[test]
+    fn a_clipping_of_the_callers_decides_what_is_kept() {
+        let all = tracks(2000, 5);
+        let usual = fit(&all).unwrap();
+        assert_eq!(fit_clipped(&all, &Clipping::USUAL).unwrap(), usual);
+        let kept = |clipping: Clipping| fit_clipped(&all, &clipping).unwrap().n_used;
+        let tight = kept(Clipping {
+            sigmas: 2.0,
+            ..Clipping::USUAL
+        });
+        assert!(tight < usual.n_used, "{tight} of {}", usual.n_used);
+        // Without a pass nothing is clipped: what is near enough is kept, and only that.
+        for max_dxy_cm in [0.05, 0.2, 0.5, 9.0] {
+            let near = all.iter().filter(|track| track.dxy_cm.abs() < max_dxy_cm);
+            let expect = near.count() as u64;
+            let unclipped = Clipping {
+                max_dxy_cm,
+                max_passes: 0,
+                ..Clipping::USUAL
+            };
+            assert_eq!(kept(unclipped), expect, "within {max_dxy_cm} cm");
+        }
     }
 
     #[test]

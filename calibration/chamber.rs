@@ -16,8 +16,8 @@ use crate::random::Random;
 pub const PLANES: usize = 100;
 /// Position of the first plane along the track and distance of planes, cm.
 const PITCH_CM: f64 = 10.0;
-/// Height of a plane, cm.
-const HEIGHT_CM: f64 = 100.0;
+/// Height of a plane, cm; no drift length and no offset is larger.
+pub const HEIGHT_CM: f64 = 100.0;
 /// Width of a cell; its wire is in the middle, cm.
 const CELL_CM: f64 = 4.0;
 /// Cells of a plane.

@@ -8,7 +8,9 @@
 //! drift lengths, 0.00017 in a good plane; offsets are not touched, as drift lengths have no mean.
 //! Nothing here knows the truth.
 
-use crate::chamber::{CELLS, PLANES, drift_label, offset_label, position_cm, sigma_cm, wire_cm};
+use crate::chamber::{
+    CELLS, HEIGHT_CM, PLANES, drift_label, offset_label, position_cm, sigma_cm, wire_cm,
+};
 use crate::millepede::{MillepedeError, Records};
 
 /// Hits below which a line has no degree of freedom.
@@ -48,9 +50,9 @@ pub struct Line {
 }
 
 impl Hit {
-    /// Whether a chamber has such a hit: plane and cell exist, the number is finite.
+    /// Whether a chamber has such a hit: plane and cell exist, the drift ends within the plane.
     pub fn is_possible(&self) -> bool {
-        self.plane < PLANES && self.cell < CELLS && self.drift_cm.is_finite()
+        self.plane < PLANES && self.cell < CELLS && self.drift_cm.abs() <= HEIGHT_CM
     }
 
     /// Height without any correction, cm.

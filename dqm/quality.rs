@@ -62,6 +62,19 @@ pub enum CannotRun {
         /// What the test needs.
         needed: u64,
     },
+    /// A cell cannot be compared: it holds something, and no error says how well it is known.
+    #[error(
+        "{test} of {histogram}: the content of bin {bin}, or of its reference, has no error; keep \
+         the sums of squared weights, or correct the program that made it"
+    )]
+    NoError {
+        /// Name of the test.
+        test: &'static str,
+        /// Name of the histogram.
+        histogram: String,
+        /// The bin, 1 being the first; of two coordinates the place of the cell.
+        bin: usize,
+    },
     /// The test makes no sense of such an element.
     #[error("{test} of {histogram}: there is no such test of this kind of element; drop it")]
     Unsuited {

@@ -99,6 +99,7 @@ impl TestResult {
             Err(cause @ CannotRun::NoReference { .. }) => (Status::DidNotRun, 0, cause.to_string()),
             Err(
                 cause @ (CannotRun::Mismatch(_)
+                | CannotRun::NoError { .. }
                 | CannotRun::Unsuited { .. }
                 | CannotRun::Parameters { .. }),
             ) => (Status::Invalid, 0, cause.to_string()),

@@ -208,7 +208,7 @@ pub fn held_back(
 ) -> Option<(RunNumber, Moment)> {
     earlier
         .into_iter()
-        .map(|run| (run.run, first_after(run.ended_at, upload_wait)))
+        .map(|run| (run.run, run.ended_at + upload_wait))
         .find(|(_, until)| now < *until)
 }
 
@@ -373,9 +373,11 @@ mod tests {
             let held = held_back(earlier, Span::from_secs(10), now);
             assert_eq!(held.map(|(run, _)| run.0), expect);
         };
-        check(at(13), Some(3));
-        check(at(14), Some(5));
-        check(at(15), Some(5));
-        check(at(15) + Span(1), None);
+        let until = held_back(earlier, Span::from_secs(10), at(9));
+        assert_eq!(until, Some((RunNumber(3), at(13))));
+        check(at(13) - Span(1), Some(3));
+        check(at(13), Some(5));
+        check(at(15) - Span(1), Some(5));
+        check(at(15), None);
     }
 }

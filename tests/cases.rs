@@ -1,6 +1,7 @@
 //! The cases: real and worked-out problems with answers from outside tools, put to the public
 //! functions of this project. In come JSON files, told apart by their `kind`; out comes one line
-//! an item and a count, and a failure for any difference that is not listed with its reason.
+//! an item and a count, and a failure for any difference that is not listed with its reason. A
+//! part that a case does not hold is not asked; a case that cannot be understood differs.
 //!
 //! `TIER0_CASES` names another folder of cases, `TIER0_CASES_KINDS=a,b` restricts the kinds,
 //! `TIER0_DATA` is the folder of the data files that cases name, and `TIER0_REQUIRE_DATA=1` makes
@@ -46,7 +47,7 @@ mod tier0_quirks;
 #[path = "cases/tier0_splitting.rs"]
 mod tier0_splitting;
 
-use judging::{Data, Item, Outcome};
+use judging::{Data, Item, Outcome, caught, raised};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,7 @@ fn main() {
     let mut data = Data {
         folder: std::env::var_os("TIER0_DATA").map(PathBuf::from),
         of_case: folder.clone(),
+        case_text: String::new(),
     };
     let require_data = std::env::var_os("TIER0_REQUIRE_DATA").is_some_and(|value| value == "1");
     let kinds = std::env::var("TIER0_CASES_KINDS").ok();
@@ -103,18 +105,25 @@ fn main() {
     );
     let mut tally = Tally::default();
     for file in files {
-        let text =
-            std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        let case: Value =
-            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        file.parent()
-            .unwrap_or(&folder)
-            .clone_into(&mut data.of_case);
-        let kind = case["kind"].as_str().unwrap_or("(none)");
-        if wanted(kind) {
-            for item in judge(kind, &case, &data) {
-                tally.take(kind, &item, &intended);
+        let name = file.strip_prefix(&folder).unwrap_or(&file).display();
+        let name = name.to_string();
+        let case = match read(&file, &mut data) {
+            Ok(case) => case,
+            Err(why) => {
+                tally.take("(none)", &raised(name, why), &intended);
+                continue;
             }
+        };
+        let kind = case["kind"].as_str().unwrap_or("(none)");
+        if !wanted(kind) {
+            continue;
+        }
+        let mut items = caught(&name, || judge(kind, &case, &data), |item| vec![item]);
+        if items.is_empty() {
+            items.push(raised(&name, "the case asks nothing that is understood"));
+        }
+        for item in items {
+            tally.take(kind, &item, &intended);
         }
     }
     let absent = tally.print_and_count_absent();
@@ -124,6 +133,14 @@ fn main() {
         !unjudged,
         "{absent} items need data, and TIER0_REQUIRE_DATA=1"
     );
+}
+
+/// Reads a case file; what is beside it and its text come with it.
+fn read(file: &Path, data: &mut Data) -> Result<Value, String> {
+    data.case_text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let folder = file.parent().unwrap_or(file);
+    folder.clone_into(&mut data.of_case);
+    serde_json::from_str(&data.case_text).map_err(|error| error.to_string())
 }
 
 fn judge(kind: &str, case: &Value, data: &Data) -> Vec<Item> {

@@ -102,17 +102,6 @@ pub enum MillepedeError {
         /// Its entries.
         most: u64,
     },
-    /// A label that no record holds.
-    #[error(
-        "fitting with Millepede: {what} names label {label}, which is in no record and in no \
-         parameter section; correct the label or give the records that hold it"
-    )]
-    UnknownLabel {
-        /// Which constraint or measurement.
-        what: String,
-        /// The label.
-        label: i32,
-    },
     /// A constraint in which nothing can move.
     #[error(
         "fitting with Millepede: constraint {constraint} has no free parameter; remove it, say \

@@ -55,7 +55,7 @@ pub fn fit(steering: &Steering, inputs: &[Input<'_>]) -> Result<Fit, MillepedeEr
 }
 
 fn fit_all(steering: &Steering, inputs: &[Input<'_>]) -> Result<Fit, MillepedeError> {
-    let mut entries = Entries::default();
+    let mut entries = Entries::of(steering);
     for input in inputs {
         entries.add(input.records);
     }
@@ -322,6 +322,7 @@ impl<'p> Iteration<'p> {
             free: problem.free.len(),
             constraints: problem.constraints.len(),
             empty_constraints: problem.steering.constraints.len() - problem.constraints.len(),
+            entries_used_min: problem.steering.entries_used_min,
             rejects: sums.rejects,
             iterations: self.iterations + u32::from(!problem.steering.subito),
             chi_square_start: self.first_chi_square,

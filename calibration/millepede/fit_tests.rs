@@ -1,7 +1,7 @@
 //! Tests of the fit: against pede and numpy, against one large fit of everything, of all methods
 //! against each other, and of cuts and weights.
 
-use super::steering::ENTRIES_MIN;
+use super::steering::{Condition, ENTRIES_MIN, Entry, Start};
 use super::*;
 use crate::chamber::{self, Truth};
 use nalgebra::{DMatrix, DVector};
@@ -613,4 +613,78 @@ fn parameters_with_few_entries_stay_fixed() {
     let fitted = fit(&steering, &inputs).unwrap();
     assert!(fitted.parameters[&99].error.is_some());
     assert_eq!(fitted.ending(), Ending::InsufficientMeasurements);
+    steering.entries_used_min = 9;
+    let enough = fit(&steering, &inputs).unwrap();
+    assert_ne!(enough.ending(), Ending::InsufficientMeasurements);
+}
+
+#[test]
+fn entries_may_be_counted_by_record() {
+    // Labels 10 to 15 stand in two measurements of each of 30 tracks.
+    let records = small(30);
+    let (mut steering, _) = small_steering();
+    assert_eq!(
+        fit_one(&steering, &records).unwrap().parameters[&12].entries,
+        60
+    );
+    steering.entry = Entry::Record;
+    let fit = fit_one(&steering, &records).unwrap();
+    assert_eq!((fit.parameters[&12].entries, fit.measurements), (30, 210));
+    steering.entries_min = 31;
+    let error = fit_one(&steering, &records).map(|_| ()).unwrap_err();
+    assert!(
+        matches!(error, MillepedeError::TooFewEntries { most: 30, .. }),
+        "{error}"
+    );
+}
+
+/// A first run with a dead plane: pede's text files make its label a parameter with no entries.
+#[test]
+fn what_only_the_texts_name_is_a_fixed_parameter_and_the_rest_is_fitted() {
+    let (steering, _) = small_steering();
+    let records = small(30);
+    let expect = fit_one(&steering, &records).unwrap();
+    let mut named = steering.clone();
+    named.constraints[1].terms.push((77, 1.0));
+    named.measurements.push(Condition {
+        value: 1.0,
+        sigma: 0.1,
+        terms: vec![(78, 1.0)],
+        by_entries: false,
+    });
+    let fit = fit_one(&named, &records).unwrap();
+    assert_eq!(fit.parameters.len(), expect.parameters.len() + 2);
+    assert_eq!((fit.free, fit.ndf), (expect.free, expect.ndf));
+    for label in [77, 78] {
+        let dead = fit.parameters[&label];
+        assert_eq!((dead.value, dead.difference, dead.error), (0.0, None, None));
+        assert_eq!((dead.entries, dead.entries_used), (0, 0));
+        let line = fit.res_text().lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next() == Some(&label.to_string())).then(|| words.count())
+        });
+        assert_eq!(
+            line,
+            Some(2),
+            "a value and a presigma, as pede prints what is fixed"
+        );
+    }
+    for (label, parameter) in &expect.parameters {
+        let got = fit.parameters[label];
+        assert!((got.value - parameter.value).abs() < 1e-12, "{label}");
+    }
+    // Where it stays counts in the constraints.
+    let start = Start {
+        value: 0.5,
+        presigma: 0.0,
+    };
+    named.starts.insert(77, start);
+    let shifted = fit_one(&named, &records).unwrap();
+    let sum: f64 = named.constraints[1]
+        .terms
+        .iter()
+        .map(|(label, factor)| factor * shifted.parameters[label].value)
+        .sum();
+    assert!((sum - named.constraints[1].value).abs() < 1e-9, "{sum}");
+    assert_eq!(shifted.parameters[&77].value, 0.5);
 }

@@ -44,8 +44,8 @@ pub use records::{
 };
 pub use results::{Ending, Fit, Parameter};
 pub use steering::{
-    ChiSquareCut, Condition, Constraining, DataFile, ENTRIES_MIN, HUGE_CUT, MINRES_TOLERANCE,
-    Method, Start, Steering,
+    ChiSquareCut, Condition, Constraining, DataFile, ENTRIES_MIN, ENTRIES_USED_MIN, Entry, Factors,
+    HUGE_CUT, MINRES_TOLERANCE, Method, Start, Steering,
 };
 pub use sums::{Pass, Rejects, Sums};
 

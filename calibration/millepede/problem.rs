@@ -4,9 +4,9 @@
 //! that the sums use, with start values and weights. It knows no record.
 
 use super::records::Records;
-use super::steering::{Condition, Steering};
+use super::steering::{Condition, Entry, Steering};
 use super::{MillepedeError, steering::Start};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels below this are counted and looked up in a table, the others in a map. Detectors number
 /// their parameters from small numbers up; a table this long is 8 MiB.
@@ -19,6 +19,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub struct Entries {
     low: Vec<u64>,
     high: BTreeMap<i32, u64>,
+    entry: Entry,
     /// Records counted.
     pub records: u64,
     /// Measurements counted.
@@ -26,14 +27,26 @@ pub struct Entries {
 }
 
 impl Entries {
+    /// Nothing counted yet, for a fit that is told this.
+    pub fn of(steering: &Steering) -> Self {
+        Self {
+            entry: steering.entry,
+            ..Self::default()
+        }
+    }
+
     /// Counts the labels of some records.
     pub fn add(&mut self, records: &Records) {
         self.records += records.len() as u64;
+        let mut counted = BTreeSet::new();
         for record in 0..records.len() {
+            counted.clear();
             for measurement in records.measurements(record) {
                 self.measurements += 1;
                 for label in measurement.labels {
-                    self.count(*label, 1);
+                    if self.entry == Entry::Measurement || counted.insert(*label) {
+                        self.count(*label, 1);
+                    }
                 }
             }
         }
@@ -125,7 +138,11 @@ impl Problem {
             });
         }
         let mut all: BTreeMap<i32, u64> = entries.labels().collect();
-        for label in steering.starts.keys() {
+        // As in pede, what only the texts name is a parameter without entries, and so fixed: a part
+        // of a detector that is dead in these records does not stop the rest from being aligned.
+        let conditions = steering.constraints.iter().chain(&steering.measurements);
+        let named = conditions.flat_map(|condition| condition.terms.iter().map(|(label, _)| label));
+        for label in steering.starts.keys().chain(named) {
             all.entry(*label).or_default();
         }
         let nothing_said = Start {
@@ -149,8 +166,8 @@ impl Problem {
         };
         problem.make_table();
         problem.set_free()?;
-        problem.measurements = problem.bind(&steering.measurements, "measurement")?;
-        let constraints = problem.bind(&steering.constraints, "constraint")?;
+        problem.measurements = problem.bind(&steering.measurements);
+        let constraints = problem.bind(&steering.constraints);
         for (place, constraint) in constraints.into_iter().enumerate() {
             if constraint
                 .terms
@@ -218,30 +235,26 @@ impl Problem {
         Ok(())
     }
 
-    fn bind(&self, conditions: &[Condition], kind: &str) -> Result<Vec<Bound>, MillepedeError> {
-        let bound = |(number, condition): (usize, &Condition)| {
+    fn bind(&self, conditions: &[Condition]) -> Vec<Bound> {
+        let bound = |condition: &Condition| {
             let term = |(label, factor): &(i32, f64)| {
                 let place = self
                     .place(*label)
-                    .ok_or_else(|| MillepedeError::UnknownLabel {
-                        what: format!("{kind} {}", number + 1),
-                        label: *label,
-                    })?;
+                    .expect("what conditions name was made a parameter");
                 let entries = if condition.by_entries {
                     self.entries[place] as f64
                 } else {
                     1.0
                 };
-                Ok((place, factor * entries))
+                (place, factor * entries)
             };
-            let terms = condition.terms.iter().map(term).collect::<Result<_, _>>()?;
-            Ok(Bound {
+            Bound {
                 value: condition.value,
                 sigma: condition.sigma,
-                terms,
-            })
+                terms: condition.terms.iter().map(term).collect(),
+            }
         };
-        conditions.iter().enumerate().map(bound).collect()
+        conditions.iter().map(bound).collect()
     }
 
     /// The place of a label.

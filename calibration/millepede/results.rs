@@ -9,9 +9,6 @@ use super::sums::Rejects;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// A parameter with fewer entries in records that were used is doubtful (pede's default of the
-/// second number of `entries`).
-const ENTRIES_USED_MIN: u64 = 10;
 /// Mean of Huber's objective over that of the square, for normal residuals.
 const HUBER_MEAN: f64 = 0.9326;
 
@@ -51,6 +48,8 @@ pub struct Fit {
     pub constraints: usize,
     /// Constraints left out because nothing in them can move.
     pub empty_constraints: usize,
+    /// Entries in records that were used below which a fitted parameter is doubtful.
+    pub entries_used_min: u64,
     /// Records not used in the last pass.
     pub rejects: Rejects,
     /// Solutions made.
@@ -98,7 +97,7 @@ impl Fit {
     /// How well it ended.
     pub fn ending(&self) -> Ending {
         let few = |parameter: &Parameter| {
-            parameter.difference.is_some() && parameter.entries_used < ENTRIES_USED_MIN
+            parameter.difference.is_some() && parameter.entries_used < self.entries_used_min
         };
         if self.parameters.values().any(few) {
             return Ending::InsufficientMeasurements;

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 
 /// Entries that a parameter needs to be fitted, where nothing else is said (pede's default).
 pub const ENTRIES_MIN: u64 = 10;
+/// Entries in records that were used below which a fitted parameter is doubtful (pede's default of
+/// the second number of `entries`).
+pub const ENTRIES_USED_MIN: u64 = 10;
 /// Cut on the chi-square in units of the 3-sigma limit beyond which a record is never used (pede's
 /// default of `hugecut`).
 pub const HUGE_CUT: f64 = 50.0;
@@ -80,6 +83,25 @@ impl Method {
     }
 }
 
+/// What is counted as an entry of a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entry {
+    /// A measurement that depends on it (pede's default).
+    #[default]
+    Measurement,
+    /// A record that holds it, in however many measurements.
+    Record,
+}
+
+/// What the factors of a constraint are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factors {
+    /// As the text gives them.
+    Given,
+    /// Times the entries of their parameters.
+    TimesEntries,
+}
+
 /// How constraints enter the equations. Both give the same values and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Constraining {
@@ -122,6 +144,12 @@ pub struct Steering {
     pub constraining: Constraining,
     /// Entries that a parameter needs to be fitted.
     pub entries_min: u64,
+    /// Entries in records that were used below which a fitted parameter is doubtful.
+    pub entries_used_min: u64,
+    /// What is an entry of a parameter.
+    pub entry: Entry,
+    /// What the factors of constraints are that are read from now on.
+    pub factors: Factors,
     /// Cuts on records, if any.
     pub chi_square_cut: Option<ChiSquareCut>,
     /// Cut beyond which a record is never used.
@@ -162,6 +190,9 @@ impl Default for Steering {
             delta: 1e-4,
             constraining: Constraining::Elimination,
             entries_min: ENTRIES_MIN,
+            entries_used_min: ENTRIES_USED_MIN,
+            entry: Entry::Measurement,
+            factors: Factors::Given,
             chi_square_cut: None,
             huge_cut: HUGE_CUT,
             downweighting: 0,
@@ -178,24 +209,29 @@ impl Default for Steering {
     }
 }
 
-/// Keywords of `pede` that change nothing here: printing, memory, threads, preconditioning, and the
-/// line search, which a solution in few large steps does not need.
-const WITHOUT_EFFECT: [&str; 25] = [
+/// Keywords of `pede` that change nothing here: printing, memory, threads, preconditioning, the
+/// line search (`linesearch`, `wolfe`), which a solution in few large steps does not need, errors
+/// of single parameters with MINRES (`errlabels`), which change no value, and `force`, which
+/// iterates even when constraints depend on each other: that is an error here.
+const WITHOUT_EFFECT: [&str; 29] = [
     "bandwidth",
     "cache",
     "checkinput",
+    "checkparametergroups",
     "closeandreopen",
     "compress",
-    "countrecords",
     "debug",
+    "errlabels",
     "force",
     "globalcorr",
     "histprint",
+    "lapackwitherrors",
     "linesearch",
     "localfit",
     "matiter",
     "matmoni",
     "memorydebug",
+    "monitorprogress",
     "monitorpulls",
     "monitorresiduals",
     "mresmode",
@@ -206,7 +242,11 @@ const WITHOUT_EFFECT: [&str; 25] = [
     "printcounts",
     "printrecord",
     "pullrange",
+    "wolfe",
 ];
+
+/// Why an iterated cut on entries is refused.
+const NO_ITERATED_CUT: &str = "an iterated cut on entries is not built; leave it out";
 
 /// What lines of numbers belong to.
 #[derive(Clone, Copy, PartialEq)]
@@ -224,7 +264,6 @@ struct Reader<'a> {
     form: Form,
     /// Whether names of files may stand in this text.
     names_files: bool,
-    constraints_by_entries: bool,
 }
 
 /// Why a line is refused.
@@ -249,7 +288,6 @@ impl Steering {
             section: Section::None,
             form: Form::C,
             names_files,
-            constraints_by_entries: false,
         };
         for (place, line) in text.lines().enumerate() {
             let said = match line.split_once('!') {
@@ -352,7 +390,7 @@ impl Reader<'_> {
                 let (Some(value), true) = (arguments.first(), arguments.len() <= 2) else {
                     return Err("a right hand side is needed".to_owned());
                 };
-                let by_entries = self.constraints_by_entries;
+                let by_entries = self.steering.factors == Factors::TimesEntries;
                 let constraint = Condition {
                     value: *value,
                     sigma: 0.0,
@@ -400,11 +438,18 @@ impl Reader<'_> {
                 }
             }
             "presigma" => steering.default_presigma = first(arguments)?,
-            "withelimination" => steering.constraining = Constraining::Elimination,
+            "withelimination" | "withlapackelimination" => {
+                steering.constraining = Constraining::Elimination;
+            }
             "withmultipliers" => steering.constraining = Constraining::Multipliers,
             "skipemptycons" => steering.skip_empty_constraints = true,
             "weightedcons" => {
-                self.constraints_by_entries = arguments.first().is_none_or(|on| *on > 0.0);
+                let weighted = arguments.first().is_none_or(|on| *on > 0.0);
+                steering.factors = if weighted {
+                    Factors::TimesEntries
+                } else {
+                    Factors::Given
+                };
             }
             "mrestol" => {
                 let tolerance = first(arguments)?;
@@ -432,10 +477,24 @@ impl Reader<'_> {
         let steering = &mut *self.steering;
         match keyword {
             "entries" => {
-                if arguments.len() > 2 {
-                    return Err("an iterated cut on entries is not built".to_owned());
+                if arguments.get(2).is_some_and(|factor| *factor > 0.5) {
+                    return Err(NO_ITERATED_CUT.to_owned());
                 }
-                steering.entries_min = count(first(arguments)?)?;
+                // pede keeps its default where a number says none.
+                let said = |number: f64| Ok::<_, Refusal>(Some(count(number)?).filter(|n| *n > 0));
+                if let Some(entries) = said(first(arguments)?)? {
+                    steering.entries_min = entries;
+                }
+                if let Some(entries) = arguments.get(1).map_or(Ok(None), |number| said(*number))? {
+                    steering.entries_used_min = entries;
+                }
+            }
+            "countrecords" => steering.entry = Entry::Record,
+            "iterateentries" => {
+                // Up to the cut itself there is nothing to iterate, whatever the order of lines.
+                if arguments.first().is_none_or(|most| *most > 0.5) {
+                    return Err(NO_ITERATED_CUT.to_owned());
+                }
             }
             "maxrecord" => {
                 steering.records_max = Some(count(first(arguments)?)? as usize);

@@ -108,6 +108,18 @@ fn what_is_not_said_is_as_in_pede() {
     assert_eq!((steering.huge_cut, steering.chi_square_cut), (50.0, None));
     assert_eq!(steering.constraining, Constraining::Elimination);
     assert_eq!((steering.downweighting, steering.regularised), (0, false));
+    let entries = |text: &str| {
+        let steering = Steering::parse("s", text).unwrap();
+        (steering.entries_min, steering.entries_used_min)
+    };
+    assert_eq!(entries("entries 25"), (25, 10));
+    assert_eq!(entries("entries 25 5"), (25, 5));
+    assert_eq!(entries("entries 0 0 0"), (10, 10));
+    let quiet = Steering::parse("s", "data.bin\nerrlabels 12 14\nwolfe 1e-4 0.9\nforce").unwrap();
+    assert_eq!(quiet, Steering::parse("s", "data.bin").unwrap());
+    assert_eq!(quiet.entry, Entry::Measurement);
+    let by_record = Steering::parse("s", "countrecords").unwrap();
+    assert_eq!(by_record.entry, Entry::Record);
     let cut = |text: &str| Steering::parse("s", text).unwrap().chi_square_cut.unwrap();
     assert_eq!(
         cut("chisqcut"),
@@ -146,6 +158,8 @@ fn a_further_text_adds_to_the_steering() {
         .add_text("c.txt", "Constraint 0.0\n 1 1.00000\n 2 1.0\n")
         .unwrap();
     assert_eq!(steering.constraints[0].terms.len(), 2);
+    // What a text sets holds in the texts after it.
+    assert!(steering.constraints[0].by_entries);
     let wrong = steering
         .add_text("c.txt", "constraint 0\n1 1\nmore.bin\n")
         .unwrap_err();
@@ -171,7 +185,9 @@ fn lines_that_cannot_be_obeyed_are_refused_with_their_number() {
         ("measurement 1.0", "a value and its error"),
         ("measurement 1.0 0.0", "the error is not positive"),
         ("entries", "a number is needed"),
-        ("entries 10 10 2", "iterated cut"),
+        ("entries 10 10 2", "iterated cut on entries is not built"),
+        ("iterateentries", "iterated cut on entries is not built"),
+        ("iterateentries 50", "iterated cut on entries is not built"),
         ("mrestol 0.1", "outside 1e-10 to 1e-4"),
         ("scaleerrors -1", "not positive"),
         ("a.bin -- none", "the weight after --"),

@@ -63,6 +63,9 @@ pub fn comp2ref_chi2(histogram: &Histogram, reference: &Histogram) -> Result<Chi
         }
         let variance = histogram.variances()[bin] / (ours * ours)
             + reference.variances()[bin] / (theirs * theirs);
+        if variance == 0.0 {
+            return Err(no_error(NAME, histogram.name(), bin));
+        }
         let difference = a / ours - b / theirs;
         found.chi2 += difference * difference / variance;
         found.ndof += 1;
@@ -70,6 +73,15 @@ pub fn comp2ref_chi2(histogram: &Histogram, reference: &Histogram) -> Result<Chi
         found.reference_sparse |= b < 1.0;
     }
     Ok(found)
+}
+
+/// Why a bin with content cannot be compared.
+pub(super) fn no_error(test: &'static str, histogram: &str, bin: usize) -> CannotRun {
+    CannotRun::NoError {
+        test,
+        histogram: histogram.to_owned(),
+        bin,
+    }
 }
 
 /// ROOT's `TH1::Chi2Test` with option UU, for two histograms of counts: the sum over bins of
@@ -91,9 +103,14 @@ pub fn chi2_test_unweighted(
         sparse: false,
         reference_sparse: false,
     };
-    for (a, b) in histogram.inside().iter().zip(reference.inside()) {
+    let pairs = histogram.inside().iter().zip(reference.inside());
+    for (place, (a, b)) in pairs.enumerate() {
         if *a == 0.0 && *b == 0.0 {
             continue;
+        }
+        // Only weights can be negative; as counts they have no error.
+        if a + b <= 0.0 {
+            return Err(no_error(NAME, histogram.name(), place + 1));
         }
         let difference = theirs * a - ours * b;
         found.chi2 += difference * difference / (a + b) / (ours * theirs);

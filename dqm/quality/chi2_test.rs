@@ -3,6 +3,7 @@
 //! freedom and whether cells are too thin for the probability to be more than approximate.
 //! (N. Gagunashvili, physics/0605123, "Comparison of weighted and unweighted histograms".)
 
+use super::chi2::no_error;
 use super::{CannotRun, Chi2};
 use crate::histogram::Histogram;
 use crate::histogram2d::Histogram2d;
@@ -13,6 +14,8 @@ struct Sample<'a> {
     entries: u64,
     weighted: bool,
     cells: Vec<(f64, f64)>,
+    /// The place of each cell, as it is named to people.
+    places: Vec<usize>,
     sum: f64,
 }
 
@@ -47,6 +50,7 @@ pub fn chi2_test(histogram: &Histogram, reference: &Histogram) -> Result<Chi2, C
                 .copied()
                 .zip(variances.iter().copied())
                 .collect(),
+            places: (1..=of.axis().bins).collect(),
             sum: of.inside().iter().sum(),
         }
     }
@@ -63,6 +67,7 @@ pub fn chi2_test_2d(histogram: &Histogram2d, reference: &Histogram2d) -> Result<
             entries: of.entries(),
             weighted: of.is_weighted(),
             cells: of.inside().map(cell).collect(),
+            places: of.inside().collect(),
             sum: of.inside().map(|cell| of.contents()[cell]).sum(),
         }
     }
@@ -77,6 +82,7 @@ fn agreement(
 ) -> Result<Chi2, CannotRun> {
     ours.needed(test)?;
     theirs.needed(test)?;
+    all_have_errors(test, ours, theirs)?;
     let mut found = Chi2 {
         chi2: 0.0,
         ndof: 0,
@@ -108,6 +114,29 @@ fn agreement(
     }
     found.ndof = found.ndof.saturating_sub(1);
     Ok(found)
+}
+
+/// Refuses cells whose content nothing says the error of: of two weighted samples those with no
+/// error in either, against counts those of the weighted one, whose share of the whole would
+/// otherwise be known exactly, or be less than nothing.
+fn all_have_errors(
+    test: &'static str,
+    ours: &Sample<'_>,
+    theirs: &Sample<'_>,
+) -> Result<(), CannotRun> {
+    let bare = |(content, variance): (f64, f64)| content != 0.0 && variance == 0.0;
+    let bad = ours.cells.iter().zip(&theirs.cells).position(|(a, b)| {
+        match (ours.weighted, theirs.weighted) {
+            (false, false) => false,
+            (true, true) => a.1 == 0.0 && b.1 == 0.0 && (bare(*a) || bare(*b)),
+            (false, true) => bare(*b),
+            (true, false) => bare(*a),
+        }
+    });
+    match bad {
+        Some(cell) => Err(no_error(test, ours.name, ours.places[cell])),
+        None => Ok(()),
+    }
 }
 
 /// Two counts: (N2 n1 - N1 n2)^2 / (n1 + n2), over N1 N2.
@@ -150,25 +179,31 @@ fn mixed(
         variance > 0.0 && w * w / variance < Sample::EFFECTIVE,
     ];
     let mut count = n;
-    let root = |count: f64, all_n: f64| {
-        let first = all_w * w - all_n * variance;
-        (
-            first,
-            (first * first + 4.0 * all_w * all_w * count * variance).sqrt(),
-        )
-    };
-    let (mut first, mut second) = root(count, *all_n);
+    let mut share = likely_share(count, *all_n, (w, variance), all_w);
     // Without a share there is no expectation; one more count gives it one.
-    while first + second == 0.0 {
+    if share == 0.0 {
         count += 1.0;
         *all_n += 1.0;
-        (first, second) = root(count, *all_n);
+        share = likely_share(count, *all_n, (w, variance), all_w);
     }
-    let share = (first + second) / (2.0 * all_w * all_w);
     let (expected_n, expected_w) = (share * *all_n, share * all_w);
     *chi2 += (count - expected_n).powi(2) / expected_n;
     if variance > 0.0 {
         *chi2 += (w - expected_w).powi(2) / variance;
     }
     sparse
+}
+
+/// The most likely share of a cell with `count` of `all_n` counts and a weight of `all_w`: the
+/// positive root of a quadratic equation, taken so that no digits cancel.
+fn likely_share(count: f64, all_n: f64, (w, variance): (f64, f64), all_w: f64) -> f64 {
+    let first = all_w * w - all_n * variance;
+    let second = (first * first + 4.0 * all_w * all_w * count * variance).sqrt();
+    if first > 0.0 {
+        (first + second) / (2.0 * all_w * all_w)
+    } else if count == 0.0 {
+        0.0
+    } else {
+        2.0 * count * variance / (second - first)
+    }
 }

@@ -374,6 +374,166 @@ fn what_cannot_be_tested_says_so() {
     }
 }
 
+/// Where nothing was looked at there is no share of good bins.
+#[test]
+fn contents_of_which_none_was_judged_are_not_good() {
+    let expected = |min_entries, filled_only| {
+        QualityTest::ContentsWithinExpected(ContentExpectation {
+            mean: Some([-9.0, 9.0]),
+            min_entries,
+            filled_only,
+            ..ContentExpectation::default()
+        })
+    };
+    let refused = |test: QualityTest, element: &Element| {
+        let found = test.run_on("T/x", element, None);
+        assert!(
+            matches!(found, Err(CannotRun::TooFewEntries { .. })),
+            "{test:?} of {element:?}: {found:?}"
+        );
+    };
+    // All in the flow bins.
+    let mut beside = Histogram2d::new("map", "", ["", ""], [axis(2), axis(2)]).unwrap();
+    let mut profile_beside = profile(&[&[], &[]]);
+    for _ in 0..50 {
+        beside.fill(-1.0, 0.5).unwrap();
+        beside.fill(1.0, 9.0).unwrap();
+        if let Element::Profile(profile) = &mut profile_beside {
+            profile.fill(7.0, 1.0).unwrap();
+        }
+    }
+    for filled_only in [false, true] {
+        refused(
+            expected(10, filled_only),
+            &Element::Histogram2d(beside.clone()),
+        );
+        refused(expected(10, filled_only), &profile_beside);
+    }
+    // Bins with two entries each, and all in one that lies beside: none has its share of ten.
+    let mut thin = profile(&[&[1.0, 2.0], &[1.0, 2.0]]);
+    if let Element::Profile(profile) = &mut thin {
+        (0..16).for_each(|_| profile.fill(7.0, 1.0).unwrap());
+    }
+    refused(expected(20, false), &thin);
+    check(expected(4, false), &thin, 1.0, &[]);
+    // Contents that are all 0 although there are entries, or that are left out one by one.
+    let zero = Histogram2d::new("map", "", ["", ""], [axis(2), axis(1)]).unwrap();
+    let cells = zero.contents().len();
+    let zero = zero.with_contents(vec![0.0; cells], None, Some(50), None);
+    refused(expected(10, false), &Element::Histogram2d(zero.unwrap()));
+    refused(expected(2, true), &profile(&[&[0.0], &[0.0]]));
+    check(expected(2, false), &profile(&[&[0.0], &[0.0]]), 1.0, &[]);
+}
+
+/// Cells whose content nothing says the error of: no comparison, and no endless search for one.
+#[test]
+fn contents_without_an_error_are_not_compared() {
+    let weighted = |contents: &[f64], variances: &[f64]| {
+        let empty = Histogram::new("h", "", "", axis(contents.len())).unwrap();
+        let all = |of: &[f64]| [&[0.0], of, &[0.0]].concat();
+        let made = empty.with_contents(all(contents), Some(all(variances)), None, None);
+        Element::Histogram(made.unwrap())
+    };
+    let weighted_map = |contents: &[f64], variances: &[f64]| {
+        let empty = Histogram2d::new("map", "", ["", ""], [axis(contents.len()), axis(1)]).unwrap();
+        let all = |of: &[f64]| {
+            let mut cells = vec![0.0; empty.contents().len()];
+            for (bin, value) in of.iter().enumerate() {
+                cells[empty.cell(bin + 1, 1)] = *value;
+            }
+            cells
+        };
+        let (contents, variances) = (all(contents), all(variances));
+        Element::Histogram2d(
+            empty
+                .with_contents(contents, Some(variances), None, None)
+                .unwrap(),
+        )
+    };
+    let chi2 = QualityTest::Comp2refChi2 { as_coded: false };
+    let root = QualityTest::Chi2Test;
+    let counts = line(&[5.0, 5.0]);
+    for (test, one, other, expect) in [
+        (
+            &chi2,
+            weighted(&[5.0, 3.0], &[5.0, 0.0]),
+            weighted(&[5.0, 1.0], &[5.0, 0.0]),
+            Some(2),
+        ),
+        (
+            &chi2,
+            weighted(&[5.0, 3.0], &[5.0, 0.0]),
+            counts.clone(),
+            None,
+        ),
+        (
+            &chi2,
+            weighted(&[5.0, 0.0], &[5.0, 0.0]),
+            line(&[5.0, 0.0]),
+            None,
+        ),
+        (
+            &root,
+            weighted(&[9.0, -3.0], &[9.0, 0.0]),
+            counts.clone(),
+            Some(2),
+        ),
+        (
+            &root,
+            counts.clone(),
+            weighted(&[-3.0, 9.0], &[0.0, 9.0]),
+            Some(1),
+        ),
+        (
+            &root,
+            weighted(&[0.0, 9.0], &[0.0, 0.0]),
+            counts.clone(),
+            Some(2),
+        ),
+        (
+            &root,
+            weighted(&[9.0, 3.0], &[9.0, 0.0]),
+            weighted(&[9.0, 2.0], &[9.0, 0.0]),
+            Some(2),
+        ),
+        (
+            &root,
+            weighted(&[9.0, 3.0], &[9.0, 0.0]),
+            weighted(&[9.0, 2.0], &[9.0, 2.0]),
+            None,
+        ),
+        // Negative and known very well: a share as good as nothing, found at once.
+        (
+            &root,
+            weighted(&[9.0, -3.0], &[9.0, 1e-300]),
+            counts.clone(),
+            None,
+        ),
+        (
+            &QualityTest::Chi2TestUnweighted,
+            weighted(&[9.0, -5.0], &[9.0, 1.0]),
+            counts.clone(),
+            Some(2),
+        ),
+        (
+            &QualityTest::Comp2ref2dChi2 { min_entries: 0 },
+            weighted_map(&[9.0, -3.0], &[9.0, 0.0]),
+            map(&[&[5.0, 5.0]]),
+            // The second cell of the middle one of three rows of four.
+            Some(6),
+        ),
+    ] {
+        let found = test.run_on("T/x", &one, Some(&other));
+        match (expect, &found) {
+            (Some(bin), Err(CannotRun::NoError { bin: named, .. })) => assert_eq!(*named, bin),
+            (None, Ok(measured)) => assert!(!measured.value.is_nan(), "{measured:?}"),
+            _ => panic!("{test:?} of {one:?}: {found:?}"),
+        }
+        let result = TestResult::of(test.name(), "T/x", &found, Thresholds::USUAL);
+        assert_eq!(result.status == Status::Invalid, expect.is_some());
+    }
+}
+
 #[test]
 fn new_tests_are_written_and_read_as_name_and_parameters() {
     for (text, name) in [

@@ -34,7 +34,14 @@ struct Cell {
 }
 
 impl ContentExpectation {
-    fn share(&self, all: usize, cells: &[Cell]) -> Measured {
+    const TEST: &'static str = "contents_within_expected";
+
+    /// The share of good ones of all bins; those that are not among the cells are good. It takes
+    /// one cell that was judged at least: without any nobody has looked.
+    fn share(&self, name: &str, all: usize, cells: &[Cell]) -> Result<Measured, CannotRun> {
+        let is_judged = |cell: &&Cell| !self.filled_only || cell.content != 0.0;
+        let judged = cells.iter().filter(is_judged).count();
+        too_few(Self::TEST, name, judged as u64, 1)?;
         let average = cells.iter().map(|cell| cell.content).sum::<f64>() / cells.len() as f64;
         let outside = |range: Option<[f64; 2]>, v: f64| {
             range.is_some_and(|[low, high]| !(low..=high).contains(&v))
@@ -48,19 +55,12 @@ impl ContentExpectation {
                 || outside(self.rms, cell.error)
                 || self.tolerance.is_some_and(far)
         };
-        share_of_good(
-            all,
-            cells.iter().filter(bad).map(|cell| cell.place).collect(),
-        )
+        let bad = cells.iter().filter(bad).map(|cell| cell.place).collect();
+        Ok(share_of_good(all, bad))
     }
 
     fn enough(&self, name: &str, entries: u64) -> Result<(), CannotRun> {
-        too_few(
-            "contents_within_expected",
-            name,
-            entries,
-            self.min_entries.max(1),
-        )
+        too_few(Self::TEST, name, entries, self.min_entries.max(1))
     }
 }
 
@@ -77,7 +77,8 @@ fn too_few(test: &'static str, name: &str, entries: u64, needed: u64) -> Result<
     })
 }
 
-/// The share of cells whose content and error are as expected.
+/// The share of cells whose content and error are as expected. A map with nothing between its edges
+/// is not judged.
 pub fn contents_within_expected(
     histogram: &Histogram2d,
     expected: &ContentExpectation,
@@ -88,11 +89,19 @@ pub fn contents_within_expected(
         content: histogram.contents()[place],
         error: histogram.variances()[place].sqrt(),
     };
-    let cells: Vec<Cell> = histogram.inside().map(cell).collect();
-    Ok(expected.share(cells.len(), &cells))
+    let mut cells: Vec<Cell> = histogram.inside().map(cell).collect();
+    let all = cells.len();
+    if cells
+        .iter()
+        .all(|cell| cell.content == 0.0 && cell.error == 0.0)
+    {
+        cells.clear();
+    }
+    expected.share(histogram.name(), all, &cells)
 }
 
-/// The share of bins whose mean and error are as expected. Bins with too few entries are good.
+/// The share of bins whose mean and error are as expected. Bins with too few entries are good, but
+/// not all of them can be.
 pub fn means_within_expected(
     profile: &Profile,
     expected: &ContentExpectation,
@@ -109,7 +118,7 @@ pub fn means_within_expected(
         })
     };
     let cells: Vec<Cell> = (1..=bins).filter_map(cell).collect();
-    Ok(expected.share(bins, &cells))
+    expected.share(profile.name(), bins, &cells)
 }
 
 /// Cuts on contents of a row (all ordinates of one bin of the abscissa) and its median.

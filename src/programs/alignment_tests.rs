@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use calibration::chamber::PLANES;
+use calibration::chamber::{PLANES, offset_label};
 use calibration::millepede::{Form, Precision, Records};
 use calibration::thresholds::{Coordinate, Outcome, Solved, Table, Thresholds, decide};
 use serde_json::{Value, json};
@@ -370,19 +370,77 @@ fn a_fit_that_cannot_be_done_is_a_candidate_with_a_reason_and_a_bad_payload_fail
         "{reason}"
     );
     let path = sample.chain.folder.path().join("payload.json");
-    for text in [r#"{"offsets_cm": [1]}"#.to_owned(), {
-        let numbers = vec![Value::from(0.5); 99];
-        json!({"offsets_cm": numbers, "drifts": numbers}).to_string()
-    }] {
+    let payload = |offsets: Vec<f64>| json!({"offsets_cm": offsets, "drifts": offsets}).to_string();
+    let mut far = vec![0.5; PLANES];
+    far[3] = 1e304;
+    for (text, why) in [
+        (
+            r#"{"offsets_cm": [1]}"#.to_owned(),
+            "offsets_cm is not a list of 100 numbers",
+        ),
+        (
+            payload(vec![0.5; 99]),
+            "offsets_cm is not a list of 100 numbers",
+        ),
+        (
+            payload(far),
+            "offsets_cm of plane 4 is 1e304, it is at most 100",
+        ),
+    ] {
         std::fs::write(&path, text).unwrap();
         let asked = of_chamber(&["AOD"], Some(&path));
         let (report, _) = sample.chain.report("prompt", run, &files, asked);
         assert_eq!(report["exit"]["class"], "program");
         let said = report["exit"]["message"].to_string();
-        assert!(
-            said.contains("offsets_cm is not a list of 100 numbers"),
-            "{said}"
-        );
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+/// The first run of a chamber one of whose planes is dead: the others are aligned all the same, and
+/// the dead one stays where it was drawn.
+#[test]
+fn a_dead_plane_in_a_first_run_does_not_stop_the_others() {
+    const DEAD: usize = 40;
+    let mut sample = sample(17, |options| options.runs = 3);
+    let (run, files) = sample.chain.files().into_iter().next().unwrap();
+    let (mille, _) = sample.express(run, &files);
+    for (lumi, path) in (1..).zip(&mille) {
+        let all = Records::read("all", &std::fs::read(path).unwrap(), Form::C).unwrap();
+        let mut seen = Records::default();
+        for record in 0..all.len() {
+            seen.special(&[(1, f64::from(run)), (2, f64::from(lumi))]);
+            for hit in all.measurements(record) {
+                if hit.labels[0] == offset_label(DEAD) {
+                    continue;
+                }
+                let local = [(1, hit.local[0]), (2, hit.local[1])];
+                // A drift length of zero has no derivative.
+                let global = hit.labels.iter().zip(hit.global);
+                let global: Vec<(i32, f64)> = global.map(|(l, by)| (*l, *by)).collect();
+                seen.measure(hit.value, hit.sigma, &local, &global).unwrap();
+            }
+            seen.end_record();
+        }
+        std::fs::write(path, seen.write(Form::C, Precision::Double)).unwrap();
+    }
+    let (candidate, table) = sample.harvest(run, &mille, None);
+    assert_eq!(table.outcome, Outcome::Update, "{}", table.reason);
+    assert_eq!(table.rows.len(), 2 * (PLANES - 1));
+    let payload: Value = serde_json::from_str(candidate["payload"].as_str().unwrap()).unwrap();
+    let truth = sample.truth.runs.iter().find(|of| of.run == run).unwrap();
+    for (plane, truth_cm) in truth.offsets_cm.iter().enumerate() {
+        let of = |name: &str| payload[name][plane].as_f64();
+        if plane == DEAD {
+            let dead = (of("offsets_cm"), of("drifts"));
+            assert_eq!(dead, (Some(0.0), Some(0.0)));
+            assert_eq!((of("offset_errs_cm"), of("drift_errs")), (None, None));
+            continue;
+        }
+        assert!(of("offset_errs_cm").unwrap() > 0.0);
+        // Where the dead plane is drawn shifts and tilts the others a little, by at most this.
+        let off_cm = of("offsets_cm").unwrap() - truth_cm;
+        let gauge_cm = 0.05 * truth.offsets_cm[DEAD].abs() + 0.01;
+        assert!(off_cm.abs() < gauge_cm, "plane {plane} is {off_cm} cm off");
     }
 }
 

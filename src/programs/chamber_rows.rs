@@ -95,7 +95,7 @@ fn read_hit(plane: usize, text: &str) -> Result<Hit, RowError> {
     if hit.is_possible() {
         Ok(hit)
     } else {
-        Err(refuse("not a finite drift length"))
+        Err(refuse("a drift length is within the 100 cm of a plane"))
     }
 }
 
@@ -133,7 +133,8 @@ mod tests {
         check("25:1", "the cells 0 to 24");
         check("-1:1", "not a cell number");
         check("3:x", "not a drift length");
-        check("3:nan", "not a finite drift length");
+        check("3:nan", "within the 100 cm of a plane");
+        check("3:-1e304", "within the 100 cm of a plane");
         check("3:1,", "103 fields, the header has 102");
         let mut short = columns();
         short.remove(40);

@@ -15,6 +15,16 @@ pub fn representative(rows: &[String]) -> Option<&str> {
 /// Mass of the muon in GeV (PDG 2024: 105.6583755 MeV).
 pub const MUON_MASS_GEV: f64 = 0.105_658_375_5;
 
+/// The largest transverse momentum of a muon and mass of a pair, GeV: ten times the energy of any
+/// collider that is planned.
+const MOMENTUM_GEV_MAX: f64 = 1e6;
+/// The largest pseudorapidity: with 1 MeV across it, a muon of 20 has more energy than that.
+const ETA_MAX: f64 = 20.0;
+/// The largest azimuth, rad: whole turns are counted from 0 or from -pi, rounded either way.
+const PHI_RAD_MAX: f64 = 6.3;
+/// The largest impact parameter, cm: 100 m are beyond any detector.
+pub(crate) const DISTANCE_CM_MAX: f64 = 1e4;
+
 /// Columns without which a row is no dimuon.
 const NEEDED_COLUMNS: &str = "pt1 eta1 phi1 Q1 pt2 eta2 phi2 Q2";
 
@@ -118,7 +128,7 @@ impl Layout {
         }
         let muons = [self.muon(&fields, 0)?, self.muon(&fields, 1)?];
         let mass_gev = match self.mass {
-            Some(at) => self.number(&fields, at)?,
+            Some(at) => self.within(&fields, at, MOMENTUM_GEV_MAX, "a mass is below 1e6 GeV")?,
             None => mass_gev(&muons),
         };
         if mass_gev < 0.0 {
@@ -151,7 +161,8 @@ impl Layout {
 
     fn muon(&self, fields: &[&str], which: usize) -> Result<Muon, RowError> {
         let [pt, eta, phi, charge] = self.muons[which];
-        let pt_gev = self.number(fields, pt)?;
+        let most = "a transverse momentum is below 1e6 GeV";
+        let pt_gev = self.within(fields, pt, MOMENTUM_GEV_MAX, most)?;
         if pt_gev <= 0.0 {
             return Err(self.refuse(fields, pt, "a transverse momentum is above zero"));
         }
@@ -160,12 +171,16 @@ impl Layout {
             return Err(self.refuse(fields, charge, "a muon's charge is 1 or -1"));
         }
         let dxy_cm = self.dxy[which]
-            .map(|at| self.number(fields, at))
+            .map(|at| {
+                let most = "an impact parameter is below 1e4 cm";
+                self.within(fields, at, DISTANCE_CM_MAX, most)
+            })
             .transpose()?;
+        let turn = "an azimuth is in radian, within a turn of 0";
         Ok(Muon {
             pt_gev,
-            eta: self.number(fields, eta)?,
-            phi_rad: self.number(fields, phi)?,
+            eta: self.within(fields, eta, ETA_MAX, "a pseudorapidity is within 20 of 0")?,
+            phi_rad: self.within(fields, phi, PHI_RAD_MAX, turn)?,
             charge: charge_value as i32,
             dxy_cm,
         })
@@ -177,6 +192,21 @@ impl Layout {
             Ok(_) => Err(self.refuse(fields, at, "not a finite number")),
             Err(_) => Err(self.refuse(fields, at, "not a number")),
         }
+    }
+
+    /// A number that is no further from 0 than this: what comes after may square it.
+    fn within(
+        &self,
+        fields: &[&str],
+        at: usize,
+        most: f64,
+        reason: &'static str,
+    ) -> Result<f64, RowError> {
+        let value = self.number(fields, at)?;
+        if value.abs() <= most {
+            return Ok(value);
+        }
+        Err(self.refuse(fields, at, reason))
     }
 
     fn refuse(&self, fields: &[&str], at: usize, reason: &'static str) -> RowError {
@@ -252,6 +282,15 @@ mod tests {
             "field phi1 is \"inf\": not a finite number",
         );
         check(",1,", ",2,", "charge is 1 or -1");
+        // Finite, and still no muon's.
+        check(
+            "54.7055",
+            "1e304",
+            "field pt1 is \"1e304\": a transverse momentum",
+        );
+        check("-0.98848", "-900", "a pseudorapidity is within 20");
+        check("2.57421", "6.4", "an azimuth is in radian");
+        check("0.0712224", "-1e304", "an impact parameter is below 1e4 cm");
         check(",3.42214", "", "13 fields, the header has 14");
         let short = Layout::of(&columns("Run,Event,pt1"))
             .unwrap_err()

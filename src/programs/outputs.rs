@@ -98,12 +98,17 @@ impl<'a> Outputs<'a> {
 
 /// Closed ranges of a set of lumis.
 pub(crate) fn ranges(lumis: impl IntoIterator<Item = u32>) -> Vec<[u32; 2]> {
-    let sorted: std::collections::BTreeSet<u32> = lumis.into_iter().collect();
+    joined(lumis.into_iter().map(|lumi| [lumi, lumi]).collect())
+}
+
+/// Closed ranges in any order, overlapping or touching, as few as possible and ascending.
+pub(crate) fn joined(mut all: Vec<[u32; 2]>) -> Vec<[u32; 2]> {
+    all.sort_unstable();
     let mut ranges: Vec<[u32; 2]> = Vec::new();
-    for lumi in sorted {
+    for [first, last] in all {
         match ranges.last_mut() {
-            Some(range) if range[1] + 1 == lumi => range[1] = lumi,
-            _ => ranges.push([lumi, lumi]),
+            Some(before) if first <= before[1].saturating_add(1) => before[1] = before[1].max(last),
+            _ => ranges.push([first, last]),
         }
     }
     ranges
@@ -121,6 +126,10 @@ mod tests {
         check(&[], &[]);
         check(&[3], &[[3, 3]]);
         check(&[4, 2, 3, 3, 9], &[[2, 4], [9, 9]]);
+        check(&[u32::MAX, u32::MAX - 1], &[[u32::MAX - 1, u32::MAX]]);
+        let all = vec![[7, 9], [1, u32::MAX], [3, 4], [u32::MAX, u32::MAX]];
+        assert_eq!(joined(all), [[1, u32::MAX]]);
+        assert_eq!(joined(vec![[5, 6], [1, 2], [3, 3]]), [[1, 3], [5, 6]]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use calibration::beamspot::predicted_dxy_cm;
 use serde_json::{Value, json};
 
 use crate::chamber_jobs;
-use crate::event::Muon;
+use crate::event::{DISTANCE_CM_MAX, Muon};
 use crate::input::{self, Events};
 use crate::job::{Detector, JobError, JobFile, Made, TagPayload};
 use crate::monitor::{self, Monitor};
@@ -22,6 +22,8 @@ use crate::outputs::Outputs;
 use crate::table::{Table, Values};
 
 const UM_PER_CM: f64 = 1e4;
+/// The largest factor of momenta: a detector that is off by more measures something else.
+const K_MAX: f64 = 1e3;
 /// Word for a tag without a payload, in the file metadata.
 const IDENTITY: &str = "identity";
 
@@ -76,17 +78,20 @@ impl Constants {
         ];
         if let Some((entry, payload)) = job.payload("beamspot")? {
             let number = |name: &str| number(&entry, &payload, "beamspot", name);
-            beamspot_cm = Some((number("x0_cm")?, number("y0_cm")?));
+            let (x0_cm, y0_cm) = (number("x0_cm")?, number("y0_cm")?);
+            if x0_cm.abs().max(y0_cm.abs()) > DISTANCE_CM_MAX {
+                let reason =
+                    format!("({x0_cm:?}, {y0_cm:?}) cm is further than {DISTANCE_CM_MAX} cm");
+                return Err(refuse(&entry, "beamspot", reason));
+            }
+            beamspot_cm = Some((x0_cm, y0_cm));
             hashes[0].1 = entry.hash;
         }
         if let Some((entry, payload)) = job.payload("scale")? {
             k = number(&entry, &payload, "scale", "k")?;
-            if k <= 0.0 {
-                return Err(refuse(
-                    &entry,
-                    "scale",
-                    format!("k is {k}, it must be above 0"),
-                ));
+            if k <= 0.0 || k > K_MAX {
+                let reason = format!("k is {k:?}, it must be above 0 and at most {K_MAX}");
+                return Err(refuse(&entry, "scale", reason));
             }
             hashes[1].1 = entry.hash;
         }

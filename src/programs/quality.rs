@@ -24,7 +24,7 @@ use crate::input::{check_label, mixed};
 use crate::job::{Detector, JobError, JobFile, JobInput, Made};
 use crate::mass_peak::{MASS_PEAK_GEV, mass_peak};
 use crate::monitor::{BEAMSPOT_X, BEAMSPOT_Y, Document, MASS, OCTANT, RESIDUAL, to_value};
-use crate::outputs::{Outputs, ranges};
+use crate::outputs::{Outputs, joined};
 use crate::questions::{self, Asks, plugins};
 
 /// Most pairs of a clean sample lie around the Z, between these masses in GeV: 96 % of the recorded
@@ -58,7 +58,8 @@ struct Part {
 #[derive(Default)]
 struct Merged {
     label: Option<Label>,
-    lumis: Vec<u32>,
+    /// Ranges as they stand in the documents.
+    lumis: Vec<[u32; 2]>,
     documents: u64,
     parts: BTreeMap<String, Part>,
 }
@@ -83,7 +84,7 @@ pub(crate) fn run(job: &JobFile, folder: &Path) -> Result<Made, JobError> {
     })?;
     let part = &merged.parts[tested];
     let tests: Vec<Value> = test_all(job, tested, part)?.iter().map(listed).collect();
-    let lumis = ranges(merged.lumis.iter().copied());
+    let lumis = joined(merged.lumis);
     let document = json!({
         "schema": 1,
         "label": label.as_str(),
@@ -126,9 +127,10 @@ fn merge(job: &JobFile, input: &JobInput, run: u32, merged: &mut Merged) -> Resu
     }
     input.check_events(document.events)?;
     merged.documents += 1;
-    for [first, last] in &document.lumis {
-        merged.lumis.extend(*first..=*last);
+    if let Some([first, last]) = document.lumis.iter().find(|[first, last]| first > last) {
+        return Err(input.refuse(format!("its lumis {first} to {last} end before they begin")));
     }
+    merged.lumis.extend(&document.lumis);
     let part = merged.parts.entry(document.program).or_default();
     part.events += document.events;
     for histogram in histograms {

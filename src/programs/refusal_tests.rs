@@ -108,12 +108,36 @@ fn inputs_that_are_not_what_they_should_be() {
     );
 }
 
+/// Lumis of a document are a claim: a wide one costs nothing, a backward one is refused.
+#[test]
+fn lumis_of_a_document_are_joined_as_ranges() {
+    let mut bench = Bench::new();
+    let file = bench.file.clone();
+    let made = bench
+        .chain
+        .products("express", bench.run, std::slice::from_ref(&file), json!({}));
+    let bytes = std::fs::read(&made["DQM"].path).unwrap();
+    let mut document: Value = serde_json::from_slice(&bytes).unwrap();
+    document["lumis"] = json!([[9, 4_294_967_295_u32], [1, 8]]);
+    let wide = bench.written("wide.json", document.to_string().as_bytes());
+    let merged = bench.chain.products("dqm", bench.run, &[wide], json!({}));
+    let lumis = &merged["DQM_RUN"].report["outputs"][0]["lumis"];
+    assert_eq!(*lumis, json!([[1, 4_294_967_295_u32]]));
+    document["lumis"] = json!([[1, 2], [5, 4]]);
+    let backward = bench.written("backward.json", document.to_string().as_bytes());
+    let expect = "input: its lumis 5 to 4 end before they begin";
+    bench.check("dqm", &[&backward], json!({}), expect);
+}
+
 #[test]
 fn jobs_that_ask_for_the_impossible() {
     let mut bench = Bench::new();
     let file = bench.file.clone();
     let empty = bench.written("payload.json", b"{}");
-    let tag = json!({"since": 1, "hash": "h", "path": empty});
+    let payload = |path: &PathBuf| json!({"since": 1, "hash": "h", "path": path});
+    let tag = payload(&empty);
+    let far = payload(&bench.written("far.json", b"{\"x0_cm\": 0.1, \"y0_cm\": -1e304}"));
+    let large = payload(&bench.written("large.json", b"{\"k\": 1e300}"));
     for (program, more, expect) in [
         (
             "express",
@@ -134,6 +158,16 @@ fn jobs_that_ask_for_the_impossible() {
             "prompt",
             json!({"conditions": {"tags": {"beamspot": tag}}}),
             "program: it has no number x0_cm",
+        ),
+        (
+            "prompt",
+            json!({"conditions": {"tags": {"beamspot": far}}}),
+            "program: (0.1, -1e304) cm is further than",
+        ),
+        (
+            "prompt",
+            json!({"conditions": {"tags": {"scale": large}}}),
+            "program: it must be above 0 and at most 1000",
         ),
         (
             "prompt",

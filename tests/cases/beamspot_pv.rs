@@ -1,7 +1,8 @@
 //! Beam spots of real primary vertices, against numpy.
 
 use crate::judging::{
-    Comparison, Data, Item, count, leading_number, members, needs_data, number, raised, text,
+    Comparison, Data, Item, caught, leading_number, members, needs_data, number_before, raised,
+    text,
 };
 use calibration::vertex_moments::{CLIP_SIGMAS, LuminousRegion, Moments, Slope, fit};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -30,9 +31,14 @@ pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
     } else {
         read_parquet(&path)
     };
-    let clip = clip_sigmas(&case["method"]);
-    // "1e-6 relative", or a number.
-    let tolerance = leading_number(&case["tolerance"]);
+    let clip = number_before(&case["method"], "*sd").unwrap_or(CLIP_SIGMAS);
+    // "1e-6 relative", or a number, or what the first case said.
+    let tolerance = &case["tolerance"];
+    let tolerance = if tolerance.is_null() {
+        1e-6
+    } else {
+        leading_number(tolerance)
+    };
     let item = |(id, expect): (&str, &Value)| {
         let chosen: Vec<[f64; 3]> = vertices
             .iter()
@@ -44,17 +50,10 @@ pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
             Err(error) => raised(id, error),
         }
     };
-    expected.into_iter().map(item).collect()
-}
-
-/// The number before `*sd` in the words of the method.
-fn clip_sigmas(method: &Value) -> f64 {
-    let before = method.as_str().and_then(|words| words.split_once("*sd"));
-    let digits =
-        before.and_then(|(words, _)| words.rsplit(|c: char| !"0123456789.".contains(c)).next());
-    digits
-        .and_then(|digits| digits.parse().ok())
-        .unwrap_or(CLIP_SIGMAS)
+    let items = expected.into_iter();
+    items
+        .map(|(id, expect)| caught(id, || item((id, expect)), |item| item))
+        .collect()
 }
 
 /// Whether a vertex is of `run:lumi`; `all` stands for any.
@@ -71,11 +70,13 @@ fn compare(id: &str, got: &LuminousRegion, expect: &Value, tolerance: f64) -> It
     }
     for (name, got) in [("dxdz", got.dxdz), ("dydz", got.dydz)] {
         let Slope { value, error } = got;
-        comparison.near_relative(name, value, number(&expect[name]["value"]), tolerance);
-        comparison.near_relative(name, error, number(&expect[name]["error"]), tolerance);
+        for (what, got) in [("value", value), ("error", error)] {
+            let expect = &expect[name][what];
+            comparison.near_asked_relative(&format!("{what} of {name}"), got, expect, tolerance);
+        }
     }
-    comparison.equal("n_joint", got.n_joint, count(&expect["n_joint"]));
-    comparison.equal("n_events", got.n_vertices, count(&expect["n_events"]));
+    comparison.count_asked("n_joint", got.n_joint, &expect["n_joint"]);
+    comparison.count_asked("n_events", got.n_vertices, &expect["n_events"]);
     comparison.item(id)
 }
 
@@ -87,9 +88,9 @@ fn moments(comparison: &mut Comparison, axis: &str, got: &Moments, expect: &Valu
         ("sigma_err", got.sigma_err_cm),
     ] {
         let what = format!("{name} of {axis}");
-        comparison.near_relative(&what, got, number(&expect[name]), tolerance);
+        comparison.near_asked_relative(&what, got, &expect[name], tolerance);
     }
-    comparison.equal(&format!("n of {axis}"), got.n, count(&expect["n"]));
+    comparison.count_asked(&format!("n of {axis}"), got.n, &expect["n"]);
 }
 
 /// The vertices of a Parquet file with the columns of NanoAOD.

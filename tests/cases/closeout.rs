@@ -5,7 +5,7 @@
 //! file in a split lumi) the items ask only what they decide on one input, and there we agree: the
 //! lumi is not complete. What becomes of it next is ours alone.
 
-use crate::judging::{Comparison, Data, Item, count, list, text};
+use crate::judging::{Comparison, Data, Item, count, each, id_of, list};
 use crate::prompt_release;
 use model::frontier::{Frontier, StreamStanding};
 use model::ids::{LumiNumber, RunNumber, WitnessId};
@@ -18,10 +18,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 pub(crate) fn judge(case: &Value, _: &Data) -> Vec<Item> {
-    let group = |name: &str, judge: fn(&Value) -> Item| -> Vec<Item> {
-        let items = case[name].as_array().map_or(&[][..], Vec::as_slice);
-        items.iter().map(judge).collect()
-    };
+    let group = |name: &str, judge: fn(&Value) -> Item| each(&case[name], name, judge);
     [
         group("lumi_close", lumi_close),
         group("highest_contiguous_lumi", highest_contiguous_lumi),
@@ -33,10 +30,6 @@ pub(crate) fn judge(case: &Value, _: &Data) -> Vec<Item> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn id(item: &Value) -> &str {
-    text(&item["id"])
 }
 
 fn flag(value: &Value) -> bool {
@@ -117,7 +110,7 @@ fn lumi_close(item: &Value) -> Item {
     comparison.equal("newly closed", closed, expect);
     comparison.equal("run ended", last.is_some(), flag(&item["expect_run_ended"]));
     comparison.equal("lumicount", last, item["expect_lumicount"].as_u64());
-    comparison.item(id(item))
+    comparison.item(id_of(item))
 }
 
 fn lumi_of(witness: &Witness) -> Option<LumiNumber> {
@@ -135,7 +128,7 @@ fn highest_contiguous_lumi(item: &Value) -> Item {
     let mut comparison = Comparison::default();
     let expect = small(&item["expect_highest_contiguous"]);
     comparison.equal("highest contiguous lumi", frontier.reached(), expect);
-    comparison.item(id(item))
+    comparison.item(id_of(item))
 }
 
 fn lumi_final_close(item: &Value) -> Item {
@@ -150,7 +143,7 @@ fn lumi_final_close(item: &Value) -> Item {
     let closed = LumiState::of(&expected, received) == LumiState::Closed;
     let mut comparison = Comparison::default();
     comparison.equal("final close", closed, flag(&item["expect_final_close"]));
-    comparison.item(id(item))
+    comparison.item(id_of(item))
 }
 
 fn run_stream_fileset_close(item: &Value) -> Item {
@@ -173,7 +166,7 @@ fn run_stream_fileset_close(item: &Value) -> Item {
     let mut comparison = Comparison::default();
     let expect = flag(&item["expect_fileset_closed"]);
     comparison.equal("fileset closed", standing.gap().is_none(), expect);
-    comparison.item(id(item))
+    comparison.item(id_of(item))
 }
 
 fn split_lumi_release(item: &Value) -> Item {
@@ -185,5 +178,5 @@ fn split_lumi_release(item: &Value) -> Item {
     let mut comparison = Comparison::default();
     let expect = flag(&item["expect_released_to_merge"]);
     comparison.equal("released to merge", lumi.may_merge(), expect);
-    comparison.item(id(item))
+    comparison.item(id_of(item))
 }

@@ -5,7 +5,9 @@
 //! A file that no job can take (its only lumi would run too long) is a job "failed on creation"
 //! there and a file set aside here; what it would have taken then stands in the reason.
 
-use crate::judging::{Comparison, Data, Item, count, list, members, text};
+use crate::judging::{
+    Comparison, Data, Item, count, each, id_of, list, members, members_asked, text,
+};
 use model::ids::{FileId, LumiNumber, RunNumber};
 use model::job::{InputId, Slice};
 use model::names::FileName;
@@ -22,9 +24,11 @@ use std::collections::{BTreeMap, BTreeSet};
 const DEFAULT_BYTES: u64 = 1_000;
 
 pub(crate) fn judge(case: &Value, _data: &Data) -> Vec<Item> {
-    let cost = cost(&case["performance"]);
-    let cases = list(&case["cases"]).iter();
-    cases.map(|case| judge_case(case, cost)).collect()
+    let of_all = &case["performance"];
+    each(&case["cases"], "case", |case| {
+        let own = &case["performance"];
+        judge_case(case, cost(if own.is_null() { of_all } else { own }))
+    })
 }
 
 fn judge_case(case: &Value, cost: Cost) -> Item {
@@ -39,10 +43,13 @@ fn judge_case(case: &Value, cost: Cost) -> Item {
         }
         Err(why) => comparison.equal("the case", why.as_str(), "understood"),
     }
-    comparison.item(text(&case["id"]))
+    comparison.item(id_of(case))
 }
 
 fn cost(performance: &Value) -> Cost {
+    if performance.is_null() {
+        return Cost::default();
+    }
     let seconds = i64::try_from(count(&performance["timePerEvent"])).expect("a time fits");
     Cost {
         time_per_event: Span::from_secs(seconds),
@@ -215,7 +222,7 @@ fn splitter(case: &Value) -> Result<Splitter, String> {
             ));
         }
     };
-    let unknown = members(&case["params"]).map(|(name, _)| name);
+    let unknown = members_asked(&case["params"]).map(|(name, _)| name);
     let unknown: Vec<&str> = unknown.filter(|name| !p.asked.contains(name)).collect();
     match unknown[..] {
         [] => Ok(splitter),
@@ -266,9 +273,8 @@ fn compare(jobs: &[Job<'_>], expect: &Value, comparison: &mut Comparison) {
         None => vec![count(value)],
     };
     for (what, got) in [("n_groups", groups.len()), ("n_jobs", jobs.len())] {
-        let legal = legal(&expect[what]);
-        if !legal.contains(&(got as u64)) {
-            comparison.equal(what, vec![got as u64], legal);
+        if !expect[what].is_null() {
+            comparison.one_of(what, got as u64, &legal(&expect[what]));
         }
     }
     if let Some(expected) = expect["groups"].as_array() {

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 /// How one item of a case ended.
@@ -30,12 +31,14 @@ pub(crate) struct Item {
 /// Comparisons of one item.
 #[derive(Default)]
 pub(crate) struct Comparison {
+    made: usize,
     differences: Vec<String>,
 }
 
 impl Comparison {
     /// `got` within `tolerance` of `expect`; what is not a number never is.
     pub(crate) fn near(&mut self, what: &str, got: f64, expect: f64, tolerance: f64) {
+        self.made += 1;
         let off = (got - expect).abs();
         if off.is_nan() || off > tolerance {
             self.differences.push(format!(
@@ -51,14 +54,60 @@ impl Comparison {
 
     /// Equality.
     pub(crate) fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, got: T, expect: T) {
+        self.made += 1;
         if got != expect {
             self.differences
                 .push(format!("{what}: expected {expect:?}, got {got:?}"));
         }
     }
 
-    /// The item with these comparisons.
+    /// `got` within `tolerance` of a number that the case may ask for.
+    pub(crate) fn near_asked(&mut self, what: &str, got: f64, expect: &Value, tolerance: f64) {
+        if !expect.is_null() {
+            self.near(what, got, number(expect), tolerance);
+        }
+    }
+
+    /// `got` within a relative tolerance of a number that the case may ask for.
+    pub(crate) fn near_asked_relative(
+        &mut self,
+        what: &str,
+        got: f64,
+        expect: &Value,
+        relative: f64,
+    ) {
+        if !expect.is_null() {
+            self.near_relative(what, got, number(expect), relative);
+        }
+    }
+
+    /// One of the values that are right.
+    pub(crate) fn one_of<T: PartialEq + std::fmt::Debug>(
+        &mut self,
+        what: &str,
+        got: T,
+        legal: &[T],
+    ) {
+        self.made += 1;
+        if !legal.contains(&got) {
+            self.differences
+                .push(format!("{what}: expected one of {legal:?}, got {got:?}"));
+        }
+    }
+
+    /// The count that the case may ask for.
+    pub(crate) fn count_asked(&mut self, what: &str, got: u64, expect: &Value) {
+        if !expect.is_null() {
+            self.equal(what, got, count(expect));
+        }
+    }
+
+    /// The item with these comparisons. Without any it differs: whatever the case asks was not
+    /// understood.
     pub(crate) fn item(self, id: impl Into<String>) -> Item {
+        if self.made == 0 {
+            return raised(id, "nothing to compare that is understood");
+        }
         let outcome = if self.differences.is_empty() {
             Outcome::Ok
         } else {
@@ -69,6 +118,35 @@ impl Comparison {
             outcome,
         }
     }
+}
+
+/// What a judge gives, or an item that differs with the words of its panic: a case that is not
+/// understood differs, and whatever else there is gets judged.
+pub(crate) fn caught<T>(
+    id: &str,
+    judge: impl FnOnce() -> T,
+    differing: impl FnOnce(Item) -> T,
+) -> T {
+    std::panic::catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        differing(raised(id, words.unwrap_or("a panic without words")))
+    })
+}
+
+/// The `id` of an item of a case, where it has one.
+pub(crate) fn id_of(item: &Value) -> &str {
+    item["id"].as_str().unwrap_or("without an id")
+}
+
+/// One item of a list, caught.
+pub(crate) fn each(list: &Value, name: &str, judge: impl Fn(&Value) -> Item) -> Vec<Item> {
+    let judged = |(place, one): (usize, &Value)| {
+        let id = one["id"].as_str().map(str::to_owned);
+        let id = id.unwrap_or_else(|| format!("{name} {}", place + 1));
+        caught(&id, || judge(one), |item| item)
+    };
+    list_asked(list).iter().enumerate().map(judged).collect()
 }
 
 /// An item that cannot be judged without `file`.
@@ -93,6 +171,8 @@ pub(crate) struct Data {
     pub(crate) folder: Option<PathBuf>,
     /// The folder of the case at hand, for what is kept with it.
     pub(crate) of_case: PathBuf,
+    /// The text of the case at hand, for what depends on the order of members.
+    pub(crate) case_text: String,
 }
 
 impl Data {
@@ -123,9 +203,10 @@ impl Data {
         let mut lines = text.lines();
         let names = lines.next()?.split(',').enumerate();
         let columns = names
-            .map(|(place, name)| (name.to_owned(), place))
+            .map(|(place, name)| (name.trim().to_owned(), place))
             .collect();
         let rows = lines
+            .filter(|line| !line.trim().is_empty())
             .map(|line| line.split(',').map(str::to_owned).collect())
             .collect();
         Some(Table { columns, rows })
@@ -141,11 +222,13 @@ pub(crate) struct Table {
 impl Table {
     /// A column of numbers.
     pub(crate) fn numbers(&self, column: &str) -> Vec<f64> {
-        let place = self.columns[column];
-        self.rows
-            .iter()
-            .map(|row| row[place].parse().expect("the column holds numbers"))
-            .collect()
+        let place = self.columns.get(column);
+        let place = *place.unwrap_or_else(|| panic!("the data have no column {column}"));
+        let cell = |row: &Vec<String>| row[place].trim().parse();
+        let numbers = self.rows.iter().map(cell);
+        numbers
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|_| panic!("column {column} of the data should hold numbers"))
     }
 
     /// The runs of the rows.
@@ -197,6 +280,35 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     value
         .as_array()
         .unwrap_or_else(|| panic!("the case should hold a list, not {value}"))
+}
+
+/// A list that a case may have.
+pub(crate) fn list_asked(value: &Value) -> &[Value] {
+    if value.is_null() { &[] } else { list(value) }
+}
+
+/// The members of an object that a case may have.
+pub(crate) fn members_asked(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let asked = (!value.is_null()).then(|| members(value));
+    asked.into_iter().flatten()
+}
+
+/// The number that stands right before a mark in the words of a case.
+pub(crate) fn number_before(words: &Value, mark: &str) -> Option<f64> {
+    let (before, _) = words.as_str()?.split_once(mark)?;
+    let digits = before
+        .trim_end()
+        .rsplit(|c: char| !"0123456789.".contains(c));
+    digits.map(str::parse).next()?.ok()
+}
+
+/// The number that stands right after a mark in the words of a case.
+pub(crate) fn number_after(words: &Value, mark: &str) -> Option<f64> {
+    let (_, after) = words.as_str()?.split_once(mark)?;
+    let mut digits = after
+        .trim_start()
+        .split(|c: char| !"0123456789.-+e".contains(c));
+    digits.next()?.parse().ok()
 }
 
 /// The members of an object of a case.

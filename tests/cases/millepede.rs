@@ -1,7 +1,7 @@
 //! Millepede fits of Mille records and steering files, against pede and numpy.
 
-use crate::judging::{Comparison, Data, Item, count, leading_number, list, members, number, text};
-use crate::judging::{needs_data, raised};
+use crate::judging::{Comparison, Data, Item, leading_number, members, number, text};
+use crate::judging::{list_asked, needs_data, raised};
 use calibration::millepede::{Fit, Input, MillepedeError, Records, Steering, fit};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ fn is_a(name: &str, ending: &str) -> bool {
 pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
     const WHOLE: &str = "fit";
     let mut files = Files::new();
-    for file in list(&case["files"]).iter().map(text) {
+    for file in list_asked(&case["files"]).iter().map(text) {
         // Beside the case, or among the data.
         let Some(content) = data.beside(file).or_else(|| data.bytes(file)) else {
             return vec![needs_data(WHOLE, file)];
@@ -31,7 +31,7 @@ pub(crate) fn judge(case: &Value, data: &Data) -> Vec<Item> {
         Err(error) => return vec![raised(WHOLE, error)],
     };
     let tolerance = &case["tolerance"];
-    let mut items = vec![sums(&fit, case)];
+    let mut items: Vec<Item> = sums(&fit, case).into_iter().collect();
     if case["numpy"].is_object() {
         items.push(values(&fit, &case["numpy"], tolerance));
     }
@@ -109,9 +109,10 @@ fn pair(expect: &Value) -> (f64, Option<f64>) {
     }
 }
 
-/// Counts and the objective.
-fn sums(got: &Fit, case: &Value) -> Item {
+/// Counts and the objective, as far as the case asks for any.
+fn sums(got: &Fit, case: &Value) -> Option<Item> {
     let mut comparison = Comparison::default();
+    let mut is_asked = false;
     for (name, got) in [
         ("records", got.records),
         ("measurements", got.measurements),
@@ -119,9 +120,8 @@ fn sums(got: &Fit, case: &Value) -> Item {
         ("constraints", got.constraints as u64),
         ("ndf", got.ndf.unsigned_abs()),
     ] {
-        if !case[name].is_null() {
-            comparison.equal(name, got, count(&case[name]));
-        }
+        is_asked |= !case[name].is_null();
+        comparison.count_asked(name, got, &case[name]);
     }
     // Both are sums of many squares; where nothing is said, eight digits are asked for.
     let relative = tolerance_of(&case["tolerance"], "chi2_rel", 1e-8);
@@ -129,11 +129,10 @@ fn sums(got: &Fit, case: &Value) -> Item {
         ("chi2", got.chi_square),
         ("chi2_start", got.chi_square_start),
     ] {
-        if !case[name].is_null() {
-            comparison.near_relative(name, got, number(&case[name]), relative);
-        }
+        is_asked |= !case[name].is_null();
+        comparison.near_asked_relative(name, got, &case[name], relative);
     }
-    comparison.item("sums")
+    is_asked.then(|| comparison.item("sums"))
 }
 
 /// Values and errors of an independent solution.

@@ -2,7 +2,7 @@
 //! one item of the case; out comes its judgement. Upstream looks at the smallest unlocked run only,
 //! one a pass: what it then refuses to later runs is its quirk, named and not copied.
 
-use crate::judging::{Comparison, Item, Outcome, count, list, text};
+use crate::judging::{Comparison, Item, Outcome, count, id_of, list};
 use model::ids::RunNumber;
 use model::time::{Moment, Span};
 use pipelines::definition::Release;
@@ -42,7 +42,7 @@ pub(crate) fn item(case: &Value) -> Item {
     let mut comparison = Comparison::default();
     comparison.equal("newly locked", newly_locked, expect("expect_newly_locked"));
     comparison.equal("released", all_released, expect("expect_released"));
-    let item = comparison.item(text(&case["id"]));
+    let item = comparison.item(id_of(case));
     let (locked, out) = one_lock_a_pass(&runs);
     let as_upstream = locked == expect("expect_newly_locked") && out == expect("expect_released");
     match item.outcome {

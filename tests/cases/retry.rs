@@ -8,7 +8,7 @@
 //! three paused states of the field (creating, submitting, running) are one of ours: a job that
 //! cannot be made or sent has no state of its own here, so an item names the state it began in.
 
-use crate::judging::{Comparison, Data, Item, count, list, members, text};
+use crate::judging::{Comparison, Data, Item, count, each, list, list_asked, members_asked, text};
 use model::job::ExitClass;
 use model::time::{Moment, Span};
 use pipelines::retry::{
@@ -33,7 +33,6 @@ fn number_u32(value: &Value) -> u32 {
 
 /// The first whole second of age at which a job is ready.
 fn boundaries(case: &Value) -> Vec<Item> {
-    let rows = case["cooloff_boundaries"].as_array();
     let judge_row = |row: &Value| {
         let policy = text(&row["policy"]);
         let n = number_u32(&row["retry_count"]);
@@ -58,7 +57,7 @@ fn boundaries(case: &Value) -> Vec<Item> {
         }
         comparison.item(format!("{policy} base {} n {n}", count(&row["base_s"])))
     };
-    rows.into_iter().flatten().map(judge_row).collect()
+    each(&case["cooloff_boundaries"], "boundary", judge_row)
 }
 
 fn pauses(case: &Value) -> Vec<Item> {
@@ -69,7 +68,7 @@ fn pauses(case: &Value) -> Vec<Item> {
             whole_seconds(&row["age_s"]),
         );
         let code = row["exit_code"].to_string();
-        let own = members(&params["retryErrorCodes"]).find(|(known, _)| *known == code);
+        let own = members_asked(&params["retryErrorCodes"]).find(|(known, _)| *known == code);
         let every = own.map_or(&params["pauseCount"], |(_, every)| every);
         let pause = cool_off(Growth::Squared, whole_seconds(&params["base_s"]), n);
         let over = Moment(0) + age >= ready_at(Moment(0), pause);
@@ -87,8 +86,7 @@ fn pauses(case: &Value) -> Vec<Item> {
         let age = count(&row["age_s"]);
         comparison.item(format!("pause: {kind} n {n} age {age} code {code}"))
     };
-    let rows = case["cases"].as_array();
-    rows.into_iter().flatten().map(judge_row).collect()
+    each(&case["cases"], "pause", judge_row)
 }
 
 fn one_more_tries(case: &Value) -> Vec<Item> {
@@ -97,7 +95,7 @@ fn one_more_tries(case: &Value) -> Vec<Item> {
     let judge_row = |row: &Value| {
         let before = number_u32(&row["retry_count_before"]);
         let code = i32::try_from(count(&row["exit_code"])).expect("an exit code");
-        let codes = list(&params["OneMoreErrorCodes"]).iter();
+        let codes = list_asked(&params["OneMoreErrorCodes"]).iter();
         let causes = codes.map(|code| Cause::Code(count(code) as i32)).collect();
         let mut policy = DEFAULT_RETRY;
         policy.rule.attempts = retries_max;
@@ -123,6 +121,5 @@ fn one_more_tries(case: &Value) -> Vec<Item> {
         let ran = count(&row["run_seconds"]);
         comparison.item(format!("one more: ran {ran} s code {code} n {before}"))
     };
-    let rows = case["cases"].as_array();
-    rows.into_iter().flatten().map(judge_row).collect()
+    each(&case["cases"], "one more", judge_row)
 }

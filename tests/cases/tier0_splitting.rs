@@ -6,7 +6,7 @@
 //! numbered prefix. Where upstream does what `docs/pathologies.md` names and this project does not
 //! copy, the item says so; only the exact consequence of the named quirk is accepted.
 
-use crate::judging::{Data, Item, Outcome, count, list, members, number, text};
+use crate::judging::{Data, Item, Outcome, count, each, id_of, list, members, number, text};
 use crate::tier0_quirks::{Expected, Job, Quirks};
 use model::frontier::Frontier;
 use model::ids::{FileId, LumiNumber, RunNumber};
@@ -31,7 +31,7 @@ const TAIL: &str = "a remainder older than its latency does not wait for the end
 pub(crate) fn judge(case: &Value, _: &Data) -> Vec<Item> {
     let algorithm = text(&case["algorithm"]);
     let defaults = &case["default_parameters"];
-    let judged = list(&case["cases"]).iter().map(|one| {
+    each(&case["cases"], "case", |one| {
         let outcome = |tail| Play::new(algorithm, tail, defaults, one).all();
         let told = match outcome(upstreams_tail(algorithm)) {
             Err(message) if algorithm.starts_with("Repack") => {
@@ -44,15 +44,14 @@ pub(crate) fn judge(case: &Value, _: &Data) -> Vec<Item> {
             told => told,
         };
         Item {
-            id: text(&one["id"]).to_owned(),
+            id: id_of(one).to_owned(),
             outcome: match told {
                 Ok(quirks) if quirks.is_empty() => Outcome::Ok,
                 Ok(quirks) => Outcome::Quirk(quirks.into_iter().collect::<Vec<_>>().join("; ")),
                 Err(message) => Outcome::Differs(message),
             },
         }
-    });
-    judged.collect()
+    })
 }
 
 fn upstreams_tail(algorithm: &str) -> Tail {
