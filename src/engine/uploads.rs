@@ -219,8 +219,8 @@ impl Engine {
         }
     }
 
-    /// Why a tag cannot count so, if it cannot: what tasks measure holds from a run on. One that was
-    /// made before its gate stays what it is.
+    /// Why a tag cannot count so, if it cannot: what tasks measure holds from a run on. One that
+    /// was made before its gate stays what it is.
     pub(crate) fn counts_by_run(&self, name: &TagName, given: TimeType) -> Option<String> {
         let is_so =
             self.constants.tags.contains_key(name) && self.constants.time_type(name) == given;

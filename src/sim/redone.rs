@@ -33,9 +33,10 @@ impl Tables {
         }
         let lumis = job.lumis.iter().flat_map(|(first, last)| first.0..=last.0);
         let points: Vec<Since> = lumis.map(|lumi| Since::lumi(job.run, lumi)).collect();
-        match points.is_empty() {
-            true => vec![Since::lumi(job.run, Since::FIRST_LUMI)],
-            false => points,
+        if points.is_empty() {
+            vec![Since::lumi(job.run, Since::FIRST_LUMI)]
+        } else {
+            points
         }
     }
 
