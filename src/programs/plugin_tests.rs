@@ -26,6 +26,20 @@ struct Bench {
     truth: [f64; 2],
     collected: Vec<PathBuf>,
     monitored: Vec<PathBuf>,
+    /// How long a plugin may take.
+    within_s: f64,
+}
+
+/// Whoever answers at all does it within this, on any machine.
+const PATIENT_S: u32 = 60;
+
+/// How long a plugin may take of which this is said: one that hangs is not waited for.
+fn within_s(expect: &str) -> u32 {
+    if expect.starts_with("did not answer within 1 s") {
+        1
+    } else {
+        PATIENT_S
+    }
 }
 
 impl Bench {
@@ -47,13 +61,14 @@ impl Bench {
             truth: [spot.x0_cm, spot.y0_cm],
             collected,
             monitored,
+            within_s: f64::from(PATIENT_S),
         }
     }
 
     /// The quality tests of a job with one plugin; the job itself must end well.
     fn tests(&mut self, program: &Path, parameters: Value, elements: Value) -> Vec<Value> {
         let plugin = json!({"name": "mine", "program": [program], "tests": elements,
-            "within_s": 1.0, "parameters": parameters});
+            "within_s": self.within_s, "parameters": parameters});
         let inputs = self.monitored.clone();
         let more = json!({"parameters": {"plugins": [plugin]}});
         let made = self.chain.products("dqm", self.run, &inputs, more);
@@ -69,7 +84,7 @@ impl Bench {
     /// The candidates of a job with one plugin for the beam spot.
     fn candidates(&mut self, program: &Path) -> Vec<Value> {
         let plugin = json!({"name": "mine", "program": [program], "measures": ["beamspot"],
-            "within_s": 1.0});
+            "within_s": self.within_s});
         let inputs = self.collected.clone();
         let more = json!({"parameters": {"plugins": [plugin]}});
         let made = self.chain.products("harvest", self.run, &inputs, more);
@@ -250,9 +265,10 @@ fn a_test_that_hangs_lies_or_crashes_is_not_judged_and_the_others_are() {
     for (name, lines, expect) in rows {
         let program = bench.written(&name.replace(' ', "_"), &lines);
         let begin = Instant::now();
+        bench.within_s = f64::from(within_s(expect));
         let tests = bench.tests(&program, json!({}), json!(["dimuon_mass_gev", "muon_eta"]));
         assert!(
-            begin.elapsed() < Duration::from_secs(5),
+            begin.elapsed() < Duration::from_secs(50),
             "{name} kept the job"
         );
         assert_eq!(tests.len(), 2, "{name}");
@@ -413,7 +429,7 @@ fn a_plugin_that_the_program_does_not_ask_is_a_mistake_of_the_definition() {
 }
 
 /// Asks a splitter about inputs of these lumis and sizes.
-fn split(program: &Path, inputs: &[(u32, u64)]) -> Result<Vec<Vec<u32>>, String> {
+fn split(program: &Path, inputs: &[(u32, u64)], within_s: u32) -> Result<Vec<Vec<u32>>, String> {
     let input = |(place, (lumi, bytes)): (usize, &(u32, u64))| SplitInput {
         name: FileName::new(&format!("f{place}")),
         first_lumi: LumiNumber(*lumi),
@@ -429,7 +445,7 @@ fn split(program: &Path, inputs: &[(u32, u64)]) -> Result<Vec<Vec<u32>>, String>
         },
         name: "mine".to_owned(),
         program: Vec::new(),
-        within: Span::from_secs(1),
+        within: Span::from_secs(i64::from(within_s)),
         parameters: BTreeMap::from([("max_bytes".to_owned(), "100".to_owned())]),
         inputs: inputs.iter().enumerate().map(input).collect(),
     };
@@ -441,13 +457,14 @@ fn a_splitter_answers_with_groups_or_with_a_reason() {
     let packed = split(
         &example("pack_by_size.py"),
         &[(1, 40), (1, 30), (2, 60), (3, 30), (4, 200)],
+        PATIENT_S,
     );
     let expect = vec![vec![4], vec![0, 1, 3], vec![2]];
     assert_eq!(packed, Ok(expect));
     // Its question is longer than any pipe holds.
     let many: Vec<(u32, u64)> = (0..5_000).map(|lumi| (lumi, 60)).collect();
     assert_eq!(
-        split(&example("pack_by_size.py"), &many).map(|groups| groups.len()),
+        split(&example("pack_by_size.py"), &many, PATIENT_S).map(|groups| groups.len()),
         Ok(5_000)
     );
     let folder = tempfile::tempdir().unwrap();
@@ -469,7 +486,7 @@ fn a_splitter_answers_with_groups_or_with_a_reason() {
         ),
     ] {
         let program = plugin_of(folder.path(), name, lines);
-        let did = split(&program, &[(1, 10)]).expect_err("it has not answered");
+        let did = split(&program, &[(1, 10)], within_s(expect)).expect_err("it has not answered");
         assert!(did.contains(expect), "{name}: {did}");
     }
 }
