@@ -7,10 +7,9 @@
 //! have tags of their own.
 
 use crate::harvests::is_result;
-use crate::judging::{Open, decision_of, has_failed, outcome_of, quantity_of};
+use crate::judging::{Open, has_failed};
 use crate::{Effect, Engine};
 use calibration::conditions::{Index, Insertion};
-use calibration::gate::Candidate;
 use model::conditions::{
     CandidateConstant, ConditionsPayload, ConditionsTag, GateDecision, GateOutcome, GlobalTag, Iov,
     Since, TimeType,
@@ -132,31 +131,9 @@ impl Engine {
         } else if has_failed(rule, candidate) {
             (GateOutcome::Veto, "the measurement failed".to_owned())
         } else {
-            let quantities = candidate.quantities.iter().map(quantity_of).collect();
-            let asked = Candidate {
-                tag: tag.to_string(),
-                run: number.0,
-                n: candidate.n,
-                quantities,
-            };
-            let judged_against = || {
-                self.constants
-                    .judged_against(&tag, against.as_ref(), &asked)
-            };
-            let open = before.is_none().then(judged_against).flatten();
-            let iov = open.as_ref().map(|open| &open.iov);
-            let decision = decision_of(rule, iov, &asked, &candidate.quantities);
-            let unread = against
-                .as_ref()
-                .filter(|put| open.is_some_and(|open| !open.is_of(&put.hash)));
-            let unread = unread.map_or_else(String::new, |put| {
-                format!(
-                    "; in force since run {} is a constant that was put, whose numbers are not those \
-                     measured",
-                    put.since
-                )
-            });
-            (outcome_of(decision.outcome), decision.reason + &unread)
+            let is_late = before.is_some();
+            self.constants
+                .compare(rule, (&tag, number), candidate, against.as_ref(), is_late)
         };
         if self.only_reads(job) && !is_result(outcome) {
             return;

@@ -28,7 +28,7 @@ pub(crate) struct Open {
 
 impl Open {
     /// Whether a constant is the one it began with.
-    pub(crate) fn is_of(&self, hash: &str) -> bool {
+    fn is_of(&self, hash: &str) -> bool {
         self.payload.as_deref().is_none_or(|own| own == hash)
     }
 }
@@ -88,7 +88,7 @@ impl Constants {
     /// What a candidate is judged against: the open interval, unless a person or an import has put
     /// another constant into force, which then counts as it is written. One whose numbers cannot be
     /// read stays in force as long as the runs agree with the open interval.
-    pub(crate) fn judged_against(
+    fn judged_against(
         &self,
         tag: &TagName,
         against: Option<&Against>,
@@ -107,6 +107,37 @@ impl Constants {
             })
         });
         put.or_else(|| open.cloned())
+    }
+
+    /// What the gate says of a candidate of a run, with its sentence. A late one is compared with
+    /// nothing.
+    pub(crate) fn compare(
+        &self,
+        rule: &GateRule,
+        (tag, run): (&TagName, RunNumber),
+        candidate: &CandidateConstant,
+        against: Option<&Against>,
+        is_late: bool,
+    ) -> (GateOutcome, String) {
+        let asked = Candidate {
+            tag: tag.to_string(),
+            run: run.0,
+            n: candidate.n,
+            quantities: candidate.quantities.iter().map(quantity_of).collect(),
+        };
+        let judged_against = || self.judged_against(tag, against, &asked);
+        let open = (!is_late).then(judged_against).flatten();
+        let iov = open.as_ref().map(|open| &open.iov);
+        let decision = decision_of(rule, iov, &asked, &candidate.quantities);
+        let unread = against.filter(|put| open.is_some_and(|open| !open.is_of(&put.hash)));
+        let unread = unread.map_or_else(String::new, |put| {
+            format!(
+                "; in force since run {} is a constant that was put, whose numbers are not those \
+                 measured",
+                put.since
+            )
+        });
+        (outcome_of(decision.outcome), decision.reason + &unread)
     }
 
     /// The constant of a tag as stored that is in force for a run.
@@ -150,7 +181,7 @@ impl Constants {
 }
 
 /// What the wing of calibration says of a candidate.
-pub(crate) fn decision_of(
+fn decision_of(
     rule: &GateRule,
     open: Option<&OpenIov>,
     candidate: &Candidate,
@@ -213,7 +244,7 @@ fn candidate_of(decision: &GateDecision) -> Candidate {
     }
 }
 
-pub(crate) fn quantity_of(quantity: &MeasuredQuantity) -> Quantity {
+fn quantity_of(quantity: &MeasuredQuantity) -> Quantity {
     Quantity {
         name: quantity.name.clone(),
         value_nano: quantity.value_nano,
@@ -221,7 +252,7 @@ pub(crate) fn quantity_of(quantity: &MeasuredQuantity) -> Quantity {
     }
 }
 
-pub(crate) fn outcome_of(outcome: Outcome) -> GateOutcome {
+fn outcome_of(outcome: Outcome) -> GateOutcome {
     match outcome {
         Outcome::Update => GateOutcome::Update,
         Outcome::NoChange => GateOutcome::NoChange,

@@ -158,7 +158,7 @@ fn an_earlier_run_holds_constants_back_for_so_long() {
             "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; \
              express#2 done",
         ),
-        ("wait 64800", ""),
+        ("wait 64799", ""),
         ("wait 1", "start calibration#1 attempt 1 on 1"),
         (
             "ok calibration#1 beamspot=5/100 scale=7/500",

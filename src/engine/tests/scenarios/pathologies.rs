@@ -235,7 +235,7 @@ fn a_run_without_an_end_keeps_no_later_run_from_prompt() {
              first, 18.0 h at most; task/3/prompt.reco conditions: no decision yet on beamspot, \
              scale, 48.0 h at most",
         ),
-        ("wait 64800", "alarm run-silent/1"),
+        ("wait 64799", "alarm run-silent/1"),
         (
             "wait 1",
             "start calibration#1 attempt 1 on 1; start calibration#2 attempt 1 on 1",

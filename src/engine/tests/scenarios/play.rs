@@ -63,8 +63,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tier0_engine::{Broken, Configuration, Effect, Engine, Input, ReleasePolicy, Setup};
 use words::{
-    bring, candidate, constant, file, global, groups, instance, is_at, of_content, of_stream,
-    protect, source, source_news, test, units, with_reason, word,
+    accept, bring, candidate, constant, file, global, groups, hold, instance, is_at, of_content,
+    of_stream, protect, source, source_news, test, units, with_reason, word,
 };
 
 /// The configuration that the engine is born with.
@@ -343,9 +343,9 @@ impl Play {
             "release" => self.ask_job(JobVerb::Release, words[1]),
             "cancel" => self.ask_job(JobVerb::Cancel, words[1]),
             "jobs" => self.ask_jobs(&words[1..]),
-            "hold" if !words[1].contains('.') => self.hold_constants(words[1]),
+            "hold" if !words[1].contains('.') => self.give(hold(words[1])),
             "hold" => self.rule(&words, RulingKind::Held),
-            "accept" if !words[1].contains('.') => self.accept_constants(&words),
+            "accept" if !words[1].contains('.') => self.give(accept(&words)),
             "concerned" => self.concerned(run()),
             "accept" => self.rule(&words, RulingKind::Accepted),
             "put" => self.ask(constant(&words)),
@@ -518,35 +518,16 @@ impl Play {
         self.step(Input::Asked { ticket: 1, order });
     }
 
+    fn give(&mut self, order: Order) {
+        self.step(Input::Asked { ticket: 1, order });
+    }
+
     fn ask(&mut self, command: Command) {
         let order = Order::new(command, "shifter");
         self.step(Input::Asked { ticket: 1, order });
     }
 
     /// `hold TASK [RUN]`.
-    /// Better constants are accepted: `accept TAG [RUN] [dry]`.
-    fn hold_constants(&mut self, tag: &str) {
-        let tag = tag.into();
-        let mut order = Order::new(Command::Hold { tag, run: None }, "alca");
-        "it is wanted".clone_into(&mut order.reason);
-        self.step(Input::Asked { ticket: 1, order });
-    }
-
-    fn accept_constants(&mut self, words: &[&str]) {
-        let run = words.get(2).and_then(|run| run.parse().ok());
-        let mut order = Order::new(
-            Command::Accept {
-                tag: words[1].into(),
-                run: run.map(RunNumber),
-            },
-            "alca",
-        );
-        if words.contains(&"dry") {
-            order.intent = Intent::Preview;
-        }
-        self.step(Input::Asked { ticket: 1, order });
-    }
-
     fn rule(&mut self, words: &[&str], kind: RulingKind) {
         let (pipeline, task) = words[1].split_once('.').expect("PIPELINE.TASK");
         let run = words

@@ -2,7 +2,7 @@
 
 use model::account::UnitAccount;
 use model::arrival::{Arrival, Checksum, Counts, Seen};
-use model::command::{Command, ConstantPut, JobVerb, NewTag, Order};
+use model::command::{Command, ConstantPut, Intent, JobVerb, NewTag, Order};
 use model::conditions::{
     CandidateConstant, ConditionsPayload, ConditionsTag, GlobalTag, MeasuredQuantity, Protection,
     RecordName, RecordTag, Since, Synchronisation, TimeType,
@@ -150,6 +150,26 @@ pub(super) fn constant(words: &[&str]) -> Command {
         },
         make,
     }))
+}
+
+/// `hold TAG`.
+pub(super) fn hold(tag: &str) -> Order {
+    let tag = tag.into();
+    let mut order = Order::new(Command::Hold { tag, run: None }, "alca");
+    "it is wanted".clone_into(&mut order.reason);
+    order
+}
+
+/// Better constants are accepted: `accept TAG [RUN] [dry]`.
+pub(super) fn accept(words: &[&str]) -> Order {
+    let run = words.get(2).and_then(|run| run.parse().ok());
+    let tag = words[1].into();
+    let run = run.map(RunNumber);
+    let mut order = Order::new(Command::Accept { tag, run }, "alca");
+    if words.contains(&"dry") {
+        order.intent = Intent::Preview;
+    }
+    order
 }
 
 /// `protect TAG`, `open TAG`.
