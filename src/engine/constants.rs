@@ -88,9 +88,33 @@ impl Engine {
                 continue;
             };
             if !self.is_measured(number, &stored) {
-                self.judge_candidate(now, id, rule, candidate, effects);
+                let candidate = self.as_moved_from_what_is_in_force(id, rule, candidate);
+                self.judge_candidate(now, id, rule, &candidate, effects);
             }
         }
+    }
+
+    /// A candidate whose moves are from another constant than the one in force, because that was put
+    /// after its harvest had begun, says nothing of how far it moved.
+    fn as_moved_from_what_is_in_force(
+        &self,
+        harvest: JobId,
+        rule: &GateRule,
+        candidate: &CandidateConstant,
+    ) -> CandidateConstant {
+        let job = &self.jobs[&harvest];
+        let stored = stored_tag(&rule.tag, self.runs[&job.run].run.label);
+        let recipe = job.recipe.iter().flat_map(|recipe| &recipe.constants);
+        let mut given = recipe.filter(|used| used.tag == rule.tag);
+        let given = given.next().map(|used| &used.hash);
+        let in_force = self.constants.in_force_of(&stored, job.run);
+        let mut candidate = candidate.clone();
+        if given != in_force.as_ref().map(|in_force| &in_force.hash) {
+            for quantity in &mut candidate.quantities {
+                quantity.moved_nano = None;
+            }
+        }
+        candidate
     }
 
     /// Whether what a harvest would measure was decided already, by another harvest or with an
@@ -150,6 +174,9 @@ impl Engine {
             && let Some(next) = before
             && !self.end_late_iov(now, &tag, number, next, effects)
         {
+            if self.only_reads(job) {
+                return;
+            }
             reason = format!(
                 "run {next} was decided and nothing was in force for it: this constant would reach \
                  it, and what was released stays; {reason}"

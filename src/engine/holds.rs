@@ -276,7 +276,11 @@ impl Engine {
         }
         decision.outcome = outcome;
         decision.reason = format!("{sentence}; it was {}", decision.reason);
-        decision.late |= is_late;
+        decision.late = if is_put {
+            is_late
+        } else {
+            decision.late || is_late
+        };
         decision.put = is_put.then_some(hash);
         decision.proposed = None;
         decision.at = now;

@@ -149,6 +149,16 @@ impl Engine {
             if let Some(why) = self.counts_by_run(&name, row.time_type) {
                 return Err(why);
             }
+            let end = row
+                .end_of_validity
+                .filter(|_| row.time_type == TimeType::Lumi);
+            if let Some(end) = end.filter(|end| *end as u32 != u32::MAX) {
+                return Err(format!(
+                    "{name} ends with {}, inside a run: a job of the lumis behind it would read \
+                     nothing; let it end with a run, as (run << 32) | 4294967295",
+                    Since(end).shown(TimeType::Lumi)
+                ));
+            }
             if !crate::uploads::is_name(&name) {
                 return Err(crate::uploads::no_name(&name));
             }

@@ -34,26 +34,48 @@ impl Open {
 }
 
 impl Constants {
-    /// Takes a decision in: what later runs are judged against. The order in which runs are decided
-    /// makes no difference, so a restart may take them in any.
+    /// Takes a decision in: what later runs are judged against. It is what the decisions are in the
+    /// order of runs, so the order in which they were taken makes no difference, nor does a restart.
     pub(crate) fn take(&mut self, decision: GateDecision) {
         let tag = decision.tag.clone();
+        let from = (tag.clone(), decision.run);
+        let behind = self.decisions.range(from.clone()..).next();
+        let is_last = behind.is_none_or(|((of, _), _)| *of != tag);
+        self.decisions.insert(from, decision.clone());
+        if is_last {
+            self.count(&tag, &decision);
+            return;
+        }
+        self.open.remove(&tag);
+        self.collecting.remove(&tag);
+        let of_tag = self.decisions.range((tag.clone(), RunNumber(0))..);
+        let of_tag = of_tag.take_while(|((of, _), _)| *of == tag);
+        let all: Vec<GateDecision> = of_tag.map(|(_, decision)| decision.clone()).collect();
+        for decision in &all {
+            self.count(&tag, decision);
+        }
+    }
+
+    /// What the decision on the last run of a tag makes of it.
+    fn count(&mut self, tag: &TagName, decision: &GateDecision) {
         let run = decision.run;
         match decision.outcome {
-            _ if decision.late => {}
-            GateOutcome::Collecting => self.collect(&tag, run),
+            GateOutcome::Collecting if !decision.late => self.collect(tag, run),
             GateOutcome::Update | GateOutcome::NoChange => {
-                if let Some(collecting) = self.collecting.get_mut(&tag) {
+                if let Some(collecting) = self.collecting.get_mut(tag) {
                     collecting.retain(|other| *other > run);
                 }
-                self.follow(&tag, &decision);
+                // A late one holds only before a run that is decided already.
+                if !decision.late {
+                    self.follow(tag, decision);
+                }
             }
-            GateOutcome::Veto
+            GateOutcome::Collecting
+            | GateOutcome::Veto
             | GateOutcome::NotApplicable
             | GateOutcome::Abandoned
             | GateOutcome::Held => {}
         }
-        self.decisions.insert((tag, run), decision);
     }
 
     /// Brings the open interval up to a decision: as it was taken then, whatever rule would hold
@@ -97,16 +119,45 @@ impl Constants {
         let open = self.open.get(tag);
         let put = against.filter(|against| !open.is_some_and(|open| open.is_of(&against.hash)));
         let put = put.and_then(|put| {
-            let names = || candidate.quantities.iter().map(|one| one.name.as_str());
             let text = self.payloads.get(&put.hash)?;
-            let values = payload::numbers_nano(text, names())?;
-            let values = names().map(str::to_owned).zip(values);
+            let names: Vec<&str> = candidate
+                .quantities
+                .iter()
+                .map(|one| one.name.as_str())
+                .collect();
+            let values = payload::numbers_nano(text, names.iter().copied())?;
+            let measured = names.iter().copied().zip(values);
+            // What this run does not measure is in force as well.
+            let known = open.into_iter().flat_map(|open| &open.iov.quantities);
+            let others = known.map(|sums| sums.name.as_str());
+            let others = others.filter(|name| !names.contains(name));
+            let others = others.filter_map(|name| {
+                let values = payload::numbers_nano(text, [name])?;
+                Some((name, *values.first()?))
+            });
+            let values = measured
+                .chain(others)
+                .map(|(name, value)| (name.to_owned(), value));
             Some(Open {
                 iov: OpenIov::of_constant(put.since.0, values),
                 payload: Some(put.hash.clone()),
             })
         });
         put.or_else(|| open.cloned())
+    }
+
+    /// A decision of a row that does not say yet which constant it put: that of the interval which
+    /// was inserted with it.
+    pub(crate) fn with_what_it_put(&self, mut decision: GateDecision) -> GateDecision {
+        if decision.outcome == GateOutcome::Update && decision.put.is_none() {
+            let index = self.iovs.get(&decision.tag);
+            let rows = index.map(|index| index.with_since(Since::run(decision.run)));
+            let at_us = decision.at.as_micros();
+            let mut own = rows.into_iter().flatten();
+            let own = own.find(|row| row.inserted_us == at_us);
+            decision.put = own.map(|row| row.payload.clone());
+        }
+        decision
     }
 
     /// What the gate says of a candidate of a run, with its sentence. A late one is compared with
@@ -298,5 +349,42 @@ impl Engine {
                 .flat_map(|job| job.inputs.iter().take(job.consumed as usize).copied())
         };
         runs.into_iter().flat_map(of_run).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::conditions::Iov;
+    use model::time::Moment;
+
+    #[test]
+    fn an_older_row_put_the_constant_that_was_inserted_with_it() {
+        let tag = TagName::new("scale");
+        let mut constants = Constants::default();
+        for (hash, sequence, at) in [("put", 1, 5_000), ("own", 2, 9_000), ("later", 3, 11_000)] {
+            constants.keep(&Iov {
+                tag: tag.clone(),
+                since: Since::run(RunNumber(7)),
+                hash: hash.to_owned(),
+                sequence,
+                inserted_at: Moment(at),
+            });
+        }
+        let row = GateDecision {
+            tag,
+            run: RunNumber(7),
+            outcome: GateOutcome::Update,
+            reason: String::new(),
+            n: 1,
+            quantities: Vec::new(),
+            late: false,
+            proposed: None,
+            against: None,
+            put: None,
+            at: Moment(9_000),
+        };
+        let known = constants.with_what_it_put(row);
+        assert_eq!(known.put.as_deref(), Some("own"));
     }
 }

@@ -171,6 +171,7 @@ impl Engine {
             if let Some(work) = self.runs.get_mut(&decision.run).filter(|_| is_decided) {
                 work.decided.insert(tag);
             }
+            let decision = self.constants.with_what_it_put(decision);
             self.constants.take(decision);
         }
     }

@@ -139,8 +139,10 @@ impl Engine {
     ) {
         let by = self.constants.time_type(tag);
         let run = since.run_number(by).unwrap_or_else(|| {
-            let mut runs = self.runs.values().map(|work| &work.run);
-            let first = runs.find(|run| Since::time(run.opened_at) >= since);
+            let (_, label) = parts(tag);
+            let runs = self.runs.values().map(|work| &work.run);
+            let own = runs.filter(|run| run.label == label && Since::time(run.opened_at) >= since);
+            let first = own.min_by_key(|run| run.opened_at);
             first.map_or_else(|| self.next_run(), |run| run.number)
         });
         let subject = format!("{tag} since {}", since.listed(by));

@@ -29,6 +29,9 @@ pub struct JobFile {
     /// Conditions resolved for this job.
     #[serde(default)]
     pub conditions: Option<JobConditions>,
+    /// The lumis of its run, as ranges with both ends.
+    #[serde(default)]
+    pub lumis: Vec<(u32, u32)>,
     /// Parameters of the task.
     #[serde(default)]
     pub parameters: Option<serde_json::Map<String, Value>>,
@@ -79,6 +82,9 @@ pub struct TagPayload {
     /// Where its interval of validity begins: a run, of most tags.
     #[serde(default)]
     pub since: Value,
+    /// What the tag counts by, where not by run.
+    #[serde(default)]
+    pub time_type: Option<String>,
     /// All intervals that lumis of the job are in, where there are several.
     #[serde(default)]
     pub intervals: Vec<Value>,
@@ -389,6 +395,16 @@ impl JobFile {
         })
     }
 
+    /// Whether a lumi of the job lies before an interval by lumi.
+    fn begins_before(&self, since: &Value) -> bool {
+        let first = self.lumis.iter().map(|(first, _)| *first).min();
+        let place = self.run.zip(first);
+        let place = place.map(|(run, lumi)| (u64::from(run) << 32) | u64::from(lumi));
+        place
+            .zip(since.as_u64())
+            .is_some_and(|(place, since)| place < since)
+    }
+
     /// The payload of a tag, where there is one.
     pub fn payload(&self, tag: &str) -> Result<Option<(TagPayload, Value)>, JobError> {
         let Some(Some(entry)) = self.conditions.as_ref().and_then(|all| all.tags.get(tag)) else {
@@ -406,6 +422,14 @@ impl JobFile {
                      all of them: let its task read a tag that counts by run, or cut jobs of \
                      single lumis",
                     entry.intervals.len()
+                ),
+            });
+        }
+        if entry.time_type.as_deref() == Some("Lumi") && self.begins_before(&entry.since) {
+            return Err(JobError::Definition {
+                what: format!(
+                    "nothing of {tag} is in force for the first lumis of this job, and this program \
+                     takes one payload for all of them: put one that begins with the run"
                 ),
             });
         }
@@ -431,5 +455,24 @@ mod tests {
         assert!(what.contains("scale has 2 intervals"), "{what}");
         assert_eq!(error.class(), ExitClass::Program);
         assert!(job.payload("beamspot").is_ok_and(|found| found.is_none()));
+    }
+
+    #[test]
+    fn a_payload_that_begins_inside_the_job_is_not_taken_for_its_first_lumis() {
+        let text = r#"{"job": 1, "attempt": 1, "run": 7, "lumis": [[2, 4]], "conditions": {"tags": {
+            "scale": {"since": 30064771075, "time_type": "Lumi", "hash": "00", "path": "/none"}}}}"#;
+        let job: JobFile = serde_json::from_str(text).expect("it is a job");
+        let what = job
+            .payload("scale")
+            .expect_err("lumi 2 has none")
+            .to_string();
+        assert!(what.contains("for the first lumis of this job"), "{what}");
+        let later = text.replace("[[2, 4]]", "[[3, 4]]");
+        let job: JobFile = serde_json::from_str(&later).expect("it is a job");
+        let what = job
+            .payload("scale")
+            .expect_err("there is no file")
+            .to_string();
+        assert!(what.contains("/none"), "{what}");
     }
 }

@@ -8,7 +8,7 @@ fn alignment() -> Play {
     Play::with_pipeline(
         "[pipeline]\nname = \"p\"\ntrigger = { stream = \"Muons\" }\n\
          [[task]]\nname = \"a\"\nprogram = [\"x\"]\noutputs = { A = \"json\" }\n\
-         split = { by = \"alca_harvest\" }\n\
+         split = { by = \"alca_harvest\" }\nneeds = { conditions = [\"alignment\"] }\n\
          gate = [{ tag = \"alignment\", table = \"chamber\" }]\n",
     )
 }
@@ -107,7 +107,7 @@ fn a_solver_that_says_how_far_it_moved_is_believed() {
             ("lumi 1 1 100", ""),
             (
                 "end 1 1",
-                "start p#1 attempt 1 on 1 lumis 1-1; run 1 physics closed",
+                "start p#1 attempt 1 on 1 lumis 1-1 with alignment since 1; run 1 physics closed",
             ),
             (
                 "ok p#1 alignment=700~1/1000",
@@ -117,7 +117,7 @@ fn a_solver_that_says_how_far_it_moved_is_believed() {
             ("lumi 2 1 100", ""),
             (
                 "end 2 1",
-                "start p#2 attempt 1 on 1 lumis 1-1; run 2 physics closed",
+                "start p#2 attempt 1 on 1 lumis 1-1 with alignment since 1; run 2 physics closed",
             ),
             (
                 "ok p#2 alignment=704~5/1000",
@@ -128,7 +128,7 @@ fn a_solver_that_says_how_far_it_moved_is_believed() {
             ("lumi 3 1 100", ""),
             (
                 "end 3 1",
-                "start p#3 attempt 1 on 1 lumis 1-1; run 3 physics closed",
+                "start p#3 attempt 1 on 1 lumis 1-1 with alignment since 2; run 3 physics closed",
             ),
             (
                 "ok p#3 alignment=705/1000",
@@ -157,7 +157,7 @@ fn moves_below_the_cut_do_not_add_up_unseen() {
             ("lumi 2 1 100", ""),
             (
                 "end 2 1",
-                "start p#2 attempt 1 on 1 lumis 1-1; run 2 physics closed",
+                "start p#2 attempt 1 on 1 lumis 1-1 with alignment since 1; run 2 physics closed",
             ),
             (
                 "ok p#2 alignment=52/1000",
@@ -167,7 +167,7 @@ fn moves_below_the_cut_do_not_add_up_unseen() {
             ("lumi 3 1 100", ""),
             (
                 "end 3 1",
-                "start p#3 attempt 1 on 1 lumis 1-1; run 3 physics closed",
+                "start p#3 attempt 1 on 1 lumis 1-1 with alignment since 1; run 3 physics closed",
             ),
             (
                 "ok p#3 alignment=54/1000",
@@ -266,6 +266,150 @@ fn what_a_held_proposal_was_measured_from_is_not_used_again() {
         (
             "ok calibration#4 beamspot=5/100 scale=7/600",
             "+HARVEST; beamspot of run 4: no-change; scale of run 4: no-change; HARVEST closed with 200; start prompt#4 attempt 1 on 1 with beamspot since 1 and scale since 2; calibration#4 done",
+        ),
+    ]);
+}
+
+#[test]
+fn a_move_from_another_constant_than_the_one_in_force_says_nothing() {
+    check_with(
+        alignment(),
+        &[
+            (
+                "bring alignment 1 there",
+                "tag alignment any; alignment since 1; done: new here: 1 tags, 1 intervals, 1 payloads, 0 global tags",
+            ),
+            ("file 1 1 a 100", "file a; run 1 physics open"),
+            ("lumi 1 1 100", ""),
+            (
+                "end 1 1",
+                "start p#1 attempt 1 on 1 lumis 1-1 with alignment since 1; run 1 physics closed",
+            ),
+            (
+                "put alignment 1 {\"plane1_offset_cm\":0.7}",
+                "alignment since 1; put: alignment: {\"plane1_off holds since run 1 (any begins anywhere)",
+            ),
+            (
+                "ok p#1 alignment=51~1/1000",
+                "+A; alignment since 1; alignment of run 1: update; A closed with 100; p#1 done; run 1 physics finished",
+            ),
+            ("restart", ""),
+        ],
+    );
+}
+
+#[test]
+fn a_proposal_that_is_accepted_late_counts_in_its_place() {
+    check_with(
+        alignment(),
+        &[
+            ("file 1 1 a 100", "file a; run 1 physics open"),
+            ("lumi 1 1 100", ""),
+            (
+                "end 1 1",
+                "start p#1 attempt 1 on 1 lumis 1-1; run 1 physics closed",
+            ),
+            (
+                "hold alignment",
+                "tag alignment pcl; alca did calib hold to tag/alignment; done: alignment is held: what gates would put into it waits for a person",
+            ),
+            (
+                "ok p#1 alignment=50/1000",
+                "+A; alignment of run 1: held; alarm constant-held/1/alignment; A closed with 100; p#1 done; run 1 physics finished",
+            ),
+            ("file 2 1 b 100", "file b; run 2 physics open"),
+            ("lumi 2 1 100", ""),
+            ("end 2 1", "run 2 physics closed"),
+            ("wait 64801", "start p#2 attempt 1 on 1 lumis 1-1"),
+            (
+                "ok p#2 alignment=1/1000",
+                "+A; alignment of run 2: no-change; A closed with 100; p#2 done; run 2 physics finished",
+            ),
+            (
+                "accept alignment 1",
+                "alignment since 1; alignment of run 1: update; cleared constant-held/1/alignment; done: alignment is put since run 1",
+            ),
+            ("restart", ""),
+            ("file 3 1 c 100", "file c; run 3 physics open"),
+            ("lumi 3 1 100", ""),
+            (
+                "end 3 1",
+                "start p#3 attempt 1 on 1 lumis 1-1 with alignment since 1; run 3 physics closed",
+            ),
+            (
+                "ok p#3 alignment=51/1000",
+                "+A; alignment of run 3: no-change; A closed with 100; p#3 done; run 3 physics finished",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_a_late_proposal_was_measured_from_is_its_own() {
+    check(&[
+        ("file 1 1 a 100", "file a; run 1 physics open"),
+        ("lumi 1 1 100", "start express#1 attempt 1 on 1"),
+        ("end 1 1", "run 1 physics closed"),
+        (
+            "ok express#1",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; start calibration#1 attempt 1 on 1; express#1 done",
+        ),
+        (
+            "ok calibration#1 beamspot=5/100 scale=7/500",
+            "+HARVEST; beamspot since 1; beamspot of run 1: update; scale since 1; scale of run 1: update; HARVEST closed with 100; start prompt#1 attempt 1 on 1 with beamspot since 1 and scale since 1; calibration#1 done",
+        ),
+        ("file 2 1 b 100", "file b; run 2 physics open"),
+        ("lumi 2 1 100", "start express#2 attempt 1 on 1"),
+        ("end 2 1", "run 2 physics closed"),
+        (
+            "ok express#2",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; start calibration#2 attempt 1 on 1 with beamspot since 1 and scale since 1; express#2 done",
+        ),
+        (
+            "ok calibration#2 beamspot=5/100 scale=7/300",
+            "+HARVEST; beamspot of run 2: no-change; scale of run 2: collecting; HARVEST closed with 100; start prompt#2 attempt 1 on 1 with beamspot since 1 and scale since 1; calibration#2 done",
+        ),
+        (
+            "hold scale",
+            "tag scale pcl; alca did calib hold to tag/scale; done: scale is held: what gates would put into it waits for a person",
+        ),
+        ("file 3 1 c 100", "file c; run 3 physics open"),
+        ("lumi 3 1 100", "start express#3 attempt 1 on 1"),
+        ("end 3 1", "run 3 physics closed"),
+        (
+            "ok express#3",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; start calibration#3 attempt 1 on 2 with beamspot since 1 and scale since 1; express#3 done",
+        ),
+        (
+            "ok calibration#3 beamspot=5/100 scale=70/600",
+            "+HARVEST; beamspot of run 3: no-change; scale of run 3: held; alarm constant-held/3/scale; HARVEST closed with 200; calibration#3 done",
+        ),
+        ("file 4 1 d 100", "file d; run 4 physics open"),
+        ("lumi 4 1 100", "start express#4 attempt 1 on 1"),
+        ("end 4 1", "run 4 physics closed"),
+        (
+            "ok express#4",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; express#4 done",
+        ),
+        (
+            "wait 64801",
+            "start calibration#4 attempt 1 on 1 with beamspot since 1 and scale since 1",
+        ),
+        (
+            "ok calibration#4 beamspot=5/100 scale=7/300",
+            "+HARVEST; beamspot of run 4: no-change; scale of run 4: collecting; HARVEST closed with 100; start prompt#3 attempt 1 on 1 with beamspot since 1 and scale since 1; calibration#4 done",
+        ),
+        (
+            "accept scale 3",
+            "scale since 4; scale since 3; scale of run 3: update; cleared constant-held/3/scale; done: scale is put since run 3; start prompt#4 attempt 1 on 1 with beamspot since 1 and scale since 3",
+        ),
+        ("restart", ""),
+        ("file 5 1 e 100", "file e; run 5 physics open"),
+        ("lumi 5 1 100", "start express#5 attempt 1 on 1"),
+        ("end 5 1", "run 5 physics closed"),
+        (
+            "ok express#5",
+            "+ALCA; +DQM; +RECO; ALCA closed with 100; DQM closed with 100; RECO closed with 100; start calibration#5 attempt 1 on 2 with beamspot since 1 and scale since 4; express#5 done",
         ),
     ]);
 }
