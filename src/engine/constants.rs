@@ -94,8 +94,8 @@ impl Engine {
         }
     }
 
-    /// A candidate whose moves are from another constant than the one in force, because that was put
-    /// after its harvest had begun, says nothing of how far it moved.
+    /// A candidate whose moves are from another constant than the one in force, which was put after
+    /// its harvest had begun, says nothing of how far it moved.
     fn as_moved_from_what_is_in_force(
         &self,
         harvest: JobId,

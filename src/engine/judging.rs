@@ -35,7 +35,7 @@ impl Open {
 
 impl Constants {
     /// Takes a decision in: what later runs are judged against. It is what the decisions are in the
-    /// order of runs, so the order in which they were taken makes no difference, nor does a restart.
+    /// order of runs: the order in which they were taken makes no difference, nor does a restart.
     pub(crate) fn take(&mut self, decision: GateDecision) {
         let tag = decision.tag.clone();
         let from = (tag.clone(), decision.run);

@@ -253,11 +253,11 @@ fn folders_made_and_filled_at_once_lose_nothing() {
         let inner = bed.path(&format!("run{:06}/parts", n + 1));
         fs::create_dir_all(&inner).unwrap();
         fs::write(inner.join(format!("{name}.dat")), "x").unwrap();
-        fs::write(
-            inner.join(format!("{name}.jsn")),
-            sidecar(&format!("{name}.dat"), 1),
-        )
-        .unwrap();
+        // In one go: one that is written in place may be met half, and is then told as such.
+        bed.put(
+            &format!("run{:06}/parts/{name}.jsn", n + 1),
+            &sidecar(&format!("{name}.dat"), 1),
+        );
     }
     bed.until_count(FOLDERS);
     bed.scans(1);
